@@ -1,0 +1,45 @@
+//! Heroku's nouns, their rules, the state machines and the planner.
+//!
+//! Everything here is pure: no clock, no randomness, no I/O, no async. Time and identifiers come in as arguments, so
+//! that whatever is hard to reason about can be simulated (see `simulation`). Nothing here knows how a thing is stored,
+//! sent or run.
+
+mod id;
+mod image;
+mod name;
+
+mod app;
+mod build;
+mod config;
+mod dyno;
+mod formation;
+mod hostname;
+mod log;
+mod process_type;
+mod procfile;
+mod release;
+mod size;
+mod slug;
+
+mod observe;
+mod plan;
+mod route;
+
+pub use app::{App, AppName};
+pub use build::{Build, BuildFailure, BuildStatus};
+pub use config::{ConfigError, ConfigKey, ConfigVars};
+pub use dyno::{Backoff, Crash, DynoName, DynoState, Endpoint, StopReason};
+pub use formation::{QuantityChange, Scale};
+pub use hostname::Hostname;
+pub use id::Id;
+pub use image::ImageRef;
+pub use log::{LogLine, LogSource};
+pub use name::NameError;
+pub use observe::{Observation, SeenContainer, SeenState, observe};
+pub use plan::{AppWanted, Dyno, Step, Target, plan};
+pub use process_type::ProcessType;
+pub use procfile::{Procfile, ProcfileError};
+pub use release::{Release, ReleaseFailure, ReleaseStatus, ReleaseVersion};
+pub use route::{AppRoutes, Backend, RouteState, routes};
+pub use size::DynoSize;
+pub use slug::Slug;
