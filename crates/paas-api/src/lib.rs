@@ -1,1 +1,56 @@
-//! wip
+//! The wire: Platform API v3 JSON as it crosses between command and server, and nothing else.
+//!
+//! Every field that Heroku's schema has is always there: `null` rather than missing, nested summaries rather than ids
+//! alone, timestamps in UTC to the second. Requests are structs of their own; fields that are not asked for are left
+//! out of their JSON. Nothing here decides, stores or talks: the rules of names and numbers are `paas-core`'s.
+
+mod account;
+mod app;
+mod build;
+mod buildpack_installation;
+mod collaborator;
+mod config_var;
+mod domain;
+mod dyno;
+mod dyno_size;
+mod error;
+mod formation;
+mod log_session;
+mod oauth_authorization;
+mod range;
+mod rate_limit;
+mod reference;
+mod region;
+mod release;
+mod secret;
+mod slug;
+mod source;
+mod stack;
+mod time;
+
+pub use account::{Account, AccountUpdate};
+pub use app::{App, AppUpdate, NewApp};
+pub use build::{Build, BuildStatus, NewBuild, SourceBlob};
+pub use buildpack_installation::{Buildpack, BuildpackInstallation};
+pub use collaborator::{Collaborator, CollaboratorUser, Permission};
+pub use config_var::{ConfigVars, ConfigVarsUpdate};
+pub use domain::Domain;
+pub use dyno::{Dyno, DynoState, ReleaseOfDyno};
+pub use dyno_size::DynoSize;
+pub use error::{ErrorBody, ErrorId};
+pub use formation::{Formation, FormationBatch, FormationUpdate, Quantity};
+pub use log_session::{LogSession, NewLogSession};
+pub use oauth_authorization::{AccessToken, Authorization, AuthorizationUser, NewAuthorization};
+pub use range::{Order, PageRange};
+pub use rate_limit::RateLimit;
+pub use reference::{AppRef, IdRef, NamedRef, ResourceRef, UserRef};
+pub use region::{Provider, Region};
+pub use release::{Artifact, NewRelease, Release, ReleaseStatus};
+pub use secret::Secret;
+pub use slug::{Slug, SlugBlob};
+pub use source::{Source, SourceUrls};
+pub use stack::Stack;
+pub use time::Time;
+
+/// What every request says it wants.
+pub const ACCEPT: &str = "application/vnd.heroku+json; version=3";

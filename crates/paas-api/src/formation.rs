@@ -1,0 +1,86 @@
+//! The formation: how many dynos of each process type, and how large.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
+
+use crate::{AppRef, NamedRef, ResourceRef, Time};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Formation {
+    pub app: AppRef,
+    pub command: String,
+    pub created_at: Time,
+    pub dyno_size: NamedRef,
+    pub id: Uuid,
+    pub quantity: u32,
+    pub size: String,
+    pub r#type: String,
+    pub updated_at: Time,
+}
+
+/// `PATCH /apps/{app}/formation`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormationBatch {
+    pub updates: Vec<FormationUpdate>,
+}
+
+/// One entry of a [`FormationBatch`], or (without `type`) `PATCH /apps/{app}/formation/{type}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FormationUpdate {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Quantity>,
+    /// What Heroku's CLI sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<ResourceRef>,
+    /// What the schema names, and other clients send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dyno_size: Option<ResourceRef>,
+}
+
+/// `2`, `"2"`, `"+1"` or `"-1"`: not yet understood, only carried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Quantity(pub String);
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a quantity such as 2, \"+1\" or \"-1\"")]
+        enum Form {
+            Text(String),
+            /// A float is carried too, so that its refusal can name it.
+            Number(serde_json::Number),
+        }
+        Ok(Self(match Form::deserialize(deserializer)? {
+            Form::Text(text) => text,
+            Form::Number(number) => number.to_string(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_come_as_texts_and_as_numbers() {
+        let batch: FormationBatch = serde_json::from_str(
+            r#"{"updates":[{"type":"web","quantity":"+1","size":"Basic"},{"type":"worker","quantity":2,"dyno_size":{"name":"Eco"}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(batch.updates[0].quantity, Some(Quantity("+1".to_owned())));
+        assert_eq!(batch.updates[0].size, Some("Basic".into()));
+        assert_eq!(batch.updates[1].quantity, Some(Quantity("2".to_owned())));
+        assert_eq!(batch.updates[1].dyno_size, Some("Eco".into()));
+    }
+}
