@@ -1,0 +1,161 @@
+//! The seam between the platform and what runs its containers.
+
+use std::{collections::BTreeMap, io, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use paas_core::ImageRef;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Container, ContainerId, ContainerSpec, DockerfileBuild, Exit, Image, LayerSpec, LogChunk, LogPosition, Network,
+    NetworkSpec, Output, Result, TerminalSize, Volume,
+};
+
+/// Bytes on their way in or out: a tar, mostly.
+pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
+
+/// Runs containers. Every method may be called again after a failure or a crash: doing what is already done is no error.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// All containers of this platform, of every role.
+    async fn list(&self) -> Result<Vec<Container>>;
+
+    /// One container, or `None` when it is gone (or is not this platform's).
+    async fn inspect(&self, id: &ContainerId) -> Result<Option<Container>>;
+
+    /// Creates the container called `spec.name` unless there is one, and starts it unless it was started before.
+    ///
+    /// A container that already exited is returned as it is: a new attempt has a new name. A command that the image does
+    /// not have is no error but an exit with 126 or 127, as it is in a shell.
+    async fn start(&self, spec: &ContainerSpec) -> Result<Container>;
+
+    /// SIGTERM to every process of the container, SIGKILL after `grace`; returns when it has ended.
+    ///
+    /// `None` when there was no such container any more. The container stays, for its logs: see [`Engine::remove`].
+    async fn stop(&self, id: &ContainerId, grace: Duration) -> Result<Option<Exit>>;
+
+    /// Kills and removes the container; its named volumes stay.
+    async fn remove(&self, id: &ContainerId) -> Result<()>;
+
+    /// Yields whenever something may have changed. A hint carries no fact: it says *look again*.
+    ///
+    /// Never ends; reconnects by itself, with a hint after each reconnect because events were missed. The first hint
+    /// comes once the subscription stands.
+    fn hints(&self) -> BoxStream<'static, ()>;
+
+    /// The output of a container that was started, from the beginning or from behind `after`, then live.
+    ///
+    /// Nothing is lost and nothing comes twice across any number of resumptions. Ends when the container has ended and
+    /// all was said, or when it is gone; an error ends it too, and then it can be resumed.
+    fn logs(&self, id: &ContainerId, after: Option<LogPosition>) -> BoxStream<'static, Result<LogChunk>>;
+
+    /// Runs a container to its end with its streams attached before it starts, so that no byte is missed.
+    ///
+    /// When `stdin` ends the container reads end of file. Output is handed on as it comes, and a slow receiver slows the
+    /// container down; a receiver that went away does not. `cancel` stops the container (SIGTERM, then SIGKILL after ten
+    /// seconds) and its exit is returned all the same. The container is left for [`Engine::archive`]: remove it.
+    async fn run(
+        &self,
+        spec: &ContainerSpec,
+        stdin: BoxStream<'static, Input>,
+        output: mpsc::Sender<Output>,
+        cancel: CancellationToken,
+    ) -> Result<Exit>;
+
+    /// A tar of `path` (a file or a directory) out of a container, which may have ended.
+    ///
+    /// Entries start with the last part of `path`, as in `docker cp`. `None` when there is no such path or container.
+    async fn archive(&self, id: &ContainerId, path: &str) -> Result<Option<ByteStream>>;
+
+    /// One layer with the files of `tar` (paths relative to `/`) on top of a base image.
+    ///
+    /// The base must be a stack image, never a previous release: an image has at most 125 layers.
+    async fn commit_layer(&self, layer: &LayerSpec, tar: ByteStream) -> Result<Image>;
+
+    /// Builds a Dockerfile. `output` gets the builder's words as they come; `cancel` ends the build.
+    ///
+    /// [`EngineError::Build`](crate::EngineError::Build) carries the message of the step that failed.
+    async fn build_image(
+        &self,
+        build: &DockerfileBuild,
+        context: ByteStream,
+        output: mpsc::Sender<Bytes>,
+        cancel: CancellationToken,
+    ) -> Result<Image>;
+
+    /// Makes a base image of a root file system.
+    async fn import_image(
+        &self,
+        tag: &ImageRef,
+        labels: &BTreeMap<String, String>,
+        rootfs: ByteStream,
+    ) -> Result<Image>;
+
+    /// What is known about an image, whoever made it; `None` when it is not here.
+    async fn image(&self, image: &ImageRef) -> Result<Option<Image>>;
+
+    /// The images that this platform made.
+    async fn images(&self) -> Result<Vec<Image>>;
+
+    /// Removes a tag and what only it held; no error when it is gone already.
+    ///
+    /// [`EngineError::InUse`](crate::EngineError::InUse) while a container still needs it.
+    async fn remove_image(&self, image: &ImageRef) -> Result<()>;
+
+    /// Fetches an image from a registry. Fails within seconds where no registry answers.
+    async fn pull(&self, image: &ImageRef) -> Result<Image>;
+
+    /// Creates the network unless it exists.
+    async fn ensure_network(&self, network: &NetworkSpec) -> Result<()>;
+
+    /// The networks of this platform.
+    async fn networks(&self) -> Result<Vec<Network>>;
+
+    /// Removes a network; no error when it is gone, [`EngineError::InUse`](crate::EngineError::InUse) while a container
+    /// is on it.
+    async fn remove_network(&self, name: &str) -> Result<()>;
+
+    /// The named volumes of this platform.
+    async fn volumes(&self) -> Result<Vec<Volume>>;
+
+    /// Removes a named volume with all it holds; no error when it is gone.
+    async fn remove_volume(&self, name: &str) -> Result<()>;
+
+    /// Which engine answers, for `paasd doctor`.
+    async fn version(&self) -> Result<EngineVersion>;
+}
+
+/// What goes to a running container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    Bytes(Bytes),
+    /// The person's terminal changed its size. Means nothing without [`ContainerSpec::terminal`].
+    Resize(TerminalSize),
+}
+
+/// The engine and its machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineVersion {
+    pub name: &'static str,
+    pub version: String,
+    pub api_version: String,
+    pub kernel: String,
+    pub storage_driver: String,
+    pub cgroup_version: String,
+    /// Where images and containers are kept: the disk to watch.
+    pub data_dir: String,
+    pub cpus: u32,
+    pub memory_bytes: u64,
+    /// Whether containers outlive a restart of the engine.
+    pub has_live_restore: bool,
+    pub warnings: Vec<String>,
+}
+
+impl From<Bytes> for Input {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}

@@ -1,0 +1,59 @@
+//! Images: what containers start from.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use paas_core::{App, Id, ImageRef};
+
+use crate::{Environment, Limits};
+
+/// An image that is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The content's own name (`sha256:…`): never means anything else later, unlike a tag.
+    pub id: ImageRef,
+    pub tags: Vec<ImageRef>,
+    /// The app whose slug it is, if any.
+    pub app: Option<Id<App>>,
+    /// All layers together.
+    pub size_bytes: u64,
+    pub created_at: Option<DateTime<Utc>>,
+    /// All labels, with the platform's own.
+    pub labels: BTreeMap<String, String>,
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
+    pub working_dir: String,
+    pub user: String,
+}
+
+/// One layer on a base image, and the configuration of the image that they make. The base's entrypoint and command are
+/// dropped: whoever starts a container says what it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerSpec {
+    pub base: ImageRef,
+    pub tag: ImageRef,
+    pub app: Option<Id<App>>,
+    pub labels: BTreeMap<String, String>,
+    /// Added to the base's. Never config vars: an image holds no secret.
+    pub environment: Environment,
+    pub working_dir: String,
+    /// Such as `10001:10001`.
+    pub user: String,
+}
+
+/// A Dockerfile to build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerfileBuild {
+    /// Its path within the context.
+    pub dockerfile: String,
+    pub tag: ImageRef,
+    pub app: Option<Id<App>>,
+    pub labels: BTreeMap<String, String>,
+    /// Build arguments (`--build-arg`).
+    pub arguments: Environment,
+    pub limits: Limits,
+    /// The network that its `RUN` steps are on. `None`: no network at all.
+    pub network: Option<String>,
+    /// The stage to build, when not the last.
+    pub target: Option<String>,
+}
