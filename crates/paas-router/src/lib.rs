@@ -1,1 +1,22 @@
-//! wip
+//! The HTTP and TLS data plane: requests come in for hostnames and leave for dynos.
+//!
+//! The router holds one table in memory. The control plane feeds it whole, versioned tables over a unix socket and gets
+//! back access records and answers ([`feed`]). The router asks nobody anything: it never sees a database, an engine or a
+//! configuration file, and it goes on with its last table when nobody feeds it.
+//!
+//! Invariants, each with a test:
+//!
+//! - A request holds a backend *before* it checks that the backend still is in the table, so a dyno that was reported as
+//!   drained never gets another byte ([`backend`]).
+//! - A connection to a dyno belongs to one dyno, container and address, and dies with its place in the table ([`pool`]).
+//! - Before the first table, nothing is routed anywhere.
+
+pub mod feed;
+
+mod code;
+mod probe;
+mod settings;
+
+pub use code::Code;
+pub use probe::probe;
+pub use settings::{Limits, Settings};

@@ -1,0 +1,86 @@
+//! The feed: how the control plane and the router talk.
+//!
+//! A unix socket (mode 0600) that the router listens on; frames are lines of JSON. Both ends come from one build, so the
+//! shapes need no versions of their own.
+//!
+//! ```text
+//! feeder ── Table{version, …} ─▶ router        the whole table each time; a version is the feeder's own count
+//! feeder ── Drain{dyno, within} ─▶ router      tell me when nothing of this dyno is left
+//! router ── Hello{pid, version, …} ─▶ feeder   first frame of each connection
+//! router ── Applied{version} ─▶ feeder         no request that comes from here on sees an older table
+//! router ── Drained{dyno, outcome} ─▶ feeder   the answer to each Drain
+//! router ── Access, Refused, Dropped ─▶ feeder
+//! ```
+//!
+//! One feeder at a time: a new connection replaces the old one, which is closed. The router keeps its table when the feeder
+//! goes away. Frames of one connection are handled in order, so a `Drain` sees the `Table` before it.
+
+mod access;
+mod client;
+mod table;
+
+pub use access::{AccessRecord, Protocol};
+pub use client::{FeedClient, FeedError, Reports};
+pub use table::{AppEntry, AppState, BackendEntry, Certificate, PlatformHost, Table};
+
+use std::{net::SocketAddr, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The longest line that either end accepts: a table of some ten thousand apps.
+pub(crate) const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a feeder says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FeederFrame {
+    Table { version: u64, table: Table },
+    Drain { dyno: Uuid, within: Duration },
+}
+
+/// What a router says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum RouterFrame {
+    Hello(Hello),
+    Applied { version: u64 },
+    Drained { dyno: Uuid, outcome: DrainOutcome },
+    Report(Report),
+}
+
+/// Who answers on the socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    pub pid: u32,
+    /// The table that the router has; 0 before its first.
+    pub version: u64,
+    pub http: SocketAddr,
+    pub https: Option<SocketAddr>,
+}
+
+/// What became of the requests and tunnels of a dyno that left the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DrainOutcome {
+    /// Nothing is in flight, and nothing will be.
+    Drained,
+    /// Time is up: tunnels (WebSockets, upgrades) were closed, and this many requests go on without a limit.
+    Unfinished { requests: usize },
+    /// The dyno still is in the router's latest table: it cannot drain.
+    StillRouted,
+}
+
+/// What a router tells without being asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Report {
+    Access(AccessRecord),
+    /// A dyno in the table took no connection: look at it again.
+    Refused {
+        at: DateTime<Utc>,
+        dyno: Uuid,
+        container: String,
+    },
+    /// So many reports were lost since the last one, because nobody took them in time.
+    Dropped {
+        count: u64,
+    },
+}

@@ -1,0 +1,60 @@
+//! Where the router listens, and how long it waits.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// What a router needs to start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub http: SocketAddr,
+    /// TLS, with the certificates of the table.
+    pub https: Option<SocketAddr>,
+    /// The feed socket; made with mode 0600, removed at a clean end.
+    pub socket: PathBuf,
+    pub limits: Limits,
+}
+
+/// Heroku's numbers (Dev Center, *HTTP Routing*) unless said otherwise. Tests make them small.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// A TCP connect to a dyno: then another dyno, then H19.
+    pub connect: Duration,
+    /// From the end of the request to the first byte of the response: H12.
+    pub first_byte: Duration,
+    /// No byte in either direction: H15 when the dyno is silent, H28 when the client is.
+    pub idle: Duration,
+    /// How long a request waits for a booting dyno (H20), or for one that takes connections again (H99).
+    pub boot: Duration,
+    /// How many dynos one request tries.
+    pub tries: usize,
+    /// A dyno that took no connection gets no request for this long, while others do.
+    pub quarantine: Duration,
+    /// Ours: when every dyno of an app refuses, a request waits this long for a better table before H19 or H21. A dyno
+    /// that was killed is out of the table well within it.
+    pub swap: Duration,
+    /// How long an unused connection to a dyno is kept.
+    pub keep_alive: Duration,
+    /// How long a client may take to send the next request head.
+    pub client_idle: Duration,
+    /// How long requests and tunnels get to end when the router is asked to stop.
+    pub drain: Duration,
+    /// Access records kept for a feeder that is away or slow; what is beyond is dropped and counted.
+    pub records: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(30),
+            idle: Duration::from_secs(55),
+            boot: Duration::from_secs(75),
+            tries: 10,
+            quarantine: Duration::from_secs(5),
+            swap: Duration::from_secs(3),
+            keep_alive: Duration::from_secs(90),
+            client_idle: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+            records: 10_000,
+        }
+    }
+}
