@@ -1,1 +1,40 @@
-//! wip
+//! Postgres: what is wanted, what was seen, and who changed it.
+//!
+//! One module per noun, with free functions named for the question. They take a [`PgConnection`], so that the caller owns
+//! the transaction: `let mut transaction = store.begin().await?; app::find(&mut transaction, "hello").await?;`. Every
+//! change of the wanted state records its event and wakes the reconciler in the same transaction.
+//!
+//! No other crate knows `sqlx`. Config leaves this crate in the clear only through [`release::config`]; tokens enter it
+//! only as hashes. Nothing here reads a clock: whoever asks brings the time.
+
+mod embedded;
+mod error;
+mod id;
+mod seal;
+mod stamp;
+mod store;
+mod wakeups;
+
+pub mod account;
+pub mod app;
+pub mod authorization;
+pub mod build;
+pub mod deploy;
+pub mod dyno;
+pub mod event;
+pub mod formation;
+pub mod release;
+pub mod slug;
+pub mod wanted;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
+pub use error::StoreError;
+pub use id::new_id;
+pub use seal::{SealError, Sealed, Sealer};
+pub use sqlx::PgConnection;
+pub use stamp::{Actor, Stamp};
+pub use store::{Connection, DatabaseAddress, Store, Transaction};
+pub use wakeups::Wakeups;

@@ -1,0 +1,49 @@
+//! Why a question got no answer.
+
+use paas_core::{ConfigError, NameError, ProcessType, ReleaseVersion};
+use thiserror::Error;
+
+use crate::SealError;
+
+/// Why the store did not do what it was asked to.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The server is away, starting, or too busy: ask again. The API answers 503.
+    #[error("the database does not answer")]
+    Unavailable(#[source] sqlx::Error),
+    /// A bug, or a schema of another version.
+    #[error("query the database")]
+    Query(#[source] sqlx::Error),
+    #[error("migrate the database")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A row that this version cannot read.
+    #[error("{noun} row holds {value:?}, which this version cannot read")]
+    Corrupt { noun: &'static str, value: String },
+    #[error(transparent)]
+    Seal(#[from] SealError),
+
+    #[error("name is already taken")]
+    NameTaken,
+    #[error("email is already taken")]
+    EmailTaken,
+    /// Another build of the app has not ended.
+    #[error("a build of this app is pending")]
+    BuildPending,
+    /// The build ended, or lost its lease, before it could be released.
+    #[error("the build has already ended")]
+    BuildEnded,
+    /// The app was destroyed in the meantime.
+    #[error("the app is gone")]
+    AppGone,
+    #[error("the app has no process type {process_type}")]
+    UnknownProcessType { process_type: ProcessType },
+    #[error(transparent)]
+    Config(ConfigError),
+    #[error(transparent)]
+    Quantity(NameError),
+    #[error("the app has no release {version}")]
+    UnknownRelease { version: ReleaseVersion },
+    /// It has no slug, did not succeed, or its image is gone.
+    #[error("release {version} cannot be rolled back to")]
+    NotEligible { version: ReleaseVersion },
+}
