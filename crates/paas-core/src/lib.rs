@@ -24,6 +24,8 @@ mod slug;
 mod observe;
 mod plan;
 mod route;
+#[cfg(test)]
+mod simulation;
 
 pub use app::{App, AppName};
 pub use build::{Build, BuildFailure, BuildStatus};
@@ -35,7 +37,7 @@ pub use id::Id;
 pub use image::ImageRef;
 pub use log::{LogLine, LogSource};
 pub use name::NameError;
-pub use observe::{Observation, SeenContainer, SeenState, observe};
+pub use observe::{BOOT_LIMIT, Observation, SeenContainer, SeenState, observe};
 pub use plan::{AppWanted, Dyno, Step, Target, plan};
 pub use process_type::ProcessType;
 pub use procfile::{Procfile, ProcfileError};

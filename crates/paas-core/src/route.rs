@@ -1,6 +1,9 @@
 //! Which dynos an app's requests may go to.
+//!
+//! All backends of an app are of **one** release: a deploy moves every request at once, from the release that served to the
+//! one that serves now. A release that never served takes no request, however many of its dynos are up.
 
-use crate::{App, AppName, AppWanted, Dyno, DynoName, Endpoint, Hostname, Id};
+use crate::{App, AppName, AppWanted, Dyno, DynoName, DynoState, Endpoint, Hostname, Id, Target};
 
 /// One app in the router's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +41,59 @@ pub struct Backend {
 
 /// The routes of one app, from its wanted state and its observed dynos alone.
 pub fn routes(wanted: &AppWanted, dynos: &[Dyno]) -> AppRoutes {
-    let _ = dynos;
     AppRoutes {
         app: wanted.app,
         name: wanted.name.clone(),
         hostnames: wanted.hostnames.clone(),
-        state: RouteState::Blank,
+        state: state(wanted, dynos),
     }
+}
+
+fn state(wanted: &AppWanted, dynos: &[Dyno]) -> RouteState {
+    let Some(target) = &wanted.target else {
+        return RouteState::Blank;
+    };
+    if wanted.maintenance {
+        return RouteState::Maintenance;
+    }
+    if wanted.web_quantity() == 0 {
+        return RouteState::NoWeb;
+    }
+    let routed: Vec<_> = routed(target, dynos).into_iter().filter_map(backend).collect();
+    if !routed.is_empty() {
+        return RouteState::Serving(routed);
+    }
+    let mut web = dynos
+        .iter()
+        .filter(|dyno| dyno.is_web() && !dyno.state.is_stopping())
+        .peekable();
+    let is_crashed = web.peek().is_some() && web.all(|dyno| matches!(dyno.state, DynoState::Crashed(_)));
+    if is_crashed {
+        RouteState::Crashed
+    } else {
+        RouteState::Booting
+    }
+}
+
+/// The web dynos that take requests, in the order of their names: those of the target when it serves, else those of the
+/// newest release that did.
+pub(crate) fn routed<'a>(target: &Target, dynos: impl IntoIterator<Item = &'a Dyno>) -> Vec<&'a Dyno> {
+    let mut up: Vec<_> = dynos.into_iter().filter(|dyno| dyno.endpoint().is_some()).collect();
+    if target.is_served && up.iter().any(|dyno| dyno.release == target.release) {
+        up.retain(|dyno| dyno.release == target.release);
+    } else {
+        up.retain(|dyno| dyno.release_served);
+        let newest = up.iter().map(|dyno| dyno.version).max();
+        up.retain(|dyno| Some(dyno.version) == newest);
+    }
+    up.sort_by(|left, right| (&left.name, left.id).cmp(&(&right.name, right.id)));
+    up
+}
+
+fn backend(dyno: &Dyno) -> Option<Backend> {
+    Some(Backend {
+        dyno: dyno.id,
+        name: dyno.name.clone(),
+        endpoint: dyno.endpoint()?.clone(),
+    })
 }
