@@ -1,1 +1,33 @@
-//! wip
+//! A source archive becomes an image and process types.
+//!
+//! A build runs in a container of the stack's build image, as a user without rights, behind limits that the running apps
+//! do not feel. Nothing of a source is ever unpacked, read by a tool or run outside that container; only the names of
+//! its files and its Procfile are looked at before. Config vars reach a build as files in memory (`ENV_DIR`), never an
+//! argv, an image or a log.
+//!
+//! This crate stores nothing and decides nothing about releases. What goes wrong is said in words for the person whose
+//! build it was: all of them are in `errors`.
+
+mod archive;
+mod errors;
+mod output;
+
+mod buildpack;
+mod source;
+
+mod builder;
+mod dockerfile;
+mod image;
+mod report;
+
+mod base;
+mod stack;
+
+mod sweep;
+
+pub use builder::{BuildRequest, BuildSettings, Builder, Built};
+pub use buildpack::{Buildpack, UnknownBuildpack};
+pub use errors::{BuildError, StackError};
+pub use source::Source;
+pub use stack::{Stack, StackSettings};
+pub use sweep::{remove_cache, remove_images};

@@ -1,0 +1,62 @@
+# What all buildpacks share: how they speak, and how they read config.
+# shellcheck shell=bash
+
+header() { printf -- '-----> %s\n' "$*"; }
+detail() { printf '       %s\n' "$*"; }
+warning() { printf ' !     %s\n' "$@"; }
+
+# Shows a program's output as details, as it comes.
+indent() { sed -u 's/^/       /'; }
+
+# Says what is wrong and what to do, one argument a line, and ends the build.
+fail() {
+  printf '\n'
+  warning "$@" ''
+  exit 1
+}
+
+# How long ago a value of EPOCHREALTIME was: `3.1s`.
+seconds_since() {
+  awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1fs", to - from }'
+}
+
+# Config vars are files (Dev Center, "Buildpack API"). This makes variables of them for what the app itself runs while
+# it is built, except for those that would change how the build works.
+export_config() {
+  local file name
+  for file in "$ENV_DIR"/*; do
+    name=${file##*/}
+    case $name in
+      '*' | PATH | HOME | GIT_DIR | CPATH | CPPATH | LD_PRELOAD | LIBRARY_PATH | BASH_ENV | ENV_DIR | *_DIR_OF_BUILD) ;;
+      *) export "$name=$(cat "$file")" ;;
+    esac
+  done
+}
+
+# The value of one config var, or nothing.
+config() {
+  if [[ -f $ENV_DIR/$1 ]]; then cat "$ENV_DIR/$1"; fi
+}
+
+# One hash over the named files that exist, and over the words on standard input.
+hash_of() {
+  local file
+  { cat; for file in "$@"; do if [[ -f $file ]]; then printf '%s\n' "$file"; cat "$file"; fi; done; } \
+    | sha256sum | cut -c 1-40
+}
+
+# A folder of the app that only changes with its dependencies goes into an image layer of its own, which the next
+# build uses again when KEY is the same. Last thing of a compile.
+#
+# usage: keep_as_layer KEY PATH...      paths relative to /app
+keep_as_layer() {
+  local key=$1 path
+  shift
+  for path in "$@"; do
+    if [[ -e /app/$path ]]; then
+      mkdir -p "$LAYER_DIR/$(dirname "$path")"
+      mv "/app/$path" "$LAYER_DIR/$path"
+    fi
+  done
+  printf '%s\n' "$key" > "$RESULT_DIR/layer"
+}

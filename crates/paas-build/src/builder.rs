@@ -1,0 +1,371 @@
+//! One build, from a source archive to an image.
+//!
+//! ```text
+//! source ─▶ Dockerfile, no Procfile ───────────────────▶ the engine builds it ─▶ image
+//!    └────▶ build container: detect, compile, release ─▶ /app as layers on the run image ─▶ image
+//!                  └─ nothing detected, Dockerfile ────▶ the engine builds it
+//! ```
+//!
+//! On Heroku an app is built from its `Dockerfile` only after `stack:set container`. Here nobody has to say so: a
+//! `Dockerfile` without a `Procfile` is enough. With both, buildpacks are asked first, as on Heroku, where such apps carry
+//! their `Dockerfile` for other purposes; the `Dockerfile` is built when no buildpack recognises the app, and the
+//! `Procfile` says what to run in it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use paas_core::{App, Build, ConfigVars, Id, ImageRef, ProcessType, Procfile};
+use paas_engine::{ContainerId, ContainerSpec, Engine, Environment, Exit, Limits, Output, Role, Tmpfs, VolumeMount};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    BuildError, Buildpack, Source, Stack, buildpack,
+    errors::is_disk_full,
+    image::{self, SlugImage},
+    output::{Console, human_bytes},
+    report::Report,
+    sweep,
+};
+
+/// Builds slugs.
+#[derive(Clone)]
+pub struct Builder {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) settings: BuildSettings,
+}
+
+#[derive(Debug, Clone)]
+pub struct BuildSettings {
+    pub stack: Stack,
+    /// The network that builds reach the package registries through; it exists already.
+    pub network: String,
+    pub limits: Limits,
+    pub timeout: Duration,
+}
+
+/// What to build, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildRequest<'a> {
+    pub app: Id<App>,
+    pub build: Id<Build>,
+    pub source: &'a Source,
+    /// Files in `ENV_DIR`, and nowhere else.
+    pub config: &'a ConfigVars,
+    /// `SOURCE_VERSION`: the commit that is being built.
+    pub commit: Option<&'a str>,
+    /// `None`: whichever recognises the app.
+    pub buildpack: Option<Buildpack>,
+}
+
+/// What a build made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// By content, not by tag.
+    pub image: ImageRef,
+    /// May be empty: then there is nothing to run but one-off dynos.
+    pub process_types: BTreeMap<ProcessType, String>,
+    /// What `bin/detect` called the app: `Python`, `Node.js`; `Dockerfile` for those.
+    pub buildpack_description: Option<String>,
+    /// What the app adds to its stack, uncompressed.
+    pub size_bytes: u64,
+}
+
+/// Heroku's limit for a build (Dev Center, *Limits*).
+const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// Against 512 and more of a dyno, so that a build never hurts a running app.
+const CPU_WEIGHT: u32 = 128;
+const IO_WEIGHT: u16 = 50;
+/// `make -j` and node's workers are many.
+const PIDS: u32 = 1024;
+const MEBIBYTE: u64 = 1024 * 1024;
+/// Below this no package with C extensions compiles; above it a build only helps itself.
+const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 512 * MEBIBYTE..=4096 * MEBIBYTE;
+/// Config is 64 KiB at most, but every var is a file of at least one page.
+const ENV_DIR_BYTES: u64 = 128 * MEBIBYTE;
+
+/// Unpacks the kit, then lets it go on with the rest of standard input: the source. `head` reads not one byte more than
+/// it is told to.
+const BOOT: &str = r#"set -o pipefail
+head -c "$1" | tar -x --no-same-owner -C /tmp && exec /tmp/buildpacks/bin/build "$2" "$3""#;
+
+/// How `buildpacks/bin/build` ends.
+mod status {
+    pub(super) const NOT_DETECTED: i32 = 20;
+    pub(super) const COMPILE_FAILED: i32 = 21;
+    pub(super) const OUT_OF_MEMORY: i32 = 22;
+    pub(super) const DISK_FULL: i32 = 23;
+    pub(super) const BROKEN_SOURCE: i32 = 24;
+    pub(super) const RELEASE_FAILED: i32 = 25;
+}
+
+impl BuildSettings {
+    /// A build gets half of the machine's memory, within reason: the other half is for what runs.
+    pub fn new(stack: Stack, network: impl Into<String>, machine_memory_bytes: u64) -> Self {
+        let memory_bytes = (machine_memory_bytes / 2).clamp(*MEMORY_BYTES.start(), *MEMORY_BYTES.end());
+        Self {
+            stack,
+            network: network.into(),
+            limits: Limits {
+                memory_bytes,
+                cpu_weight: CPU_WEIGHT,
+                io_weight: Some(IO_WEIGHT),
+                pids: PIDS,
+            },
+            timeout: TIMEOUT,
+        }
+    }
+}
+
+impl Builder {
+    pub fn new(engine: Arc<dyn Engine>, settings: BuildSettings) -> Self {
+        Self { engine, settings }
+    }
+
+    /// Runs one build to its end. The stack's images are there already ([`Stack::ensure`]).
+    ///
+    /// Everything that the pusher is to read goes to `output` while it happens, the explanation of an error too; nobody
+    /// needs to be listening. Dropping this future may leave a container with the role [`Role::Build`] behind; ending it
+    /// with `cancel` does not.
+    pub async fn build(
+        &self,
+        request: BuildRequest<'_>,
+        output: mpsc::Sender<Bytes>,
+        cancel: CancellationToken,
+    ) -> Result<Built, BuildError> {
+        let console = Console::new(output);
+        let result = self.build_with_limit(&request, &console, cancel).await;
+        if let Err(error) = &result {
+            if error.is_ours() {
+                tracing::error!(app.id = %request.app, build.id = %request.build, error = ?error, "a build could not be run");
+            }
+            console.trouble(&error.explanation()).await;
+        }
+        result
+    }
+
+    /// Ends the build when it takes too long, and tells that from a cancellation.
+    async fn build_with_limit(
+        &self,
+        request: &BuildRequest<'_>,
+        console: &Console,
+        cancel: CancellationToken,
+    ) -> Result<Built, BuildError> {
+        let stop = cancel.child_token();
+        let build = self.build_either_way(request, console, &stop);
+        tokio::pin!(build);
+        let limit = self.settings.timeout;
+        let (result, is_late) = tokio::select! {
+            result = &mut build => (result, false),
+            () = tokio::time::sleep(limit) => {
+                stop.cancel();
+                (build.await, true)
+            }
+        };
+        match result {
+            Err(_) if cancel.is_cancelled() => Err(BuildError::Cancelled),
+            Err(_) if is_late => Err(BuildError::TimedOut { limit }),
+            result => result,
+        }
+    }
+
+    async fn build_either_way(
+        &self,
+        request: &BuildRequest<'_>,
+        console: &Console,
+        stop: &CancellationToken,
+    ) -> Result<Built, BuildError> {
+        let source = request.source;
+        let may_be_docker = source.has_dockerfile && request.buildpack.is_none();
+        if may_be_docker && source.procfile.is_none() {
+            return self.build_dockerfile(request, console, stop).await;
+        }
+        match self.build_with_buildpacks(request, console, stop).await {
+            Err(BuildError::NothingDetected { .. }) if may_be_docker => {
+                self.build_dockerfile(request, console, stop).await
+            }
+            result => result,
+        }
+    }
+
+    async fn build_with_buildpacks(
+        &self,
+        request: &BuildRequest<'_>,
+        console: &Console,
+        stop: &CancellationToken,
+    ) -> Result<Built, BuildError> {
+        let stack = &self.settings.stack;
+        console.header(&format!("Building on the {} stack", stack.name)).await;
+        let kit = buildpack::kit(request.config);
+        let spec = self.container(request, kit.len());
+        let input = request.source.input_after(kit).await?;
+        let (output, pieces) = mpsc::channel(64);
+        let run = self.engine.run(&spec, input, output, stop.clone());
+        let (exit, saw_full_disk) = tokio::join!(run, forward(pieces, console));
+
+        // Errors of a run may come after the container was made.
+        let container = self.find_container(&spec.name).await;
+        let built = match (exit, &container) {
+            (Ok(exit), Some(container)) => match self.judge(exit, saw_full_disk, request) {
+                Ok(()) => self.pack(request, container, console).await,
+                Err(error) => Err(error),
+            },
+            (Ok(exit), None) => Err(BuildError::Broken { code: exit.code }),
+            (Err(error), _) => Err(error.into()),
+        };
+        if let Some(container) = container
+            && let Err(error) = self.engine.remove(&container).await
+        {
+            // It is found by its role when the platform next looks for what is left over.
+            tracing::warn!(container.id = %container, %error, "a build container stays behind");
+        }
+        built
+    }
+
+    async fn find_container(&self, name: &str) -> Option<ContainerId> {
+        let containers = self.engine.list().await.ok()?;
+        containers
+            .into_iter()
+            .find_map(|container| (container.name == name).then_some(container.id))
+    }
+
+    fn container(&self, request: &BuildRequest<'_>, kit_bytes: usize) -> ContainerSpec {
+        let settings = &self.settings;
+        let BuildRequest {
+            app,
+            build,
+            source,
+            config: _,
+            commit,
+            buildpack,
+        } = *request;
+        let mut environment = Environment::new()
+            .with("HOME", "/app")
+            .with("STACK", settings.stack.name.as_str())
+            .with("REQUEST_ID", build.to_string());
+        if let Some(commit) = commit {
+            environment = environment.with("SOURCE_VERSION", commit);
+        }
+        let arguments = [
+            kit_bytes.to_string(),
+            if source.is_gzipped { "--gzip" } else { "" }.to_owned(),
+            buildpack.map(Buildpack::as_str).unwrap_or_default().to_owned(),
+        ];
+        let command = ["/bin/bash", "-c", BOOT, "build"].map(str::to_owned);
+        ContainerSpec {
+            environment,
+            network: Some(settings.network.clone()),
+            volumes: vec![VolumeMount {
+                volume: sweep::cache_volume(app),
+                path: "/tmp/cache".to_owned(),
+            }],
+            tmpfs: vec![Tmpfs {
+                path: "/tmp/env".to_owned(),
+                size_bytes: ENV_DIR_BYTES,
+            }],
+            ..ContainerSpec::new(
+                format!("paas-build-{build}"),
+                Role::Build { app, build },
+                settings.stack.build.clone(),
+                command.into_iter().chain(arguments).collect(),
+                settings.limits,
+            )
+        }
+    }
+
+    fn judge(&self, exit: Exit, saw_full_disk: bool, request: &BuildRequest<'_>) -> Result<(), BuildError> {
+        let limit_bytes = self.settings.limits.memory_bytes;
+        Err(match exit.code {
+            0 => return Ok(()),
+            _ if exit.out_of_memory => BuildError::OutOfMemory { limit_bytes },
+            status::OUT_OF_MEMORY => BuildError::OutOfMemory { limit_bytes },
+            status::DISK_FULL => BuildError::DiskFull,
+            status::NOT_DETECTED => match request.buildpack {
+                Some(buildpack) => BuildError::WrongBuildpack { buildpack },
+                None => BuildError::NothingDetected {
+                    root: request.source.root.clone(),
+                },
+            },
+            status::COMPILE_FAILED | status::BROKEN_SOURCE if saw_full_disk => BuildError::DiskFull,
+            status::COMPILE_FAILED => BuildError::CompileFailed,
+            status::BROKEN_SOURCE => BuildError::BrokenSource {
+                source: std::io::Error::other("tar refused it"),
+            },
+            status::RELEASE_FAILED => BuildError::BadProcessTypes {
+                reason: "The buildpack's bin/release failed.".to_owned(),
+            },
+            code => BuildError::Broken { code },
+        })
+    }
+
+    /// Makes the image of what a build container has left behind.
+    async fn pack(
+        &self,
+        request: &BuildRequest<'_>,
+        container: &ContainerId,
+        console: &Console,
+    ) -> Result<Built, BuildError> {
+        let report = Report::read(&*self.engine, container).await?;
+        let process_types = discover(request.source.procfile.as_ref(), &report, console).await;
+
+        console.header("Packing the slug").await;
+        let started = Instant::now();
+        let slug = SlugImage {
+            app: request.app,
+            build: request.build,
+            run_image: &self.settings.stack.run,
+            layer_key: report.layer_key.as_deref(),
+        };
+        let (image, size_bytes) = image::make(&*self.engine, container, &slug).await?;
+        let (size, seconds) = (human_bytes(size_bytes), started.elapsed().as_secs_f64());
+        console.detail(&format!("Done: {size} ({seconds:.1}s)")).await;
+        Ok(Built {
+            image,
+            process_types,
+            buildpack_description: report.description,
+            size_bytes,
+        })
+    }
+}
+
+/// Hands a container's output on, and tells whether it said that the disk is full.
+async fn forward(mut pieces: mpsc::Receiver<Output>, console: &Console) -> bool {
+    let mut saw_full_disk = false;
+    while let Some(piece) = pieces.recv().await {
+        saw_full_disk |= is_disk_full(&String::from_utf8_lossy(&piece.bytes));
+        console.raw(piece.bytes).await;
+    }
+    saw_full_disk
+}
+
+/// The Procfile's process types, and the buildpack's own for those that it does not declare.
+async fn discover(procfile: Option<&Procfile>, report: &Report, console: &Console) -> BTreeMap<ProcessType, String> {
+    let declared = procfile
+        .map(|procfile| procfile.process_types().clone())
+        .unwrap_or_default();
+    let mut process_types = report.default_process_types.clone();
+    process_types.retain(|name, _| !declared.contains_key(name));
+
+    console.header("Discovering process types").await;
+    if !declared.is_empty() {
+        let names = join(declared.keys());
+        console.detail(&format!("Procfile declares types -> {names}")).await;
+    }
+    if !process_types.is_empty() {
+        let (description, names) = (report.description.as_deref(), join(process_types.keys()));
+        let description = description.unwrap_or("buildpack");
+        console
+            .detail(&format!("Default types for {description} -> {names}"))
+            .await;
+    }
+    process_types.extend(declared);
+    if process_types.is_empty() {
+        let hint = "There is nothing to run: add a Procfile with a line such as: web: ./server";
+        console.detail(hint).await;
+    }
+    process_types
+}
+
+fn join<'a>(names: impl Iterator<Item = &'a ProcessType>) -> String {
+    names.map(ProcessType::as_str).collect::<Vec<_>>().join(", ")
+}

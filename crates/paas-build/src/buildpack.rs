@@ -1,0 +1,147 @@
+//! The buildpacks that are compiled into this program, and the kit that a build container gets on its standard input.
+
+use std::{fmt, str::FromStr};
+
+use include_dir::{Dir, DirEntry, include_dir};
+use paas_core::ConfigVars;
+use thiserror::Error;
+
+use crate::archive::MemoryTar;
+
+/// Everything under `buildpacks/`: one folder for each language, `bin/build`, `lib/`, and `stack/`.
+pub(crate) static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../buildpacks");
+
+/// A buildpack of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Buildpack {
+    Python,
+    Nodejs,
+    Static,
+}
+
+/// The name is of no buildpack that this platform has.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("there is no buildpack {name:?}; this platform has heroku/python, heroku/nodejs and heroku/static")]
+pub struct UnknownBuildpack {
+    pub name: String,
+}
+
+impl Buildpack {
+    /// In the order in which they are asked: an app with a `package.json` for its assets is a Python app first, and an
+    /// `index.html` alone says the least.
+    pub const ALL: [Self; 3] = [Self::Python, Self::Nodejs, Self::Static];
+
+    /// The name of its folder.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Nodejs => "nodejs",
+            Self::Static => "static",
+        }
+    }
+
+    /// What makes an app one of its own, in the words of `bin/detect`.
+    pub(crate) const fn looks_for(self) -> &'static str {
+        match self {
+            Self::Python => {
+                "requirements.txt, pyproject.toml, uv.lock, Pipfile, poetry.lock, .python-version, runtime.txt or manage.py"
+            }
+            Self::Nodejs => "package.json",
+            Self::Static => "static.json, index.html or public/index.html",
+        }
+    }
+}
+
+impl FromStr for Buildpack {
+    type Err = UnknownBuildpack;
+
+    /// Reads `python` and Heroku's own name for it, `heroku/python`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = text.strip_prefix("heroku/").unwrap_or(text);
+        Self::ALL
+            .into_iter()
+            .find(|buildpack| buildpack.as_str() == name)
+            .ok_or_else(|| UnknownBuildpack { name: text.to_owned() })
+    }
+}
+
+impl fmt::Display for Buildpack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A tar with `buildpacks/` and, for `ENV_DIR`, one file in `env/` for each config var.
+pub(crate) fn kit(config: &ConfigVars) -> Vec<u8> {
+    let mut tar = MemoryTar::new();
+    for file in files(&FILES) {
+        let path = file.path();
+        if !path.starts_with("stack") {
+            let is_program = path.parent().is_some_and(|folder| folder.ends_with("bin"));
+            let mode = if is_program { 0o755 } else { 0o644 };
+            tar.file(&format!("buildpacks/{}", path.display()), mode, file.contents());
+        }
+    }
+    for (key, value) in config {
+        tar.file(&format!("env/{key}"), 0o600, value.as_bytes());
+    }
+    tar.finish()
+}
+
+fn files(dir: &'static Dir<'static>) -> Vec<&'static include_dir::File<'static>> {
+    let mut found = Vec::new();
+    for entry in dir.entries() {
+        match entry {
+            DirEntry::Dir(dir) => found.extend(files(dir)),
+            DirEntry::File(file) => found.push(file),
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, io::Read as _, path::PathBuf};
+
+    use super::*;
+
+    fn unpack(bytes: &[u8]) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+        let mut archive = tar::Archive::new(bytes);
+        let entries = archive.entries().unwrap().map(|entry| {
+            let mut entry = entry.unwrap();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            let path = entry.path().unwrap().into_owned();
+            (path, (entry.header().mode().unwrap(), content))
+        });
+        entries.collect()
+    }
+
+    #[test]
+    fn the_kit_holds_every_buildpack_and_its_programs_can_run() {
+        let kit = unpack(&kit(&ConfigVars::default()));
+        for buildpack in Buildpack::ALL {
+            for program in ["detect", "compile", "release"] {
+                let path = PathBuf::from(format!("buildpacks/{buildpack}/bin/{program}"));
+                assert_eq!(kit.get(&path).map(|file| file.0), Some(0o755), "{}", path.display());
+            }
+        }
+        assert!(kit.contains_key(&PathBuf::from("buildpacks/bin/build")));
+        assert!(!kit.keys().any(|path| path.starts_with("buildpacks/stack")));
+    }
+
+    #[test]
+    fn each_config_var_is_a_file_that_only_its_owner_reads() {
+        let change = ("SECRET".parse().unwrap(), Some("two\nlines".to_owned()));
+        let config = ConfigVars::default().with([change]).unwrap();
+        let kit = unpack(&kit(&config));
+        assert_eq!(kit[&PathBuf::from("env/SECRET")], (0o600, b"two\nlines".to_vec()));
+    }
+
+    #[test]
+    fn herokus_names_for_buildpacks_are_understood() {
+        assert_eq!("heroku/nodejs".parse(), Ok(Buildpack::Nodejs));
+        assert_eq!("static".parse(), Ok(Buildpack::Static));
+        assert!("heroku/cobol".parse::<Buildpack>().is_err());
+    }
+}

@@ -1,0 +1,280 @@
+//! The words for people whose build went wrong: a headline, what was seen, what to do next.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use paas_core::{BuildFailure, ProcfileError};
+use paas_engine::EngineError;
+use thiserror::Error;
+
+use crate::{Buildpack, output::human_bytes};
+
+/// Why a build ended without an image.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    #[error("the source is empty")]
+    EmptySource,
+    #[error("the source archive is broken")]
+    BrokenSource {
+        #[source]
+        source: io::Error,
+    },
+    /// Not the pusher's fault: the archive on our own disk cannot be read.
+    #[error("the source archive cannot be read")]
+    ReadSource {
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Procfile(#[from] ProcfileError),
+    #[error("no buildpack recognises the app")]
+    NothingDetected {
+        /// The names at the root of the source.
+        root: Vec<String>,
+    },
+    /// The app is not what the chosen buildpack builds.
+    #[error("the app is no {buildpack} app")]
+    WrongBuildpack { buildpack: Buildpack },
+    #[error("the buildpack failed")]
+    CompileFailed,
+    #[error("the Dockerfile failed: {message}")]
+    DockerfileFailed { message: String },
+    #[error("the build's process types are unusable: {reason}")]
+    BadProcessTypes { reason: String },
+    #[error("the build used more than {limit_bytes} bytes of memory")]
+    OutOfMemory { limit_bytes: u64 },
+    #[error("the disk is full")]
+    DiskFull,
+    #[error("the build took longer than {limit:?}")]
+    TimedOut { limit: Duration },
+    #[error("the build was cancelled")]
+    Cancelled,
+    /// The container ended in a way that our own build program never ends.
+    #[error("the build container ended with status {code}")]
+    Broken { code: i32 },
+    #[error("the container engine gave up")]
+    Engine(#[source] EngineError),
+}
+
+/// Why the stack's images could not be made.
+#[derive(Debug, Error)]
+pub enum StackError {
+    #[error("there is no debootstrap; install it with: apt-get install debootstrap")]
+    NoDebootstrap,
+    #[error("debootstrap ended with {status}; its last words: {last_words}")]
+    Debootstrap { status: String, last_words: String },
+    #[error("{doing} at {path}", path = path.display())]
+    File {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the {image} image could not be built")]
+    Image {
+        image: &'static str,
+        #[source]
+        source: EngineError,
+    },
+    #[error("the container engine gave up")]
+    Engine(#[from] EngineError),
+}
+
+impl From<EngineError> for BuildError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::DiskFull { .. } => Self::DiskFull,
+            EngineError::Cancelled { .. } => Self::Cancelled,
+            EngineError::Build { message } if is_disk_full(&message) => Self::DiskFull,
+            EngineError::Build { message } => Self::DockerfileFailed { message },
+            other => Self::Engine(other),
+        }
+    }
+}
+
+/// Whether a program's words say that the disk is full (`ENOSPC`, as the C library, uv and npm write it).
+pub(crate) fn is_disk_full(words: &str) -> bool {
+    [
+        "No space left on device",
+        "no space left on device",
+        "ENOSPC",
+        "Disk quota exceeded",
+    ]
+    .iter()
+    .any(|sign| words.contains(sign))
+}
+
+impl BuildError {
+    /// How the build's row ends.
+    pub const fn failure(&self) -> BuildFailure {
+        match self {
+            Self::Cancelled => BuildFailure::Cancelled,
+            _ => BuildFailure::Rejected,
+        }
+    }
+
+    /// Whether somebody who runs the platform should look: it was not the app.
+    pub const fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Self::ReadSource { .. } | Self::DiskFull | Self::Broken { .. } | Self::Engine(_)
+        )
+    }
+
+    /// What to tell the person who pushed: a headline, what we saw, what to do next. Lines without any mark before them.
+    ///
+    /// A [`Builder`](crate::Builder) has already written this to the build's output when it returns the error.
+    pub fn explanation(&self) -> String {
+        match self {
+            Self::EmptySource => "The source is empty.\n\n\
+                There is no file in it, so there is nothing to build.\n\
+                Commit your app's files (git add -A && git commit), then push again."
+                .to_owned(),
+            Self::BrokenSource { source } => format!(
+                "The source archive cannot be read.\n\n\
+                 It is no complete tar or tar.gz archive: {source}.\n\
+                 Make it again, for example with git archive --format=tar.gz HEAD."
+            ),
+            Self::ReadSource { .. } => ours("The source archive got lost before it could be built."),
+            Self::Procfile(ProcfileError { line, problem }) => format!(
+                "The Procfile has a mistake in line {line}.\n\n\
+                 {problem}.\n\
+                 Each line is a process type, a colon and a command, such as: web: gunicorn app:app"
+            ),
+            Self::NothingDetected { root } => nothing_detected(root),
+            Self::WrongBuildpack { buildpack } => format!(
+                "App not compatible with buildpack: {buildpack}\n\n\
+                 The {buildpack} buildpack looks for {} at the root of the source.\n\
+                 Add one of these, or let the platform choose the buildpack.",
+                buildpack.looks_for()
+            ),
+            Self::CompileFailed => "The build failed.\n\n\
+                The lines above say which command failed, and why.\n\
+                The release that ran before is untouched. Correct the app, commit, and push again."
+                .to_owned(),
+            Self::DockerfileFailed { message } => format!(
+                "The build of the Dockerfile failed.\n\n\
+                 {message}\n\
+                 The release that ran before is untouched. Correct the Dockerfile, commit, and push again."
+            ),
+            Self::BadProcessTypes { reason } => format!(
+                "The app's process types cannot be read.\n\n\
+                 {reason}\n\
+                 Add a Procfile at the root of the source that says what to run, such as: web: ./server"
+            ),
+            Self::OutOfMemory { limit_bytes } => format!(
+                "The build ran out of memory.\n\n\
+                 A build may use {} of memory, so that it cannot hurt running apps, and this one wanted more.\n\
+                 Let it do less at once (for Node.js, NODE_OPTIONS=--max-old-space-size=… as a config var), or have\n\
+                 the platform's operator raise the limit.",
+                human_bytes(*limit_bytes)
+            ),
+            Self::DiskFull => "The platform's disk is full.\n\n\
+                There was no space left to write what the build makes. Running apps are not affected.\n\
+                This is not your app's fault: tell the platform's operator, and push again when there is space."
+                .to_owned(),
+            Self::TimedOut { limit } => format!(
+                "The build took too long.\n\n\
+                 It was stopped after {} minutes.\n\
+                 The last lines above say where the time went. What was installed before may be cached: push again\n\
+                 if it was a slow download.",
+                limit.as_secs().div_ceil(60)
+            ),
+            Self::Cancelled => "The build was cancelled.\n\nNothing was released.".to_owned(),
+            Self::Broken { .. } | Self::Engine(_) => ours("The build could not be run."),
+        }
+    }
+}
+
+fn ours(headline: &str) -> String {
+    format!(
+        "{headline}\n\n\
+         This is not your app's fault. The release that ran before is untouched.\n\
+         Push again; if that does not help, the platform's operator finds the reason in the log of paasd."
+    )
+}
+
+fn nothing_detected(root: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let mut seen = root.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if root.len() > SHOWN {
+        seen.push_str(", …");
+    }
+    let mut text = format!(
+        "No default language could be detected for this app.\n\n\
+         At the root of the source we saw: {seen}\n\
+         What we look for there:\n"
+    );
+    for buildpack in Buildpack::ALL {
+        text.push_str(&format!("  {:<8} {}\n", buildpack.as_str(), buildpack.looks_for()));
+    }
+    text.push_str(
+        "  docker   Dockerfile\n\
+         Add one of these files, commit, and push again.",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_language_is_told_what_we_look_for() {
+        let root = ["main.cob", "Procfile"].map(str::to_owned).to_vec();
+        insta::assert_snapshot!(BuildError::NothingDetected { root }.explanation());
+    }
+
+    #[test]
+    fn a_bad_procfile_is_told_the_line() {
+        let error = ProcfileError {
+            line: 3,
+            problem: "there is no colon".to_owned(),
+        };
+        insta::assert_snapshot!(BuildError::from(error).explanation());
+    }
+
+    #[test]
+    fn every_error_has_a_headline_a_fact_and_a_next_step() {
+        let errors = [
+            BuildError::EmptySource,
+            BuildError::BrokenSource {
+                source: io::Error::other("unexpected end"),
+            },
+            BuildError::ReadSource {
+                source: io::Error::other("gone"),
+            },
+            BuildError::WrongBuildpack {
+                buildpack: Buildpack::Nodejs,
+            },
+            BuildError::CompileFailed,
+            BuildError::DockerfileFailed {
+                message: "The command '/bin/sh -c make' returned a non-zero code: 2".to_owned(),
+            },
+            BuildError::BadProcessTypes {
+                reason: "bin/release wrote no YAML".to_owned(),
+            },
+            BuildError::OutOfMemory {
+                limit_bytes: 1024 * 1024 * 1024,
+            },
+            BuildError::DiskFull,
+            BuildError::TimedOut {
+                limit: Duration::from_secs(900),
+            },
+            BuildError::Cancelled,
+            BuildError::Broken { code: 125 },
+        ];
+        let texts: Vec<_> = errors.iter().map(BuildError::explanation).collect();
+        insta::assert_snapshot!(texts.join("\n\n----\n"));
+    }
+
+    #[test]
+    fn a_full_disk_is_recognised_wherever_it_shows() {
+        let engine = EngineError::DiskFull { doing: "a commit" };
+        assert!(matches!(BuildError::from(engine), BuildError::DiskFull));
+        let message = "write /app/x: no space left on device".to_owned();
+        assert!(matches!(
+            BuildError::from(EngineError::Build { message }),
+            BuildError::DiskFull
+        ));
+    }
+}

@@ -1,0 +1,208 @@
+//! The source of a build: a tar on disk, looked through once.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use flate2::read::GzDecoder;
+use futures_util::StreamExt as _;
+use paas_core::Procfile;
+use paas_engine::{ByteStream, Input};
+use tokio_util::io::ReaderStream;
+
+use crate::BuildError;
+
+/// A source archive, plain or gzipped, with the app at its root.
+///
+/// Only names are read here, and the Procfile. The archive may come from anybody: it is unpacked nowhere but in a build
+/// container.
+#[derive(Debug, Clone)]
+pub struct Source {
+    path: PathBuf,
+    pub(crate) is_gzipped: bool,
+    pub(crate) has_dockerfile: bool,
+    /// `None` when the source has no Procfile.
+    pub(crate) procfile: Option<Procfile>,
+    /// The names at the root, for the message that nothing was recognised.
+    pub(crate) root: Vec<String>,
+}
+
+/// No sensible Procfile comes near it.
+const MAXIMUM_PROCFILE_BYTES: u64 = 64 * 1024;
+/// How much of a file goes to a container at once.
+const CHUNK_BYTES: usize = 128 * 1024;
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+impl Source {
+    /// Looks through the tar (or tar.gz) at `path`, and refuses it at once when nothing could be built from it: an empty
+    /// source, a broken archive, a Procfile with a bad line.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self, BuildError> {
+        let path = path.into();
+        tokio::task::spawn_blocking(move || scan(path))
+            .await
+            .map_err(|source| BuildError::ReadSource {
+                source: io::Error::other(source),
+            })?
+    }
+
+    /// The whole archive as it is, for the builder of a Dockerfile, which unzips by itself.
+    pub(crate) async fn stream(&self) -> Result<ByteStream, BuildError> {
+        let file = tokio::fs::File::open(&self.path)
+            .await
+            .map_err(|source| BuildError::ReadSource { source })?;
+        Ok(ReaderStream::with_capacity(file, CHUNK_BYTES).boxed())
+    }
+
+    /// `first`, then the whole archive, for the standard input of a container. When the file breaks off, so does the
+    /// input, and `tar` in the container complains.
+    pub(crate) async fn input_after(
+        &self,
+        first: Vec<u8>,
+    ) -> Result<futures_util::stream::BoxStream<'static, Input>, BuildError> {
+        let archive = self.stream().await?;
+        let archive = archive.scan((), |(), chunk| {
+            if let Err(error) = &chunk {
+                tracing::warn!(%error, "a source archive broke off while it was read");
+            }
+            std::future::ready(chunk.ok().map(Input::Bytes))
+        });
+        let first = futures_util::stream::once(std::future::ready(Input::Bytes(first.into())));
+        Ok(first.chain(archive).boxed())
+    }
+}
+
+fn scan(path: PathBuf) -> Result<Source, BuildError> {
+    let open = || File::open(&path).map_err(|source| BuildError::ReadSource { source });
+    let mut magic = Vec::new();
+    open()?
+        .take(GZIP_MAGIC.len() as u64)
+        .read_to_end(&mut magic)
+        .map_err(|source| BuildError::ReadSource { source })?;
+    let is_gzipped = magic == GZIP_MAGIC;
+    let file = open()?;
+    let found = if is_gzipped {
+        look_through(tar::Archive::new(GzDecoder::new(file)).entries())?
+    } else {
+        // Seeking over contents makes this a matter of milliseconds however large the files are.
+        look_through(tar::Archive::new(file).entries_with_seek())?
+    };
+    if found.root.is_empty() {
+        return Err(BuildError::EmptySource);
+    }
+    let procfile = found.procfile.map(|text| text.parse::<Procfile>()).transpose()?;
+    Ok(Source {
+        path,
+        is_gzipped,
+        has_dockerfile: found.has_dockerfile,
+        procfile,
+        root: found.root,
+    })
+}
+
+#[derive(Default)]
+struct Found {
+    root: Vec<String>,
+    has_dockerfile: bool,
+    procfile: Option<String>,
+}
+
+fn look_through<R: io::Read>(entries: io::Result<tar::Entries<'_, R>>) -> Result<Found, BuildError> {
+    let broken = |source| BuildError::BrokenSource { source };
+    let mut found = Found::default();
+    for entry in entries.map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
+        let kind = entry.header().entry_type();
+        if kind.is_pax_global_extensions() {
+            continue;
+        }
+        let path = entry.path().map_err(broken)?.into_owned();
+        let Some((first, is_at_root)) = name_at_root(&path) else {
+            continue;
+        };
+        let is_file = is_at_root && kind.is_file();
+        if is_file && first == "Procfile" {
+            let mut text = Vec::new();
+            entry
+                .by_ref()
+                .take(MAXIMUM_PROCFILE_BYTES)
+                .read_to_end(&mut text)
+                .map_err(broken)?;
+            found.procfile = Some(String::from_utf8_lossy(&text).into_owned());
+        }
+        found.has_dockerfile |= is_file && first == "Dockerfile";
+        if !found.root.contains(&first) {
+            found.root.push(first);
+        }
+    }
+    Ok(found)
+}
+
+/// The first part of a path within the archive, and whether there is no other.
+fn name_at_root(path: &Path) -> Option<(String, bool)> {
+    let mut parts = path
+        .components()
+        .filter(|part| matches!(part, std::path::Component::Normal(_)));
+    let first = parts.next()?.as_os_str().to_string_lossy().into_owned();
+    Some((first, parts.next().is_none()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::MemoryTar;
+
+    async fn open(files: &[(&str, &str)]) -> Result<Source, BuildError> {
+        let mut tar = MemoryTar::new();
+        for (path, content) in files {
+            tar.file(path, 0o644, content.as_bytes());
+        }
+        open_bytes(&tar.finish()).await
+    }
+
+    async fn open_bytes(bytes: &[u8]) -> Result<Source, BuildError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("source.tar");
+        std::fs::write(&path, bytes).unwrap();
+        Source::open(path).await
+    }
+
+    #[tokio::test]
+    async fn only_files_at_the_root_count() {
+        let source = open(&[("app.py", ""), ("docs/Dockerfile", ""), ("docs/Procfile", "web: x")])
+            .await
+            .unwrap();
+        assert!(!source.has_dockerfile && source.procfile.is_none());
+        assert_eq!(source.root, ["app.py", "docs"]);
+
+        let source = open(&[("./Dockerfile", "FROM scratch")]).await.unwrap();
+        assert!(source.has_dockerfile);
+    }
+
+    #[tokio::test]
+    async fn a_source_without_files_is_refused() {
+        assert!(matches!(open(&[]).await, Err(BuildError::EmptySource)));
+        assert!(matches!(open_bytes(b"").await, Err(BuildError::EmptySource)));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_archive_is_refused() {
+        let page = "<html>not a tar</html>\n".repeat(100);
+        assert!(matches!(
+            open_bytes(page.as_bytes()).await,
+            Err(BuildError::BrokenSource { .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_gzipped_source_is_as_good() {
+        use std::io::Write as _;
+        let mut tar = MemoryTar::new();
+        tar.file("Dockerfile", 0o644, b"FROM scratch");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&tar.finish()).unwrap();
+        let source = open_bytes(&gzip.finish().unwrap()).await.unwrap();
+        assert!(source.is_gzipped && source.has_dockerfile);
+    }
+}

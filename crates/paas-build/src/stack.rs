@@ -1,0 +1,255 @@
+//! Stacks: what builds run in and what dynos start from.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use paas_core::ImageRef;
+use paas_engine::{DockerfileBuild, Engine, Environment, Limits};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{StackError, archive::MemoryTar, base, buildpack, output::Console};
+
+/// Two images by one name. Stacks are data: Heroku's own, where a registry has them, are as good as ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stack {
+    /// `STACK` in a build.
+    pub name: String,
+    pub run: ImageRef,
+    pub build: ImageRef,
+}
+
+/// How our own stack is made.
+#[derive(Debug, Clone)]
+pub struct StackSettings {
+    /// A folder with certificate authorities (`*.crt`) that the images are to trust besides the usual ones.
+    pub extra_ca: Option<PathBuf>,
+    /// Belongs to root; shared by all platforms of the machine, so that the images are made once.
+    pub work_dir: PathBuf,
+    /// Where the builder reaches Debian, PyPI and npm from.
+    pub network: Option<String>,
+    pub limits: Limits,
+}
+
+/// Tells which inputs an image was made of.
+const INPUTS_LABEL: &str = "paas.stack";
+const MEBIBYTE: u64 = 1024 * 1024;
+
+impl Stack {
+    /// Debian 12, as `buildpacks/stack` describes it.
+    pub fn ours() -> Self {
+        Self {
+            name: "paas-12".to_owned(),
+            run: ImageRef::new("paas/stack-12:run"),
+            build: ImageRef::new("paas/stack-12:build"),
+        }
+    }
+
+    /// Makes the images of our stack unless they are there, made of the same inputs. Takes a minute or two then, and says
+    /// to `output` what it does; one process of the machine does it while others wait.
+    pub async fn ensure(
+        engine: &dyn Engine,
+        settings: &StackSettings,
+        output: mpsc::Sender<Bytes>,
+        cancel: CancellationToken,
+    ) -> Result<Self, StackError> {
+        let making = Making::new(engine, settings, Console::new(output), cancel)?;
+        if !making.is_made().await? {
+            let lock = lock(&settings.work_dir, &making.console).await?;
+            // Whoever held the lock may have made them.
+            if !making.is_made().await? {
+                making.make().await?;
+            }
+            drop(lock);
+        }
+        Ok(making.stack)
+    }
+}
+
+impl Default for StackSettings {
+    fn default() -> Self {
+        Self {
+            extra_ca: None,
+            work_dir: PathBuf::from("/var/cache/paas"),
+            network: None,
+            limits: Limits {
+                memory_bytes: 2048 * MEBIBYTE,
+                cpu_weight: 256,
+                io_weight: None,
+                pids: 1024,
+            },
+        }
+    }
+}
+
+/// One attempt to make the images.
+struct Making<'a> {
+    engine: &'a dyn Engine,
+    settings: &'a StackSettings,
+    console: Console,
+    cancel: CancellationToken,
+    stack: Stack,
+    context: Vec<u8>,
+    /// A hash of everything that the images depend on, apart from the day.
+    inputs: String,
+}
+
+impl<'a> Making<'a> {
+    fn new(
+        engine: &'a dyn Engine,
+        settings: &'a StackSettings,
+        console: Console,
+        cancel: CancellationToken,
+    ) -> Result<Self, StackError> {
+        let context = context(settings.extra_ca.as_deref())?;
+        let digest = Sha256::digest(&context);
+        let inputs = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self {
+            engine,
+            settings,
+            console,
+            cancel,
+            stack: Stack::ours(),
+            context,
+            inputs,
+        })
+    }
+
+    async fn is_made(&self) -> Result<bool, StackError> {
+        Ok(self.has(&self.stack.run).await? && self.has(&self.stack.build).await?)
+    }
+
+    async fn has(&self, image: &ImageRef) -> Result<bool, StackError> {
+        let image = self.engine.image(image).await?;
+        Ok(image.is_some_and(|image| image.labels.get(INPUTS_LABEL) == Some(&self.inputs)))
+    }
+
+    async fn make(&self) -> Result<(), StackError> {
+        let Stack { name, run, build } = &self.stack;
+        self.console
+            .header(&format!("Making the images of the {name} stack, once"))
+            .await;
+        if !self.has(run).await? {
+            let base = base::ensure(self.engine, &self.settings.work_dir, &self.console).await?;
+            self.console
+                .header("Building the run image: what dynos start from")
+                .await;
+            self.build("run", run, ("BASE", &base)).await?;
+        }
+        self.console
+            .header("Building the build image: compilers and installers")
+            .await;
+        self.build("build", build, ("RUN_IMAGE", run)).await?;
+        self.console.header("The stack is ready").await;
+        Ok(())
+    }
+
+    async fn build(&self, image: &'static str, tag: &ImageRef, base: (&str, &ImageRef)) -> Result<(), StackError> {
+        let spec = DockerfileBuild {
+            dockerfile: format!("{image}.Dockerfile"),
+            tag: tag.clone(),
+            app: None,
+            labels: BTreeMap::from([(INPUTS_LABEL.to_owned(), self.inputs.clone())]),
+            arguments: Environment::new().with(base.0, base.1.as_str()),
+            limits: self.settings.limits,
+            network: self.settings.network.clone(),
+            target: None,
+        };
+        let context = Bytes::from(self.context.clone());
+        let context = stream::once(std::future::ready(io::Result::Ok(context))).boxed();
+        let (output, mut lines) = mpsc::channel(64);
+        let build = self.engine.build_image(&spec, context, output, self.cancel.clone());
+        // The builder's words are for its own log: apt alone has a thousand lines. Its step lines show that it goes on.
+        let forward = async {
+            while let Some(bytes) = lines.recv().await {
+                for line in String::from_utf8_lossy(&bytes)
+                    .lines()
+                    .filter(|line| line.starts_with("Step "))
+                {
+                    let short: String = line.chars().take(100).collect();
+                    self.console.detail(&short).await;
+                }
+            }
+        };
+        let (result, ()) = tokio::join!(build, forward);
+        result.map(drop).map_err(|source| StackError::Image { image, source })
+    }
+}
+
+/// The build context of both images.
+fn context(extra_ca: Option<&Path>) -> Result<Vec<u8>, StackError> {
+    let mut tar = MemoryTar::new();
+    for name in ["run.Dockerfile", "build.Dockerfile"] {
+        let file = buildpack::FILES
+            .get_file(format!("stack/{name}"))
+            .expect("both files are compiled in, as a test asserts");
+        tar.file(name, 0o644, file.contents());
+    }
+    tar.directory("ca");
+    for (name, certificate) in extra_ca.map(certificates).transpose()?.unwrap_or_default() {
+        tar.file(&format!("ca/{name}"), 0o644, &certificate);
+    }
+    Ok(tar.finish())
+}
+
+fn certificates(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, StackError> {
+    let error = |source| StackError::File {
+        doing: "reading certificate authorities",
+        path: folder.to_owned(),
+        source,
+    };
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(error)? {
+        let path = entry.map_err(error)?.path();
+        // The only extension that update-ca-certificates looks at.
+        if path.extension().is_some_and(|extension| extension == "crt")
+            && let Some(name) = path.file_name().and_then(|name| name.to_str())
+        {
+            found.insert(name.to_owned(), std::fs::read(&path).map_err(error)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Waits until no other process of the machine makes the images.
+async fn lock(work_dir: &Path, console: &Console) -> Result<File, StackError> {
+    let error = |source| StackError::File {
+        doing: "locking the making of the stack",
+        path: work_dir.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(work_dir).map_err(error)?;
+    // The folder itself: nothing to create, so nothing to race for.
+    let folder = File::open(work_dir).map_err(error)?;
+    if folder.try_lock().is_ok() {
+        return Ok(folder);
+    }
+    console.header("Waiting for another process that makes the stack").await;
+    tokio::task::spawn_blocking(move || folder.lock().map(|()| folder))
+        .map(|joined| joined.map_err(io::Error::other).flatten())
+        .await
+        .map_err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_context_changes_with_the_certificates_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = context(None).unwrap();
+        assert_eq!(none, context(Some(folder.path())).unwrap());
+        std::fs::write(folder.path().join("README"), "no certificate").unwrap();
+        assert_eq!(none, context(Some(folder.path())).unwrap());
+        std::fs::write(folder.path().join("corporate.crt"), "certificate").unwrap();
+        assert_ne!(none, context(Some(folder.path())).unwrap());
+    }
+}
