@@ -10,6 +10,7 @@
 //!   set: starting again is a decision.
 
 mod container;
+mod docker;
 mod engine;
 mod environment;
 mod error;
@@ -22,6 +23,7 @@ mod spec;
 mod volume;
 
 pub use container::{Container, ContainerId, ContainerState, DYNO_PORT, Exit};
+pub use docker::DockerEngine;
 pub use engine::{ByteStream, Engine, EngineVersion, Input};
 pub use environment::Environment;
 pub use error::EngineError;

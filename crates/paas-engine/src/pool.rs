@@ -47,12 +47,11 @@ impl Pool {
     ///
     /// `platform` keeps its name apart from another platform's.
     pub fn builds(self, platform: &str) -> NetworkSpec {
-        let digits: String = platform.chars().filter(char::is_ascii_hexdigit).collect();
         NetworkSpec {
             name: format!("paas-build-{platform}"),
             app: None,
             subnet: self.nth(0),
-            bridge: bridge(&digits),
+            bridge: bridge(&digest(platform)),
             is_internal: false,
         }
     }
@@ -85,6 +84,14 @@ fn bridge(digits: &str) -> String {
     format!("ps-{}", &digits[start..])
 }
 
+/// Sixteen digits that differ wherever names do (FNV-1a): a platform's id may be any word.
+fn digest(name: &str) -> String {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
@@ -104,6 +111,14 @@ mod tests {
         assert_eq!(pool.app(app, 2046).unwrap().subnet.to_string(), "10.211.255.192/26");
         assert_eq!(pool.app(app, 0).unwrap().bridge, "ps-6789abcdef");
         assert!(matches!(pool.app(app, 2047), Err(PoolError::UsedUp { apps: 2047, .. })));
+    }
+
+    #[test]
+    fn bridges_of_two_platforms_fit_the_kernel_and_differ() {
+        let pool = pool(Pool::DEFAULT);
+        let (one, two) = (pool.builds("test-1").bridge, pool.builds("test-2").bridge);
+        assert_ne!(one, two);
+        assert!(one.starts_with("ps-") && one.len() <= 15, "{one}");
     }
 
     #[test]

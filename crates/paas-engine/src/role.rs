@@ -41,7 +41,7 @@ pub enum Role {
 pub(crate) const PLATFORM: &str = "paas.platform";
 /// The app that an object belongs to.
 pub(crate) const APP: &str = "paas.app";
-const ROLE: &str = "paas.role";
+pub(crate) const ROLE: &str = "paas.role";
 const DYNO: &str = "paas.dyno";
 const DYNO_NAME: &str = "paas.dyno-name";
 const ATTEMPT: &str = "paas.attempt";
@@ -49,6 +49,8 @@ const RELEASE: &str = "paas.release";
 const RELEASE_VERSION: &str = "paas.release-version";
 const BUILD: &str = "paas.build";
 const PURPOSE: &str = "paas.purpose";
+/// The labels that only containers carry, never images.
+pub(crate) const OF_CONTAINERS: [&str; 2] = [ROLE, PURPOSE];
 
 impl Role {
     /// The app it works for, unless it works for the platform.
