@@ -1,1 +1,48 @@
-fn main() {}
+//! The binary `paas`: the command that people type.
+//!
+//! It speaks to the Platform API, through `paas-api`'s types alone, and to the git of the current directory. It never
+//! sees a database, an engine or a server's disk.
+
+use std::{env, process::ExitCode};
+
+mod account;
+mod app;
+mod app_context;
+mod authorization;
+mod build;
+mod client;
+mod command;
+mod completion;
+mod config;
+mod config_var;
+mod dyno;
+mod error;
+mod formation;
+mod git_remote;
+mod help;
+mod log_session;
+mod netrc;
+mod output;
+mod platform_url;
+mod region;
+mod release;
+mod stack;
+mod table;
+mod time;
+
+use config::Config;
+use output::Output;
+
+fn main() -> ExitCode {
+    let config = Config::from_environment();
+    let output = Output::new(config.as_ref().unwrap_or(&Config::default()));
+    let done = config.and_then(|config| command::run(env::args_os().collect(), config, output));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Logging in and out: a token is made, kept in the netrc, and revoked.
+//!
+//! Neither password nor token is ever an argument: other users of a machine can read those.
+
+use std::{
+    fs,
+    io::{self, IsTerminal, Read},
+};
+
+use clap::Args;
+use paas_api::{Account, Authorization, NewAuthorization, Secret};
+
+use crate::{
+    app_context::Context,
+    client::Credentials,
+    error::{Error, Result},
+    netrc::{Login, Netrc},
+};
+
+/// A year: the token in the netrc also serves `git push`, which cannot ask for a new one.
+const LIFETIME_SECONDS: i64 = 365 * 24 * 60 * 60;
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// Log in as this user
+    #[arg(long, value_name = "EMAIL")]
+    email: Option<String>,
+    /// Read the password from stdin
+    #[arg(long, requires = "email", conflicts_with = "token")]
+    password_stdin: bool,
+    /// Ask for a token instead of a password, or read it from stdin
+    #[arg(long, conflicts_with = "email")]
+    token: bool,
+}
+
+/// `login`
+pub(crate) fn login(args: &LoginArgs, context: &Context) -> Result<()> {
+    let (output, base) = (&context.output, &context.client.base);
+    let netrc = netrc(context)?;
+    if base.is_exposed() {
+        output.warning(&format!(
+            "{base} is not encrypted: others on the network can read the token"
+        ))?;
+    }
+    let token = if args.token {
+        given_token(context)?
+    } else {
+        let client = context.client.with(password(args, context)?);
+        let wanted = NewAuthorization {
+            description: Some(format!("paas login from {}", host_name())),
+            expires_in: Some(LIFETIME_SECONDS),
+            scope: Some(vec!["global".to_owned()]),
+        };
+        let authorization: Authorization = output.action(
+            "Logging in",
+            || client.post("/oauth/authorizations", &wanted),
+            |_| String::new(),
+        )?;
+        let access_token = authorization.access_token.ok_or_else(|| Error::BadAnswer {
+            url: base.to_string(),
+            why: "an authorization without a token".to_owned(),
+        })?;
+        access_token.token
+    };
+    let credentials = Credentials::Token {
+        token: token.clone(),
+        is_from_environment: false,
+    };
+    let account: Account = context.client.with(credentials).get("/account")?;
+    let login = Login {
+        email: account.email,
+        token,
+    };
+    netrc.set(&base.machines(), &login)?;
+    if context.config.api_key.is_some() {
+        output.warning("PAAS_API_KEY is set and goes before this login")?;
+    }
+    output.note(&format!("Logged in as {}", login.email))
+}
+
+/// `logout`: what cannot be revoked, because the server is away or the token has ended, is forgotten all the same.
+pub(crate) fn logout(context: &Context) -> Result<()> {
+    let machines = context.client.base.machines();
+    let netrc = netrc(context)?;
+    let Some(login) = netrc.login(&machines[0])? else {
+        return context.output.note("Not logged in");
+    };
+    let client = context.client.with(Credentials::Token {
+        token: login.token,
+        is_from_environment: false,
+    });
+    let revoked = match client.delete("/oauth/sessions/~") {
+        Err(Error::TokenRefused { .. } | Error::Api { status: 404, .. }) => Ok(()),
+        other => other,
+    };
+    if let Err(error) = &revoked {
+        context
+            .output
+            .warning(&format!("the token could not be revoked: {error}"))?;
+    }
+    context
+        .output
+        .action("Logging out", || netrc.remove(&machines), |()| String::new())
+}
+
+/// `auth:token`: the token in use. The server does not know it any more, it keeps a hash.
+pub(crate) fn token(context: &Context) -> Result<()> {
+    match context.client.credentials() {
+        Credentials::Token { token, .. } => context.output.line(token.expose()),
+        Credentials::None | Credentials::Password { .. } => Err(Error::NotLoggedIn),
+    }
+}
+
+/// The credentials of a context: `PAAS_API_KEY`, else the netrc.
+pub(crate) fn credentials(config: &crate::config::Config, machine: &str) -> Result<Credentials> {
+    if let Some(token) = config.api_key.clone() {
+        return Ok(Credentials::Token {
+            token,
+            is_from_environment: true,
+        });
+    }
+    let login = config
+        .netrc
+        .as_deref()
+        .map(|path| Netrc::new(path).login(machine))
+        .transpose()?;
+    Ok(login.flatten().map_or(Credentials::None, |login| Credentials::Token {
+        token: login.token,
+        is_from_environment: false,
+    }))
+}
+
+fn netrc(context: &Context) -> Result<Netrc> {
+    context.config.netrc.as_deref().map(Netrc::new).ok_or(Error::NoHome)
+}
+
+fn given_token(context: &Context) -> Result<Secret> {
+    let token = if io::stdin().is_terminal() {
+        context.output.ask_secret("Token: ", "A token")?
+    } else {
+        first_line_of_stdin()?
+    };
+    // Anything else would not survive a header or a netrc.
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::Usage("That is not a token".to_owned()));
+    }
+    Ok(Secret::new(token))
+}
+
+fn password(args: &LoginArgs, context: &Context) -> Result<Credentials> {
+    let output = &context.output;
+    let email = match &args.email {
+        Some(email) => email.clone(),
+        None => output.ask("Email: ", "An email")?,
+    };
+    let password = if args.password_stdin {
+        first_line_of_stdin()?
+    } else {
+        output.ask_secret("Password: ", "A password")?
+    };
+    Ok(Credentials::Password {
+        email,
+        password: Secret::new(password),
+    })
+}
+
+fn first_line_of_stdin() -> Result<String> {
+    let mut text = String::new();
+    io::stdin().lock().read_to_string(&mut text)?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Only for people who look through their authorizations later.
+fn host_name() -> String {
+    let name = fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() {
+        "a laptop".to_owned()
+    } else {
+        name.to_owned()
+    }
+}

@@ -1,0 +1,264 @@
+//! The grammar: which verbs there are, and which function does each.
+
+use std::ffi::OsString;
+
+use clap::{
+    CommandFactory, FromArgMatches, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use crate::{
+    account, app,
+    app_context::Context,
+    authorization, build,
+    client::Client,
+    completion,
+    config::Config,
+    config_var, dyno,
+    error::{Error, Result},
+    formation, git_remote, help, log_session,
+    output::Output,
+    platform_url::PlatformUrl,
+    region, release, stack,
+};
+
+/// Push to deploy, on your own machine.
+#[derive(Debug, Parser)]
+#[command(name = "paas", version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Where the platform's API answers, instead of `PAAS_URL`
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Log in and keep the token in the netrc
+    #[command(alias = "auth:login")]
+    Login(authorization::LoginArgs),
+    /// Revoke the token and forget it
+    #[command(alias = "auth:logout")]
+    Logout,
+    /// Print who you are
+    #[command(name = "auth:whoami", alias = "whoami")]
+    Whoami(account::WhoamiArgs),
+    /// Print the token in use
+    #[command(name = "auth:token")]
+    Token,
+    /// List your apps
+    #[command(alias = "apps:list")]
+    Apps(app::ListArgs),
+    /// Create an app
+    #[command(visible_alias = "apps:create")]
+    Create(app::CreateArgs),
+    /// Show an app
+    #[command(name = "apps:info", visible_alias = "info")]
+    AppsInfo(app::InfoArgs),
+    /// Rename an app
+    #[command(name = "apps:rename", visible_alias = "rename")]
+    AppsRename(app::RenameArgs),
+    /// Open an app in a browser
+    #[command(visible_alias = "apps:open")]
+    Open(app::OpenArgs),
+    /// Destroy an app for good
+    #[command(name = "apps:destroy", visible_alias = "destroy", alias = "apps:delete")]
+    AppsDestroy(app::DestroyArgs),
+    /// Point a git remote of this directory at an app
+    #[command(name = "git:remote")]
+    GitRemote(git_remote::RemoteArgs),
+    /// Show the config vars of an app
+    Config(config_var::ListArgs),
+    /// Set config vars and restart the app
+    #[command(name = "config:set", alias = "config:add")]
+    ConfigSet(config_var::SetArgs),
+    /// Print the value of a config var
+    #[command(name = "config:get")]
+    ConfigGet(config_var::GetArgs),
+    /// Remove config vars and restart the app
+    #[command(name = "config:unset", alias = "config:remove")]
+    ConfigUnset(config_var::UnsetArgs),
+    /// Show the dynos of an app
+    #[command(alias = "ps:list")]
+    Ps(dyno::ListArgs),
+    /// Say how many dynos of each process type run
+    #[command(name = "ps:scale", visible_alias = "scale")]
+    PsScale(formation::ScaleArgs),
+    /// Restart dynos
+    #[command(name = "ps:restart", visible_aliases = ["restart", "dyno:restart"])]
+    PsRestart(dyno::SelectArgs),
+    /// Stop dynos; those that the formation wants start again
+    #[command(name = "ps:stop", visible_alias = "ps:kill")]
+    PsStop(dyno::SelectArgs),
+    /// Show the log of an app
+    Logs(log_session::LogArgs),
+    /// List the releases of an app
+    Releases(release::ListArgs),
+    /// Show a release
+    #[command(name = "releases:info")]
+    ReleasesInfo(release::InfoArgs),
+    /// Print what a release command said
+    #[command(name = "releases:output")]
+    ReleasesOutput(release::OneArgs),
+    /// Go back to the code and config of an earlier release
+    #[command(visible_alias = "releases:rollback")]
+    Rollback(release::OneArgs),
+    /// List the builds of an app
+    Builds(build::ListArgs),
+    /// Show a build
+    #[command(name = "builds:info")]
+    BuildsInfo(build::InfoArgs),
+    /// Print what a build said
+    #[command(name = "builds:output")]
+    BuildsOutput(build::OutputArgs),
+    /// Print whether an app is in maintenance mode
+    Maintenance(app::MaintenanceArgs),
+    /// Answer an app's visitors with a maintenance page
+    #[command(name = "maintenance:on")]
+    MaintenanceOn(app::SwitchArgs),
+    /// Let an app's visitors in again
+    #[command(name = "maintenance:off")]
+    MaintenanceOff(app::SwitchArgs),
+    /// List the regions
+    Regions(region::ListArgs),
+    /// List the stacks
+    Stacks(stack::ListArgs),
+    /// Print a completion script for a shell
+    #[command(alias = "autocomplete")]
+    Completion(completion::CompletionArgs),
+    /// Print the version of this command
+    Version,
+    /// Say what there is, or how to use one command
+    Help {
+        /// The command
+        command: Option<String>,
+    },
+}
+
+/// Parses and does. `arguments` begin with the name of the binary.
+pub(crate) fn run(arguments: Vec<OsString>, config: Config, output: Output) -> Result<()> {
+    let cli = match parse(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return answer(&error, output),
+    };
+    let Some(verb) = cli.verb else {
+        return explain(None, output);
+    };
+    match verb {
+        Verb::Version => return output.line(concat!("paas ", env!("CARGO_PKG_VERSION"))),
+        Verb::Completion(args) => return completion::print(&args, Cli::command(), output),
+        Verb::Help { command } => return explain(command.as_deref(), output),
+        _ => {}
+    }
+    let base: PlatformUrl = cli
+        .url
+        .as_deref()
+        .or(config.url.as_deref())
+        .unwrap_or(Config::DEFAULT_URL)
+        .parse()?;
+    let machine = base.machines().swap_remove(0);
+    let credentials = authorization::credentials(&config, &machine)?;
+    let client = Client::new(base, credentials);
+    dispatch(&verb, &Context { config, client, output })
+}
+
+fn dispatch(verb: &Verb, context: &Context) -> Result<()> {
+    match verb {
+        Verb::Login(args) => authorization::login(args, context),
+        Verb::Logout => authorization::logout(context),
+        Verb::Whoami(args) => account::whoami(args, context),
+        Verb::Token => authorization::token(context),
+        Verb::Apps(args) => app::list(args, context),
+        Verb::Create(args) => app::create(args, context),
+        Verb::AppsInfo(args) => app::info(args, context),
+        Verb::AppsRename(args) => app::rename(args, context),
+        Verb::Open(args) => app::open(args, context),
+        Verb::AppsDestroy(args) => app::destroy(args, context),
+        Verb::GitRemote(args) => git_remote::point(args, context),
+        Verb::Config(args) => config_var::list(args, context),
+        Verb::ConfigSet(args) => config_var::set(args, context),
+        Verb::ConfigGet(args) => config_var::get(args, context),
+        Verb::ConfigUnset(args) => config_var::unset(args, context),
+        Verb::Ps(args) => dyno::list(args, context),
+        Verb::PsScale(args) => formation::scale(args, context),
+        Verb::PsRestart(args) => dyno::restart(args, context),
+        Verb::PsStop(args) => dyno::stop(args, context),
+        Verb::Logs(args) => log_session::show(args, context),
+        Verb::Releases(args) => release::list(args, context),
+        Verb::ReleasesInfo(args) => release::info(args, context),
+        Verb::ReleasesOutput(args) => release::output(args, context),
+        Verb::Rollback(args) => release::rollback(args, context),
+        Verb::Builds(args) => build::list(args, context),
+        Verb::BuildsInfo(args) => build::info(args, context),
+        Verb::BuildsOutput(args) => build::output(args, context),
+        Verb::Maintenance(args) => app::maintenance(args, context),
+        Verb::MaintenanceOn(args) => app::enable_maintenance(args, context),
+        Verb::MaintenanceOff(args) => app::disable_maintenance(args, context),
+        Verb::Regions(args) => region::list(args, context),
+        Verb::Stacks(args) => stack::list(args, context),
+        Verb::Completion(_) | Verb::Version | Verb::Help { .. } => Ok(()),
+    }
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let command = Cli::command();
+    let overview = help::overview(&command);
+    let matches = command.override_help(overview).try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// What clap has to say: help is an answer, everything else is misuse in our own shape.
+fn answer(error: &clap::Error, output: Output) -> Result<()> {
+    let text = error.to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return output.line(text.trim_end());
+    }
+    let lines = text.lines().map(str::trim);
+    let headline: Vec<_> = lines.clone().take_while(|line| !line.is_empty()).collect();
+    let usage = lines.clone().find_map(|line| line.strip_prefix("Usage: "));
+    let hint = match (suggestion(error), usage) {
+        (Some(suggestion), _) => Some(format!("did you mean `{suggestion}`?")),
+        (None, _) if error.kind() == ErrorKind::InvalidSubcommand => {
+            Some("run `paas help` to see the commands".to_owned())
+        }
+        (None, usage) => usage.map(|usage| format!("write `{usage}`")),
+    };
+    Err(Error::Grammar {
+        headline: headline.join(" ").trim_start_matches("error: ").to_owned(),
+        hint,
+    })
+}
+
+/// The verb or flag that clap takes for what was meant; of several the last, which is the nearest.
+fn suggestion(error: &clap::Error) -> Option<String> {
+    let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg];
+    match kinds.into_iter().find_map(|kind| error.get(kind))? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => texts.last().cloned(),
+        _ => None,
+    }
+}
+
+/// `help`
+fn explain(name: Option<&str>, output: Output) -> Result<()> {
+    let mut command = Cli::command();
+    let Some(name) = name else {
+        return output.line(help::overview(&command).trim_end());
+    };
+    command.build();
+    let related = help::related(&command, name);
+    if let Some(verb) = command.find_subcommand_mut(name) {
+        output.line(verb.render_help().to_string().trim_end())?;
+    } else if related.is_empty() {
+        return Err(Error::Grammar {
+            headline: format!("There is no command {name}"),
+            hint: Some("run `paas help` to see the commands".to_owned()),
+        });
+    }
+    if related.is_empty() {
+        Ok(())
+    } else {
+        output.line(format!("\nCommands:\n{}", related.trim_end()))
+    }
+}

@@ -1,0 +1,168 @@
+//! Everything that `paas` says when it cannot do what it was asked: headline, and what to do next.
+//!
+//! No variant carries a token or a config value.
+
+use std::io;
+
+use thiserror::Error;
+
+/// Why a command ended without doing its work. `Display` is the headline; [`Error::hint`] is the next step.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error("{0}")]
+    Usage(String),
+    /// The command line is not one; clap found out, and may know what was meant.
+    #[error("{headline}")]
+    Grammar { headline: String, hint: Option<String> },
+    #[error("No app named")]
+    NoApp,
+    #[error("The git remotes of this directory name several apps: {0}")]
+    SeveralApps(String),
+    #[error("The git remote {0} does not exist or names no app")]
+    NoRemote(String),
+    #[error("This directory is not a git repository")]
+    NotARepository,
+    #[error("git: {0}")]
+    Git(String),
+
+    #[error("PAAS_URL is not an address: {0}")]
+    BadUrl(String),
+    #[error("Couldn't reach {url}: {why}")]
+    Unreachable { url: String, why: String },
+    #[error("{url} did not answer in time")]
+    Timeout { url: String },
+    #[error("{url} answered with a redirect to {location}, which is not followed because a token was sent")]
+    Redirected { url: String, location: String },
+    #[error("{url} gave an answer that is not understood: {why}")]
+    BadAnswer { url: String, why: String },
+    #[error("{message}")]
+    Api {
+        status: u16,
+        id: String,
+        message: String,
+        url: Option<String>,
+        resource: Option<String>,
+    },
+
+    #[error("Not logged in")]
+    NotLoggedIn,
+    #[error("The token was refused: {message}")]
+    TokenRefused { message: String, is_from_environment: bool },
+    #[error("The email or password is not right")]
+    LoginRefused,
+    #[error("{path}: {source}")]
+    Netrc { path: String, source: io::Error },
+    #[error("The home directory is not known, so there is no netrc to keep the token in")]
+    NoHome,
+
+    #[error("Confirmation did not match {0}. Aborted")]
+    NotConfirmed(String),
+    #[error("{0} is asked for on a terminal, and there is none")]
+    NoTerminal(&'static str),
+    #[error("{0}")]
+    Absent(String),
+    #[error("{app} has no release to roll back to")]
+    NothingToRollBackTo { app: String },
+    #[error("Release v{version} failed")]
+    ReleaseFailed { app: String, version: u32 },
+    #[error("Log stream timed out. Please try again")]
+    LogStreamEnded,
+
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// 1 for refused or failed, 2 for misuse.
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_)
+            | Self::Grammar { .. }
+            | Self::NoApp
+            | Self::SeveralApps(_)
+            | Self::NoRemote(_)
+            | Self::BadUrl(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether the reader of our output went away (`paas logs | head`): nothing is left to tell, and to nobody.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// What to do next, where there is something to do.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Grammar { hint, .. } => return hint.clone(),
+            Self::NoApp => "name it with `-a APP`, or run this in a checkout whose git remote `paas` leads to the app",
+            Self::SeveralApps(_) => "choose one with `-a APP` or `-r REMOTE`",
+            Self::NoRemote(_) => "run `paas git:remote -a APP` to add a remote, or name the app with `-a APP`",
+            Self::NotARepository => "run `git init` first, or change to the app's checkout",
+            Self::BadUrl(_) => "set PAAS_URL to the API of your platform, such as http://127.0.0.1:5050",
+            Self::Unreachable { .. } => {
+                "is paasd running? set PAAS_URL to the API of your platform, such as https://api.example.com"
+            }
+            Self::Timeout { .. } => "the request may still be carried out: look at the result before you repeat it",
+            Self::Redirected { .. } => "set PAAS_URL to the address that answers without a redirect",
+            Self::BadAnswer { .. } => "is PAAS_URL the API of your platform? `paas version` says what this command is",
+            Self::NotLoggedIn => "run `paas login`",
+            Self::TokenRefused {
+                is_from_environment, ..
+            } => {
+                if *is_from_environment {
+                    "the token came from PAAS_API_KEY: unset or correct it, or run `paas login`"
+                } else {
+                    "run `paas login`"
+                }
+            }
+            Self::LoginRefused => "try again; `paasd user` on the server makes users and sets passwords",
+            Self::NoHome => "set HOME, or NETRC to the file's path; or pass a token in PAAS_API_KEY",
+            Self::NoTerminal(_) => "run `paas help` with the command's name for the flags that replace the question",
+            Self::NothingToRollBackTo { app } => {
+                return Some(format!("run `paas releases -a {app}` to see the releases"));
+            }
+            Self::ReleaseFailed { app, version } => {
+                return Some(format!(
+                    "the release before it goes on serving; run `paas releases:output v{version} -a {app}` or `paas logs -a {app}`"
+                ));
+            }
+            Self::Api {
+                status,
+                id,
+                url,
+                resource,
+                ..
+            } => return api_hint(*status, id, url.as_deref(), resource.as_deref()),
+            Self::Usage(_)
+            | Self::Git(_)
+            | Self::Netrc { .. }
+            | Self::NotConfirmed(_)
+            | Self::Absent(_)
+            | Self::LogStreamEnded
+            | Self::Io(_) => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+fn api_hint(status: u16, id: &str, url: Option<&str>, resource: Option<&str>) -> Option<String> {
+    if let Some(url) = url {
+        return Some(format!("see {url}"));
+    }
+    let text = match (status, id, resource) {
+        (404, _, Some("app")) => "run `paas apps` to see your apps",
+        (404, _, Some("release")) => "run `paas releases` to see the app's releases",
+        (404, _, Some("build")) => "run `paas builds` to see the app's builds",
+        (404, _, Some("dyno")) => "run `paas ps` to see the app's dynos",
+        (404, _, Some("formation")) => "run `paas ps:scale` to see the app's process types",
+        (403, ..) => "run `paas auth:whoami` to see who you are",
+        (429, ..) => "wait a minute, then try again",
+        (503, ..) => "the platform is starting or busy; try again in a few seconds",
+        (500.., ..) => "the server's log says more",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}

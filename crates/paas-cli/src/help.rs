@@ -1,0 +1,99 @@
+//! Help by topics: forty verbs in one list tell a newcomer nothing.
+
+use std::fmt::Write;
+
+use clap::Command;
+
+/// Topics in the order of a newcomer's day, with the verbs of each.
+const TOPICS: [(&str, &[&str]); 7] = [
+    ("Account", &["login", "logout", "auth:whoami", "auth:token"]),
+    (
+        "Apps",
+        &[
+            "apps",
+            "create",
+            "apps:info",
+            "apps:rename",
+            "open",
+            "apps:destroy",
+            "git:remote",
+        ],
+    ),
+    ("Config vars", &["config", "config:set", "config:get", "config:unset"]),
+    ("Dynos", &["ps", "ps:scale", "ps:restart", "ps:stop", "logs"]),
+    (
+        "Releases and builds",
+        &[
+            "releases",
+            "releases:info",
+            "releases:output",
+            "rollback",
+            "builds",
+            "builds:info",
+            "builds:output",
+        ],
+    ),
+    ("Maintenance", &["maintenance", "maintenance:on", "maintenance:off"]),
+    ("Platform", &["regions", "stacks", "completion", "version", "help"]),
+];
+
+/// What `paas` alone says.
+pub(crate) fn overview(command: &Command) -> String {
+    let mut text = String::from("Push to deploy, on your own machine.\n\nUsage: paas COMMAND [-a APP]\n");
+    for (topic, verbs) in TOPICS {
+        _ = writeln!(text, "\n{topic}");
+        for verb in verbs {
+            text += &entry(command, verb);
+        }
+    }
+    text += "\nRun `paas help COMMAND` for the flags of a command. The app is the one of `-a APP`, of PAAS_APP, or of the git\n\
+             remote `paas` of the current directory. PAAS_URL says where the platform's API answers.\n";
+    text
+}
+
+/// The verbs below a topic's own: `ps:scale` … for `ps`. Empty when there are none.
+pub(crate) fn related(command: &Command, name: &str) -> String {
+    let prefix = format!("{name}:");
+    let verbs = command
+        .get_subcommands()
+        .map(Command::get_name)
+        .filter(|verb| verb.starts_with(&prefix));
+    verbs.map(|verb| entry(command, verb)).collect()
+}
+
+fn entry(command: &Command, verb: &str) -> String {
+    let about = command.find_subcommand(verb).and_then(Command::get_about);
+    let about = about.map(ToString::to_string).unwrap_or_default();
+    format!("  {verb:<18}{about}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::command::Cli;
+
+    #[test]
+    fn every_verb_is_in_one_topic() {
+        let command = Cli::command();
+        let mut verbs: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
+        let mut listed: Vec<_> = TOPICS.iter().flat_map(|(_, verbs)| verbs.iter().copied()).collect();
+        verbs.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(verbs, listed);
+    }
+
+    #[test]
+    fn every_verb_says_what_it_does_in_one_line() {
+        Cli::command().debug_assert();
+        for verb in Cli::command().get_subcommands() {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                !about.is_empty() && about.len() < 80 && !about.contains('\n'),
+                "{}: {about:?}",
+                verb.get_name()
+            );
+        }
+    }
+}

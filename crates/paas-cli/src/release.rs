@@ -1,0 +1,199 @@
+//! Releases: what was deployed, what it said, and how to go back.
+
+use clap::Args;
+use paas_api::{ConfigVars, NewRelease, PageRange, Release, ReleaseStatus};
+
+use crate::{
+    app_context::{AppArgs, Context},
+    build,
+    client::segment,
+    error::{Error, Result},
+    table::Table,
+    time,
+};
+
+/// How far back `rollback` looks for a release when none is named: Heroku's CLI does the same.
+const ROLLBACK_WINDOW: u32 = 10;
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    app: AppArgs,
+    /// How many of the newest releases
+    #[arg(short, long, default_value_t = 15, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    num: u32,
+    /// Print the releases as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// The release, such as v42; without it, the newest
+    release: Option<String>,
+    #[command(flatten)]
+    app: AppArgs,
+    /// Print the release as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneArgs {
+    /// The release, such as v42
+    release: Option<String>,
+    #[command(flatten)]
+    app: AppArgs,
+}
+
+/// `releases`
+pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    let releases = newest(&app, args.num, context)?;
+    if args.json {
+        return context.output.json(&releases);
+    }
+    let Some(first) = releases.first() else {
+        return context.output.note(&format!("{app} has no releases."));
+    };
+    let current = releases.iter().find(|release| release.current);
+    let current = current.map_or_else(String::new, |release| format!(" - Current: v{}", release.version));
+    context
+        .output
+        .header(&format!("{} Releases{current}", first.app.name))?;
+    let now = time::now();
+    let rows = releases.iter().map(|release| {
+        [
+            format!("v{}", release.version),
+            described(release),
+            release.user.email.clone(),
+            time::told(release.created_at, now),
+        ]
+    });
+    context
+        .output
+        .table(&Table::new(["v", "description", "user", "created_at"], rows))
+}
+
+/// `releases:info`
+pub(crate) fn info(args: &InfoArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    let release = find(&app, args.release.as_deref(), context)?;
+    if args.json {
+        return context.output.json(&release);
+    }
+    let path = format!("{}/{}/config-vars", path(&app), release.version);
+    let ConfigVars(vars) = context.client.get(&path)?;
+    let eligible = if release.eligible_for_rollback { "Yes" } else { "No" };
+    context.output.header(&format!("Release v{}", release.version))?;
+    context.output.facts(&[
+        ("By", release.user.email.as_str()),
+        ("Change", &release.description),
+        ("Eligible for Rollback?", eligible),
+        ("Status", release.status.as_str()),
+        ("When", &release.created_at.to_string()),
+    ])?;
+    context.output.line("")?;
+    context.output.header(&format!("v{} Config vars", release.version))?;
+    context.output.facts(&Vec::from_iter(vars))
+}
+
+/// `releases:output`
+pub(crate) fn output(args: &OneArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    let release = find(&app, args.release.as_deref(), context)?;
+    let Some(url) = &release.output_stream_url else {
+        let text = format!("Release v{} has no release output available.", release.version);
+        return context.output.warning(&text);
+    };
+    build::copy_stream(url, context)
+}
+
+/// `rollback`
+pub(crate) fn rollback(args: &OneArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    let (target, undo) = match &args.release {
+        Some(version) => {
+            let before = newest(&app, ROLLBACK_WINDOW, context)?;
+            (find(&app, Some(version), context)?, current(&before))
+        }
+        None => previous(&app, context)?,
+    };
+    let wanted = NewRelease {
+        release: Some(target.id.to_string().into()),
+        ..NewRelease::default()
+    };
+    let what = format!("Rolling back {app} to v{}", target.version);
+    let version = |release: &Release| format!(", v{}", release.version);
+    let release: Release = context
+        .output
+        .action(&what, || context.client.post(&path(&app), &wanted), version)?;
+    context
+        .output
+        .warning("Rollback affects code and config vars; it doesn't add or remove addons.")?;
+    if let Some(undo) = undo {
+        context
+            .output
+            .warning(&format!("To undo, run: paas rollback v{undo}"))?;
+    }
+    let Some(url) = &release.output_stream_url else {
+        return Ok(());
+    };
+    context.output.note("Running release command...")?;
+    build::copy_stream(url, context)?;
+    let version = release.version;
+    let ended = find(&app, Some(&version.to_string()), context)?;
+    if ended.status == ReleaseStatus::Failed {
+        return Err(Error::ReleaseFailed { app, version });
+    }
+    Ok(())
+}
+
+/// The release that ran before the current one and can run again, and the current one's version.
+fn previous(app: &str, context: &Context) -> Result<(Release, Option<u32>)> {
+    let releases = newest(app, ROLLBACK_WINDOW, context)?;
+    let current = current(&releases);
+    let is_before = |release: &Release| current.is_none_or(|current| release.version < current);
+    let target = releases
+        .into_iter()
+        .find(|release| release.eligible_for_rollback && !release.current && is_before(release));
+    let nothing = || Error::NothingToRollBackTo { app: app.to_owned() };
+    Ok((target.ok_or_else(nothing)?, current))
+}
+
+fn current(releases: &[Release]) -> Option<u32> {
+    releases
+        .iter()
+        .find(|release| release.current)
+        .map(|release| release.version)
+}
+
+fn newest(app: &str, count: u32, context: &Context) -> Result<Vec<Release>> {
+    context.client.page(&path(app), &PageRange::newest("version", count))
+}
+
+/// The release that is named, else the newest.
+fn find(app: &str, name: Option<&str>, context: &Context) -> Result<Release> {
+    let Some(name) = name else {
+        let newest = newest(app, 1, context)?.into_iter().next();
+        return newest.ok_or_else(|| Error::Absent(format!("{app} has no releases")));
+    };
+    let number = name
+        .strip_prefix('v')
+        .filter(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+    context
+        .client
+        .get(&format!("{}/{}", path(app), segment(number.unwrap_or(name))))
+}
+
+fn path(app: &str) -> String {
+    format!("/apps/{}/releases", segment(app))
+}
+
+/// What the release is, and what became of it unless that was success.
+fn described(release: &Release) -> String {
+    match release.status {
+        ReleaseStatus::Succeeded => release.description.clone(),
+        status => format!("{} ({status})", release.description),
+    }
+}
