@@ -1,0 +1,289 @@
+//! The fake, as everybody sees it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use paas_core::ImageRef;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{FakeEngine, behaviour::Life, refused, unavailable};
+use crate::{
+    ByteStream, Container, ContainerId, ContainerSpec, ContainerState, DockerfileBuild, Engine, EngineError,
+    EngineVersion, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, OutputStream,
+    Result, Volume,
+};
+
+/// As in Docker's `run`.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[async_trait]
+impl Engine for FakeEngine {
+    async fn list(&self) -> Result<Vec<Container>> {
+        let state = self.answer()?;
+        Ok(state.containers.iter().map(|fake| fake.container.clone()).collect())
+    }
+
+    async fn inspect(&self, id: &ContainerId) -> Result<Option<Container>> {
+        Ok(self.answer()?.find(id).map(|fake| fake.container.clone()))
+    }
+
+    async fn start(&self, spec: &ContainerSpec) -> Result<Container> {
+        let (id, is_new) = {
+            let now = self.now();
+            let mut state = self.answer()?;
+            match state.find_named(&spec.name).map(|fake| fake.container.clone()) {
+                Some(container) => (container.id, container.state == ContainerState::Created),
+                None => (state.create(spec, now)?, true),
+            }
+        };
+        if is_new {
+            self.bring_to_life(&id)?;
+            self.touch();
+        }
+        let container = self.inspect(&id).await?;
+        container.ok_or_else(|| refused("starting a container", "it vanished"))
+    }
+
+    async fn stop(&self, id: &ContainerId, grace: Duration) -> Result<Option<Exit>> {
+        let (life, state) = match self.answer()?.find(id) {
+            Some(fake) => (fake.behaviour.life, fake.container.state.clone()),
+            None => return Ok(None),
+        };
+        if let ContainerState::Exited(exit) = state {
+            return Ok(Some(exit));
+        }
+        if life != Life::Stubborn {
+            return Ok(self.end(id, 143));
+        }
+        tokio::time::sleep(grace).await;
+        Ok(self.end(id, 137))
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Result<()> {
+        drop(self.answer()?);
+        self.vanish(id);
+        Ok(())
+    }
+
+    fn hints(&self) -> BoxStream<'static, ()> {
+        let mut changes = self.changes.subscribe();
+        // The first one says that the subscription stands.
+        changes.mark_changed();
+        stream::unfold(changes, |mut changes| async move {
+            changes.changed().await.ok()?;
+            Some(((), changes))
+        })
+        .boxed()
+    }
+
+    fn logs(&self, id: &ContainerId, after: Option<LogPosition>) -> BoxStream<'static, Result<LogChunk>> {
+        let (engine, id) = (self.clone(), id.clone());
+        let changes = self.changes.subscribe();
+        stream::unfold((after, changes, false), move |(after, mut changes, has_failed)| {
+            let (engine, id) = (engine.clone(), id.clone());
+            async move {
+                if has_failed {
+                    return None;
+                }
+                loop {
+                    changes.mark_unchanged();
+                    let (next, is_running) = match engine.answer() {
+                        Err(error) => return Some((Err(error), (after, changes, true))),
+                        Ok(mut state) => {
+                            let fake = state.find(&id)?;
+                            let next = fake.said.iter().find(|chunk| Some(chunk.position) > after).cloned();
+                            (next, fake.container.is_running())
+                        }
+                    };
+                    if let Some(chunk) = next {
+                        let after = Some(chunk.position);
+                        return Some((Ok(chunk), (after, changes, false)));
+                    }
+                    if !is_running {
+                        return None;
+                    }
+                    changes.changed().await.ok()?;
+                }
+            }
+        })
+        .boxed()
+    }
+
+    async fn run(
+        &self,
+        spec: &ContainerSpec,
+        mut stdin: BoxStream<'static, Input>,
+        output: mpsc::Sender<Output>,
+        cancel: CancellationToken,
+    ) -> Result<Exit> {
+        let now = self.now();
+        let id = {
+            let mut state = self.answer()?;
+            if state.find_named(&spec.name).is_some() {
+                return Err(EngineError::InUse {
+                    what: format!("the container name {}", spec.name),
+                });
+            }
+            state.create(spec, now)?
+        };
+        self.bring_to_life(&id)?;
+        self.touch();
+        let (behaviour, life) = match self.state().find(&id) {
+            Some(fake) => (fake.behaviour.clone(), fake.life.clone()),
+            None => return Err(refused("running a container", "it vanished")),
+        };
+        for (stream, line) in behaviour.says {
+            let bytes = Bytes::from(line + "\n");
+            // Who does not listen any more misses it.
+            let _ = output.send(Output { stream, bytes }).await;
+        }
+        let copy = async {
+            while let Some(input) = stdin.next().await {
+                if let (Input::Bytes(bytes), Life::Copies) = (input, behaviour.life) {
+                    let stream = OutputStream::Stdout;
+                    let _ = output.send(Output { stream, bytes }).await;
+                }
+            }
+            if behaviour.life != Life::Copies {
+                std::future::pending::<()>().await;
+            }
+        };
+        let code = tokio::select! {
+            biased;
+            () = life.cancelled() => 0,
+            () = copy => 0,
+            () = cancel.cancelled() => {
+                let stopped = self.stop(&id, GRACE).await?;
+                stopped.map_or(137, |exit| exit.code)
+            }
+        };
+        self.end(&id, code)
+            .ok_or_else(|| refused("running a container", "it vanished"))
+    }
+
+    async fn archive(&self, id: &ContainerId, path: &str) -> Result<Option<ByteStream>> {
+        let mut state = self.answer()?;
+        let tar = state.find(id).and_then(|fake| fake.behaviour.files.get(path).cloned());
+        Ok(tar.map(|tar| stream::once(async { Ok(tar) }).boxed()))
+    }
+
+    async fn commit_layer(&self, layer: &LayerSpec, tar: ByteStream) -> Result<Image> {
+        self.commit(layer, tar).await
+    }
+
+    async fn build_image(
+        &self,
+        build: &DockerfileBuild,
+        context: ByteStream,
+        output: mpsc::Sender<Bytes>,
+        cancel: CancellationToken,
+    ) -> Result<Image> {
+        self.build(build, context, output, cancel).await
+    }
+
+    async fn import_image(
+        &self,
+        tag: &ImageRef,
+        labels: &BTreeMap<String, String>,
+        rootfs: ByteStream,
+    ) -> Result<Image> {
+        self.import(tag, labels, rootfs).await
+    }
+
+    async fn image(&self, image: &ImageRef) -> Result<Option<Image>> {
+        Ok(self.answer()?.find_image(image).cloned())
+    }
+
+    async fn images(&self) -> Result<Vec<Image>> {
+        Ok(self.answer()?.images.clone())
+    }
+
+    async fn remove_image(&self, image: &ImageRef) -> Result<()> {
+        self.delete_image(image)
+    }
+
+    async fn pull(&self, image: &ImageRef) -> Result<Image> {
+        let found = self.answer()?.find_image(image).cloned();
+        found.ok_or_else(|| refused("pulling an image", &format!("the registry of {image} does not answer")))
+    }
+
+    async fn ensure_network(&self, network: &NetworkSpec) -> Result<()> {
+        let mut state = self.answer()?;
+        if state.networks.contains_key(&network.name) {
+            return Ok(());
+        }
+        let overlaps = |other: &NetworkSpec| {
+            other.subnet.contains(network.subnet.base()) || network.subnet.contains(other.subnet.base())
+        };
+        if state.networks.values().any(overlaps) {
+            let subnet = network.subnet.to_string();
+            return Err(EngineError::SubnetTaken { subnet });
+        }
+        state.networks.insert(network.name.clone(), network.clone());
+        Ok(())
+    }
+
+    async fn networks(&self) -> Result<Vec<Network>> {
+        let state = self.answer()?;
+        let networks = state.networks.values().map(|spec| Network {
+            id: spec.name.clone(),
+            name: spec.name.clone(),
+            app: spec.app,
+            subnet: Some(spec.subnet),
+            bridge: Some(spec.bridge.clone()),
+        });
+        Ok(networks.collect())
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<()> {
+        let mut state = self.answer()?;
+        let is_on_it = |container: &Container, network: Option<&str>| container.is_running() && network == Some(name);
+        let mut containers = state.containers.iter();
+        if containers.any(|fake| is_on_it(&fake.container, fake.spec.network.as_deref())) {
+            let what = format!("network {name}");
+            return Err(EngineError::InUse { what });
+        }
+        state.networks.remove(name);
+        Ok(())
+    }
+
+    async fn volumes(&self) -> Result<Vec<Volume>> {
+        Ok(self.answer()?.volumes.values().cloned().collect())
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<()> {
+        let mut state = self.answer()?;
+        let mut mounts = state.containers.iter().flat_map(|fake| &fake.spec.volumes);
+        if mounts.any(|mount| mount.volume == name) {
+            let what = format!("volume {name}");
+            return Err(EngineError::InUse { what });
+        }
+        state.volumes.remove(name);
+        Ok(())
+    }
+
+    async fn version(&self) -> Result<EngineVersion> {
+        if self.state().is_down {
+            return Err(unavailable());
+        }
+        Ok(EngineVersion {
+            name: "fake",
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            api_version: String::new(),
+            kernel: String::new(),
+            storage_driver: "memory".to_owned(),
+            cgroup_version: String::new(),
+            data_dir: "/".to_owned(),
+            cpus: 2,
+            memory_bytes: 4 * 1024 * 1024 * 1024,
+            has_live_restore: true,
+            warnings: Vec::new(),
+        })
+    }
+}
