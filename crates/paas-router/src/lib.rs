@@ -7,16 +7,37 @@
 //! Invariants, each with a test:
 //!
 //! - A request holds a backend *before* it checks that the backend still is in the table, so a dyno that was reported as
-//!   drained never gets another byte ([`backend`]).
-//! - A connection to a dyno belongs to one dyno, container and address, and dies with its place in the table ([`pool`]).
+//!   drained never gets another byte (`backend.rs`).
+//! - A connection to a dyno belongs to one dyno, container and address, and dies with its place in the table (`pool.rs`).
 //! - Before the first table, nothing is routed anywhere.
 
 pub mod feed;
 
 mod code;
 mod probe;
+mod router;
 mod settings;
+
+mod backend;
+mod body;
+mod check;
+mod client_io;
+mod connect;
+mod exchange;
+mod flow;
+mod framing;
+mod header;
+mod listener;
+mod page;
+mod pool;
+mod proxy;
+mod reports;
+mod shared;
+mod table;
+mod tls;
+mod tunnel;
 
 pub use code::Code;
 pub use probe::probe;
+pub use router::{Addresses, Router, RouterError, run};
 pub use settings::{Limits, Settings};

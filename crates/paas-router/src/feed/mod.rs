@@ -17,10 +17,12 @@
 
 mod access;
 mod client;
+mod server;
 mod table;
 
 pub use access::{AccessRecord, Protocol};
 pub use client::{FeedClient, FeedError, Reports};
+pub(crate) use server::FeedServer;
 pub use table::{AppEntry, AppState, BackendEntry, Certificate, PlatformHost, Table};
 
 use std::{net::SocketAddr, time::Duration};

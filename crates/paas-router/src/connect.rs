@@ -1,0 +1,267 @@
+//! Finding a dyno for a request, and a connection to it.
+//!
+//! Nothing of the request has been sent while this is at work, so every failure may be answered by trying another dyno, or
+//! by waiting for a better table.
+
+use std::{io, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rand::seq::IteratorRandom;
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::{
+    backend::{Backend, InFlight},
+    body::RequestBody,
+    code::Code,
+    feed::Report,
+    shared::Shared,
+    table::{Host, State, Table},
+};
+
+/// How often a request looks again while every dyno refuses: first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// A connection unused for less than this is taken even for a request that must not be sent twice: servers close
+/// connections after seconds, so the close cannot be on its way already.
+const YOUNG: Duration = Duration::from_millis(500);
+/// hyper's own default is 400 KB for each connection.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Which connections a request may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// It can be sent again.
+    Any,
+    Young,
+    /// An old one just failed.
+    Never,
+}
+
+/// A dyno that listens.
+pub(crate) struct Connected {
+    pub(crate) sender: SendRequest<RequestBody>,
+    pub(crate) in_flight: InFlight,
+    pub(crate) is_reused: bool,
+    pub(crate) elapsed: Duration,
+}
+
+/// Why a request found no dyno.
+pub(crate) enum NoDyno {
+    Code(Code),
+    /// The hostname left the table meanwhile.
+    Gone,
+}
+
+/// One request's search.
+pub(crate) struct Search<'a> {
+    shared: &'a Arc<Shared>,
+    hostname: &'a str,
+    started: Instant,
+    table: Arc<Table>,
+    changes: Option<watch::Receiver<Arc<Table>>>,
+    tried: Vec<Arc<Backend>>,
+    /// When every dyno had refused for the first time, and the code that it will be.
+    refused: Option<(Instant, Code)>,
+    pause: Duration,
+}
+
+/// What is to be done next.
+enum Move {
+    Try(Arc<Backend>),
+    /// Until the table changes or the time comes.
+    Wait(Instant),
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(shared: &'a Arc<Shared>, hostname: &'a str, table: Arc<Table>) -> Self {
+        Self {
+            shared,
+            hostname,
+            started: Instant::now(),
+            table,
+            changes: None,
+            tried: Vec::new(),
+            refused: None,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    pub(crate) async fn connect(&mut self, reuse: Reuse) -> Result<Connected, NoDyno> {
+        loop {
+            let now = Instant::now();
+            match self.next_move(now)? {
+                Move::Wait(until) => self.wait(until).await,
+                Move::Try(backend) => {
+                    let Some(in_flight) = backend.enter() else {
+                        self.table = self.shared.tables.current();
+                        continue;
+                    };
+                    if let Some(connected) = self.try_backend(in_flight, reuse, now).await? {
+                        return Ok(connected);
+                    }
+                    self.tried.push(backend);
+                }
+            }
+        }
+    }
+
+    fn next_move(&mut self, now: Instant) -> Result<Move, NoDyno> {
+        let table = self.table.clone();
+        let limits = &self.shared.limits;
+        let backends = match table.host(self.hostname).ok_or(NoDyno::Gone)? {
+            Host::Platform(backend) => std::slice::from_ref(backend),
+            Host::App(app) => match &app.state {
+                State::Answer(code) => return Err(NoDyno::Code(*code)),
+                State::Booting => return self.wait_at_most(self.started + limits.boot, Code::H20, now),
+                State::Serving(backends) => backends,
+            },
+        };
+        // Once all have refused, quarantine means nothing: there is nobody else.
+        let may_try = |backend: &&Arc<Backend>| {
+            !self.tried.iter().any(|tried| Arc::ptr_eq(tried, backend))
+                && (self.refused.is_some() || !backend.is_quarantined(now))
+        };
+        let choice = if self.tried.len() < limits.tries {
+            choose(backends, may_try)
+        } else {
+            None
+        };
+        if let Some(backend) = choice {
+            return Ok(Move::Try(backend.clone()));
+        }
+        if self.tried.is_empty() {
+            return self.wait_at_most(self.started + limits.boot, Code::H99, now);
+        }
+        self.tried.clear();
+        let (since, code) = *self.refused.get_or_insert((now, Code::H21));
+        self.wait_at_most(since + limits.swap, code, now)
+    }
+
+    fn wait_at_most(&mut self, deadline: Instant, code: Code, now: Instant) -> Result<Move, NoDyno> {
+        if now >= deadline {
+            return Err(NoDyno::Code(code));
+        }
+        if code == Code::H20 {
+            return Ok(Move::Wait(deadline));
+        }
+        let until = deadline.min(now + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(Move::Wait(until))
+    }
+
+    /// Waits for a table that this search has not seen.
+    async fn wait(&mut self, until: Instant) {
+        let changes = self.changes.get_or_insert_with(|| {
+            let mut changes = self.shared.tables.subscribe();
+            // The table may have changed between the look and the subscription.
+            changes.mark_changed();
+            changes
+        });
+        // An error would mean that the tables are gone, and with them everything that could answer.
+        let _ = timeout_at(until, changes.changed()).await;
+        self.table = changes.borrow_and_update().clone();
+    }
+
+    /// `None` when this dyno takes no connection.
+    async fn try_backend(
+        &mut self,
+        in_flight: InFlight,
+        reuse: Reuse,
+        now: Instant,
+    ) -> Result<Option<Connected>, NoDyno> {
+        let limits = &self.shared.limits;
+        let backend = in_flight.backend();
+        let age = match reuse {
+            Reuse::Any => Some(limits.keep_alive),
+            Reuse::Young => Some(YOUNG),
+            Reuse::Never => None,
+        };
+        if let Some(sender) = age.and_then(|age| backend.pool.take(now, age)) {
+            return Ok(Some(Connected {
+                sender,
+                in_flight,
+                is_reused: true,
+                elapsed: Duration::ZERO,
+            }));
+        }
+        let code = match timeout(limits.connect, TcpStream::connect(backend.address)).await {
+            Ok(Ok(stream)) => match self.open(stream).await {
+                Ok(sender) => {
+                    backend.acquit();
+                    return Ok(Some(Connected {
+                        sender,
+                        in_flight,
+                        is_reused: false,
+                        elapsed: now.elapsed(),
+                    }));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to a dyno broke at once");
+                    Code::H21
+                }
+            },
+            Ok(Err(error)) if is_ours(&error) => {
+                tracing::error!(%error, "the router cannot open connections");
+                return Err(NoDyno::Code(Code::H99));
+            }
+            Ok(Err(_)) => Code::H21,
+            Err(_) => Code::H19,
+        };
+        backend.quarantine(Instant::now(), limits.quarantine);
+        match &mut self.refused {
+            Some((_, last)) => *last = code,
+            None if backend.dyno.is_nil() => {}
+            None => self.shared.reports.push(Report::Refused {
+                at: DateTime::<Utc>::from(std::time::SystemTime::now()),
+                dyno: backend.dyno,
+                container: backend.container.clone(),
+            }),
+        }
+        if code == Code::H19 && self.refused.is_none() {
+            self.refused = Some((Instant::now(), code));
+        }
+        Ok(None)
+    }
+
+    async fn open(&self, stream: TcpStream) -> hyper::Result<SendRequest<RequestBody>> {
+        // Only a hint: a socket without it is slower.
+        let _ = stream.set_nodelay(true);
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(BUFFER_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        self.shared.outbound.spawn(async move {
+            // Whatever ends it is told to the request that uses it.
+            let _ = connection.with_upgrades().await;
+        });
+        Ok(sender)
+    }
+}
+
+/// A random one (Dev Center: "a random selection algorithm").
+fn choose(backends: &[Arc<Backend>], may_try: impl Fn(&&Arc<Backend>) -> bool) -> Option<&Arc<Backend>> {
+    match backends {
+        [only] => Some(only).filter(may_try),
+        many => many.iter().filter(may_try).choose(&mut rand::rng()),
+    }
+}
+
+/// Whether it was this machine that ran out of something, and not the dyno that did not listen.
+fn is_ours(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::TimedOut
+    )
+}

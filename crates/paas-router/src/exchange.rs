@@ -1,0 +1,167 @@
+//! One request of one app, from its head to its end, and the record that it leaves.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use http::{HeaderValue, Method, StatusCode, Uri};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::{
+    backend::Backend,
+    code::Code,
+    feed::{AccessRecord, Protocol, Report},
+    header::Identity,
+    shared::Shared,
+};
+
+/// Leaves exactly one record when it is dropped. Dropped without an ending, it was the client that went away: H27.
+pub(crate) struct Exchange {
+    shared: Arc<Shared>,
+    /// `None` for hosts of the platform, which leave no records.
+    app: Option<Uuid>,
+    method: Method,
+    uri: Uri,
+    host: String,
+    protocol: Protocol,
+    peer: IpAddr,
+    identity: Option<Identity>,
+    started: Instant,
+    backend: Option<Arc<Backend>>,
+    connect: Option<Duration>,
+    status: Option<StatusCode>,
+    bytes: u64,
+    ending: Ending,
+}
+
+enum Ending {
+    None,
+    Whole,
+    Code(Code),
+    Refused(&'static str, StatusCode),
+}
+
+/// What is known of a request from its first line.
+pub(crate) struct Opening {
+    pub(crate) app: Option<Uuid>,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) host: String,
+    pub(crate) protocol: Protocol,
+    pub(crate) peer: IpAddr,
+}
+
+impl Exchange {
+    pub(crate) fn open(shared: Arc<Shared>, opening: Opening) -> Self {
+        let Opening {
+            app,
+            method,
+            uri,
+            host,
+            protocol,
+            peer,
+        } = opening;
+        Self {
+            shared,
+            app,
+            method,
+            uri,
+            host,
+            protocol,
+            peer,
+            identity: None,
+            started: Instant::now(),
+            backend: None,
+            connect: None,
+            status: None,
+            bytes: 0,
+            ending: Ending::None,
+        }
+    }
+
+    pub(crate) fn identify(&mut self, identity: Identity) {
+        self.identity = Some(identity);
+    }
+
+    pub(crate) fn connected(&mut self, backend: &Arc<Backend>, connect: Duration) {
+        self.backend = Some(backend.clone());
+        self.connect = Some(connect);
+    }
+
+    pub(crate) fn responded(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// The client has the whole response.
+    pub(crate) fn finish(&mut self) {
+        self.end(Ending::Whole);
+    }
+
+    pub(crate) fn fail(&mut self, code: Code) {
+        self.end(Ending::Code(code));
+    }
+
+    pub(crate) fn refuse(&mut self, cause: &'static str, status: StatusCode) {
+        self.end(Ending::Refused(cause, status));
+    }
+
+    /// The first ending counts.
+    fn end(&mut self, ending: Ending) {
+        if matches!(self.ending, Ending::None) {
+            self.ending = ending;
+        }
+    }
+
+    fn record(&self, app: Uuid) -> AccessRecord {
+        let (code, cause, status) = match self.ending {
+            Ending::None => (Some(Code::H27), None, Code::H27.status()),
+            Ending::Code(code) => (Some(code), None, code.status()),
+            Ending::Refused(cause, status) => (Some(Code::H26), Some(cause.to_owned()), status),
+            Ending::Whole => (None, None, self.status.unwrap_or_default()),
+        };
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        let service = self.connect.is_some().then(|| self.started.elapsed());
+        AccessRecord {
+            app,
+            at: DateTime::<Utc>::from(std::time::SystemTime::now()),
+            code,
+            cause,
+            method: self.method.to_string(),
+            path: path.to_owned(),
+            host: self.host.clone(),
+            request_id: self
+                .identity
+                .as_ref()
+                .map(|identity| text(&identity.request_id))
+                .unwrap_or_default(),
+            fwd: match &self.identity {
+                Some(identity) => text(&identity.forwarded_for),
+                None => self.peer.to_string(),
+            },
+            dyno: self.backend.as_ref().map(|backend| backend.name.clone()),
+            connect_ms: self.connect.map(milliseconds),
+            service_ms: service.map(milliseconds),
+            status: status.as_u16(),
+            bytes: self.status.map(|_| self.bytes),
+            protocol: self.protocol,
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(app) = self.app {
+            let record = self.record(app);
+            self.shared.reports.push(Report::Access(record));
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,164 @@
+//! Whether bytes still move between a client and a dyno.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, Sleep},
+};
+
+use crate::code::Code;
+
+/// Both directions of one request: they share one idle clock (Heroku: any byte either way resets it).
+pub(crate) struct Flow {
+    patience: Patience,
+    opened: Instant,
+    /// Milliseconds after `opened`.
+    last_byte: AtomicU64,
+    /// Milliseconds after `opened`, plus one; 0 while the client still sends.
+    request_ended: AtomicU64,
+    request_end: Notify,
+    client_is_gone: AtomicBool,
+    client_is_idle: AtomicBool,
+}
+
+/// How long a request may take. Hosts of the platform have all the time there is: a push is as long as its build.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+}
+
+/// The idle clock of one direction; costs nothing while bytes are there.
+#[derive(Default)]
+pub(crate) struct IdleTimer {
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Flow {
+    pub(crate) fn open(patience: Patience, request_is_whole: bool) -> Arc<Self> {
+        Arc::new(Self {
+            patience,
+            opened: Instant::now(),
+            last_byte: AtomicU64::new(0),
+            request_ended: AtomicU64::new(u64::from(request_is_whole)),
+            request_end: Notify::new(),
+            client_is_gone: AtomicBool::new(false),
+            client_is_idle: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn touch(&self) {
+        self.last_byte.store(self.elapsed(), Relaxed);
+    }
+
+    /// The request leaves for a dyno: from here on its clocks run, whatever it waited for until now.
+    pub(crate) fn dispatch(&self) {
+        self.touch();
+        if self.request_has_ended() {
+            self.request_ended.store(self.elapsed() + 1, Relaxed);
+        }
+    }
+
+    /// The client has sent its whole request.
+    pub(crate) fn end_request(&self) {
+        self.touch();
+        self.request_ended.store(self.elapsed() + 1, Relaxed);
+        self.request_end.notify_one();
+    }
+
+    pub(crate) fn request_has_ended(&self) -> bool {
+        self.request_ended.load(Relaxed) > 0
+    }
+
+    pub(crate) fn client_gone(&self) {
+        self.client_is_gone.store(true, Relaxed);
+    }
+
+    pub(crate) fn client_idle(&self) {
+        self.client_is_idle.store(true, Relaxed);
+    }
+
+    /// Whose fault a broken exchange is: the client's, or else `dyno`.
+    pub(crate) fn blame(&self, dyno: Code) -> Code {
+        if self.client_is_idle.load(Relaxed) {
+            Code::H28
+        } else if self.client_is_gone.load(Relaxed) {
+            Code::H27
+        } else {
+            dyno
+        }
+    }
+
+    /// Waits for the first byte of a response as long as the rules allow: 30 s from the end of the request, and until then
+    /// as long as the client keeps sending.
+    pub(crate) async fn first_byte<T>(&self, response: impl Future<Output = T>) -> Result<T, Code> {
+        let mut response = std::pin::pin!(response);
+        loop {
+            let (deadline, code) = match self.request_ended.load(Relaxed) {
+                0 => (
+                    self.patience.idle.map(|idle| self.at(&self.last_byte) + idle),
+                    Code::H28,
+                ),
+                ended => {
+                    let ended = self.opened + Duration::from_millis(ended - 1);
+                    (self.patience.first_byte.map(|limit| ended + limit), Code::H12)
+                }
+            };
+            let Some(deadline) = deadline else {
+                return Ok(response.await);
+            };
+            if code == Code::H12 {
+                return tokio::time::timeout_at(deadline, response).await.map_err(|_| Code::H12);
+            }
+            tokio::select! {
+                response = &mut response => return Ok(response),
+                () = self.request_end.notified() => {}
+                () = tokio::time::sleep_until(deadline) => {
+                    if self.is_idle() && !self.request_has_ended() {
+                        return Err(code);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ready when no byte moved in either direction for the idle limit.
+    pub(crate) fn poll_idle(&self, timer: &mut IdleTimer, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(limit) = self.patience.idle else {
+            return Poll::Pending;
+        };
+        loop {
+            let deadline = self.at(&self.last_byte) + limit;
+            let sleep = timer
+                .sleep
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            ready!(sleep.as_mut().poll(cx));
+            timer.sleep = None;
+            if self.is_idle() {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let limit = self.patience.idle;
+        limit.is_some_and(|limit| self.at(&self.last_byte) + limit <= Instant::now())
+    }
+
+    fn at(&self, milliseconds: &AtomicU64) -> Instant {
+        self.opened + Duration::from_millis(milliseconds.load(Relaxed))
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

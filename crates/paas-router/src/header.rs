@@ -1,0 +1,192 @@
+//! What happens to headers on the way (Dev Center, *HTTP Routing*; RFC 9110 §7.6.1).
+
+use std::{
+    net::IpAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Version,
+    header::{
+        CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE, VIA,
+    },
+};
+use uuid::Uuid;
+
+use crate::feed::Protocol;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const OUR_VIA: HeaderValue = HeaderValue::from_static("1.1 paas");
+
+/// `Connection` may name headers that are only for the next hop, but not these: a client could make the router take away
+/// what a dyno decides by ("hop-by-hop header abuse").
+const END_TO_END: [&str; 22] = [
+    "accept",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "date",
+    "etag",
+    "forwarded",
+    "host",
+    "if-match",
+    "if-none-match",
+    "location",
+    "origin",
+    "range",
+    "referer",
+    "set-cookie",
+    "user-agent",
+    "vary",
+    "via",
+];
+
+/// The client as a dyno gets to know it.
+pub(crate) struct Forwarded {
+    pub(crate) peer: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) protocol: Protocol,
+}
+
+/// What the record of a request takes over from its headers.
+pub(crate) struct Identity {
+    pub(crate) request_id: HeaderValue,
+    pub(crate) forwarded_for: HeaderValue,
+}
+
+/// Whether a request asks to turn its connection into something else. `h2c` is not passed on: it would let a client talk
+/// past the router (RFC 9113 removed it).
+pub(crate) fn wants_upgrade<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    request.version() == Version::HTTP_11
+        && headers.contains_key(UPGRADE)
+        && tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
+        && !tokens(headers, &UPGRADE).any(|token| token.eq_ignore_ascii_case("h2c"))
+}
+
+/// Turns the client's headers into those for the dyno.
+pub(crate) fn to_dyno(headers: &mut HeaderMap, client: &Forwarded, upgrade: bool) -> Identity {
+    strip_hop_by_hop(headers, upgrade);
+    headers.remove(HTTP2_SETTINGS);
+    // Answered by the router itself, when the dyno's connection takes the body.
+    headers.remove(EXPECT);
+
+    let forwarded_for = forwarded_for(headers, client.peer);
+    headers.insert(X_FORWARDED_FOR, forwarded_for.clone());
+    let protocol = HeaderValue::from_static(client.protocol.as_str());
+    headers.insert(X_FORWARDED_PROTO, protocol);
+    headers.insert(X_FORWARDED_PORT, client.port.into());
+    headers.insert(X_REQUEST_START, unix_milliseconds().into());
+    let request_id = request_id(headers);
+    headers.insert(X_REQUEST_ID, request_id.clone());
+    headers.append(VIA, OUR_VIA);
+    Identity {
+        request_id,
+        forwarded_for,
+    }
+}
+
+/// Turns the dyno's headers into those for the client.
+pub(crate) fn to_client(headers: &mut HeaderMap, upgrade: bool) {
+    // With a transfer coding the length means nothing, and must not frame what we send (RFC 9112 §6.3).
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    strip_hop_by_hop(headers, upgrade);
+    headers.append(VIA, OUR_VIA);
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
+    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+        .filter_map(|token| token.parse().ok())
+        .filter(|name: &HeaderName| !is_end_to_end(name))
+        .collect();
+    for name in named {
+        if !(upgrade && name == UPGRADE) {
+            headers.remove(name);
+        }
+    }
+    for name in [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        PROXY_CONNECTION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+    ] {
+        headers.remove(name);
+    }
+    if upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    } else {
+        headers.remove(UPGRADE);
+    }
+}
+
+fn is_end_to_end(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("x-forwarded-")
+        || name.starts_with("x-request-")
+        || name.starts_with("x-real-")
+        || name.starts_with("sec-")
+        || END_TO_END.contains(&name)
+}
+
+/// The comma-separated words of a header that may come more than once.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+/// The client's address at the right of whatever the client claimed.
+fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> HeaderValue {
+    let mut list = Vec::new();
+    for claimed in headers.get_all(X_FORWARDED_FOR) {
+        if !claimed.is_empty() {
+            list.extend_from_slice(claimed.as_bytes());
+            list.extend_from_slice(b", ");
+        }
+    }
+    list.extend_from_slice(peer.to_string().as_bytes());
+    // Pieces of valid values stay valid; the address alone always is.
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(list)).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// The client's own id when it looks like one (Dev Center, *HTTP Request IDs*: 20 to 200 of these characters).
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let mut claimed = headers.get_all(X_REQUEST_ID).iter();
+    if let (Some(id), None) = (claimed.next(), claimed.next()) {
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-');
+        if (20..=200).contains(&id.len()) && id.as_bytes().iter().all(allowed) {
+            return id.clone();
+        }
+    }
+    let uuid = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    let mut text = Uuid::encode_buffer();
+    let text = uuid.hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+fn unix_milliseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,75 @@
+//! Unused connections to one backend.
+//!
+//! A pool belongs to a backend, so a connection never outlives the dyno, container and address that it was opened for.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use hyper::client::conn::http1::SendRequest;
+use tokio::time::Instant;
+
+use crate::body::RequestBody;
+
+/// What is beyond is closed after use.
+const MAX_IDLE: usize = 128;
+
+#[derive(Default)]
+pub(crate) struct Pool {
+    idle: Mutex<Idle>,
+}
+
+#[derive(Default)]
+struct Idle {
+    is_closed: bool,
+    /// Oldest first.
+    connections: Vec<(Instant, SendRequest<RequestBody>)>,
+}
+
+impl Pool {
+    /// The connection that was used last, if that was within `age`.
+    pub(crate) fn take(&self, now: Instant, age: Duration) -> Option<SendRequest<RequestBody>> {
+        let mut idle = self.lock();
+        let mut index = idle.connections.len();
+        while let Some(next) = index.checked_sub(1) {
+            index = next;
+            let (since, connection) = &idle.connections[index];
+            if connection.is_closed() {
+                idle.connections.remove(index);
+            } else if now.duration_since(*since) >= age {
+                // All others are older.
+                return None;
+            } else if connection.is_ready() {
+                return Some(idle.connections.remove(index).1);
+            }
+            // One that just came back may not have heard of its response's end yet: leave it.
+        }
+        None
+    }
+
+    pub(crate) fn put(&self, connection: SendRequest<RequestBody>, now: Instant) {
+        let mut idle = self.lock();
+        if !idle.is_closed && !connection.is_closed() && idle.connections.len() < MAX_IDLE {
+            idle.connections.push((now, connection));
+        }
+    }
+
+    /// Closes what was unused for `age`.
+    pub(crate) fn expire(&self, now: Instant, age: Duration) {
+        self.lock()
+            .connections
+            .retain(|(since, connection)| !connection.is_closed() && now.duration_since(*since) < age);
+    }
+
+    /// Closes what there is and whatever comes back.
+    pub(crate) fn close(&self) {
+        let mut idle = self.lock();
+        idle.is_closed = true;
+        idle.connections.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

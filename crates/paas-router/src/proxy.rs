@@ -1,0 +1,297 @@
+//! A request's way through the router.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header::CONNECTION, request, uri,
+};
+use http_body::Body;
+use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
+
+use crate::{
+    body::{DynoResponse, RequestBody, ResponseBody},
+    check::{self, Refusal},
+    code::Code,
+    connect::{Connected, NoDyno, Reuse, Search},
+    exchange::{Exchange, Opening},
+    feed::Protocol,
+    flow::{Flow, IdleTimer, Patience},
+    framing::Verdict,
+    header::{self, Forwarded},
+    page,
+    shared::Shared,
+    table::{Host, Table},
+    tunnel::Tunnel,
+};
+
+/// How often a request is sent anew because the connection turned out to be closed before it was used.
+const RESENDS: usize = 3;
+const ACME_CHALLENGE: &str = "/.well-known/acme-challenge/";
+
+/// One client connection.
+pub(crate) struct Client {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) verdict: Arc<Verdict>,
+    pub(crate) peer: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) protocol: Protocol,
+    /// Requests so far: their order is how the verdict names them.
+    pub(crate) requests: AtomicU32,
+}
+
+/// A request that knows where it goes.
+struct Outgoing {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: RequestBody,
+    flow: Arc<Flow>,
+    patience: Patience,
+    /// May be sent a second time after a connection broke.
+    is_replayable: bool,
+    upgrade: Option<OnUpgrade>,
+    exchange: Exchange,
+}
+
+impl Client {
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let is_old = request.version() < Version::HTTP_11;
+        let mut response = self.answer(request).await;
+        if is_old {
+            // Heroku closes after each request of an HTTP/1.0 client; a keep-alive of theirs is not negotiated.
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let table = self.shared.tables.current();
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let malformed = self.verdict.of(number).map(|malformed| Refusal(malformed.cause()));
+        let hostname = match malformed.map_or_else(|| check::host(&request), Err) {
+            Ok(hostname) => hostname.into_owned(),
+            Err(refusal) => return self.refuse(&table, &request, refusal),
+        };
+        if request.uri().path().starts_with(ACME_CHALLENGE) {
+            return page::no_such_challenge();
+        }
+        if table.version == 0 {
+            return page::starting();
+        }
+        let Some(host) = table.host(&hostname) else {
+            return page::no_such_app();
+        };
+        let outgoing = self.outgoing(request, &hostname, host);
+        let search = Search::new(&self.shared, &hostname, table);
+        self.forward(outgoing, search).await
+    }
+
+    fn outgoing(&self, mut request: Request<Incoming>, hostname: &str, host: &Host) -> Outgoing {
+        let wants_upgrade = header::wants_upgrade(&request);
+        let upgrade = wants_upgrade.then(|| hyper::upgrade::on(&mut request));
+        let limits = &self.shared.limits;
+        let (app, patience) = match host {
+            Host::App(app) => {
+                let (first_byte, idle) = (Some(limits.first_byte), Some(limits.idle));
+                (Some(app.id), Patience { first_byte, idle })
+            }
+            Host::Platform(_) => {
+                self.verdict.patient.store(true, Ordering::Relaxed);
+                let (first_byte, idle) = (None, None);
+                (None, Patience { first_byte, idle })
+            }
+        };
+        let (parts, incoming) = request.into_parts();
+        let request::Parts {
+            method,
+            uri,
+            mut headers,
+            ..
+        } = parts;
+        let uri = origin_form(uri);
+        let mut exchange = self.open(app, &method, &uri, hostname);
+        exchange.identify(header::to_dyno(&mut headers, &self.forwarded(), wants_upgrade));
+        let is_whole = incoming.is_end_stream();
+        let flow = Flow::open(patience, is_whole);
+        Outgoing {
+            is_replayable: is_whole && !wants_upgrade && method.is_idempotent(),
+            method,
+            uri,
+            headers,
+            body: RequestBody::new(incoming, flow.clone()),
+            flow,
+            patience,
+            upgrade,
+            exchange,
+        }
+    }
+
+    /// Sends a request to a dyno, and again to a dyno when it provably was not handled.
+    async fn forward(&self, outgoing: Outgoing, mut search: Search<'_>) -> Response<ResponseBody> {
+        let Outgoing {
+            method,
+            uri,
+            headers,
+            body,
+            flow,
+            patience,
+            is_replayable,
+            upgrade,
+            mut exchange,
+        } = outgoing;
+        let mut request = build(&method, uri, headers, body);
+        let mut reuse = if is_replayable { Reuse::Any } else { Reuse::Young };
+        let mut resends = 0;
+        loop {
+            let connected = match search.connect(reuse).await {
+                Ok(connected) => connected,
+                Err(NoDyno::Code(code)) => return failed(exchange, code),
+                Err(NoDyno::Gone) => {
+                    exchange.responded(StatusCode::NOT_FOUND);
+                    exchange.finish();
+                    return page::no_such_app();
+                }
+            };
+            let Connected {
+                mut sender,
+                in_flight,
+                is_reused,
+                elapsed,
+            } = connected;
+            exchange.connected(in_flight.backend(), elapsed);
+            let copy = (is_replayable && is_reused).then(|| (request.uri().clone(), request.headers().clone()));
+            flow.dispatch();
+            let mut error = match flow.first_byte(sender.try_send_request(request)).await {
+                Err(code) => return failed(exchange, code),
+                Ok(Err(error)) => error,
+                Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    let Some(client) = upgrade else {
+                        return failed(exchange, Code::H17);
+                    };
+                    let tunnel = Tunnel {
+                        client,
+                        patience,
+                        in_flight: in_flight.into_tunnel(),
+                        exchange,
+                    };
+                    return self.switch(response, tunnel);
+                }
+                Ok(Ok(response)) => {
+                    let (parts, incoming) = response.into_parts();
+                    exchange.responded(parts.status);
+                    let body = ResponseBody::dyno(DynoResponse {
+                        incoming,
+                        flow,
+                        verdict: self.verdict.clone(),
+                        timer: IdleTimer::default(),
+                        connection: Some(sender),
+                        exchange,
+                        in_flight,
+                    });
+                    return respond(parts.status, parts.headers, parts.extensions.get(), body, false);
+                }
+            };
+            resends += 1;
+            request = match (error.take_message(), copy) {
+                (Some(request), _) if resends <= RESENDS => request,
+                (None, Some((uri, headers))) => build(&method, uri, headers, RequestBody::empty(flow.clone())),
+                _ => {
+                    let error = error.into_error();
+                    let code = if error.is_parse() { Code::H17 } else { Code::H13 };
+                    return failed(exchange, flow.blame(code));
+                }
+            };
+            reuse = Reuse::Never;
+        }
+    }
+
+    /// Answers 101, and lets the two sides talk from then on.
+    fn switch(&self, mut response: Response<Incoming>, mut tunnel: Tunnel) -> Response<ResponseBody> {
+        let dyno = hyper::upgrade::on(&mut response);
+        tunnel.exchange.responded(response.status());
+        self.verdict.becomes_a_tunnel();
+        self.shared.inbound.spawn(tunnel.run(dyno, self.shared.clone()));
+        let (parts, _) = response.into_parts();
+        let body = ResponseBody::empty();
+        respond(parts.status, parts.headers, parts.extensions.get(), body, true)
+    }
+
+    /// Refuses a request, with a record when it is plain whose it was.
+    fn refuse(&self, table: &Table, request: &Request<Incoming>, refusal: Refusal) -> Response<ResponseBody> {
+        let status = refusal.status();
+        if let Ok(hostname) = check::host(request)
+            && let Some(Host::App(app)) = table.host(&hostname)
+        {
+            let mut exchange = self.open(Some(app.id), request.method(), request.uri(), &hostname);
+            exchange.refuse(refusal.0, status);
+        }
+        page::refused(status)
+    }
+
+    fn open(&self, app: Option<uuid::Uuid>, method: &Method, uri: &Uri, hostname: &str) -> Exchange {
+        let opening = Opening {
+            app,
+            method: method.clone(),
+            uri: uri.clone(),
+            host: hostname.to_owned(),
+            protocol: self.protocol,
+            peer: self.peer,
+        };
+        Exchange::open(self.shared.clone(), opening)
+    }
+
+    fn forwarded(&self) -> Forwarded {
+        Forwarded {
+            peer: self.peer,
+            port: self.port,
+            protocol: self.protocol,
+        }
+    }
+}
+
+fn build(method: &Method, uri: Uri, headers: HeaderMap, body: RequestBody) -> Request<RequestBody> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    request
+}
+
+fn respond(
+    status: StatusCode,
+    mut headers: HeaderMap,
+    reason: Option<&ReasonPhrase>,
+    body: ResponseBody,
+    upgrade: bool,
+) -> Response<ResponseBody> {
+    header::to_client(&mut headers, upgrade);
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    if let Some(reason) = reason {
+        response.extensions_mut().insert(reason.clone());
+    }
+    response
+}
+
+fn failed(mut exchange: Exchange, code: Code) -> Response<ResponseBody> {
+    exchange.fail(code);
+    page::of_code(code)
+}
+
+/// Dynos get what follows the host, even from a client that sent all of it.
+fn origin_form(uri: Uri) -> Uri {
+    if uri.authority().is_none() {
+        return uri;
+    }
+    let path = uri.into_parts().path_and_query;
+    Uri::from(path.unwrap_or_else(|| uri::PathAndQuery::from_static("/")))
+}

@@ -1,0 +1,161 @@
+//! The router itself: bound first, served later.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use thiserror::Error;
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    feed::{FeedServer, Report},
+    listener,
+    reports::ReportQueue,
+    settings::Settings,
+    shared::Shared,
+    table::Tables,
+    tls,
+};
+
+/// A router whose sockets are bound.
+pub struct Router {
+    shared: Arc<Shared>,
+    http: TcpListener,
+    https: Option<TcpListener>,
+    feed: FeedServer,
+    reports: mpsc::Receiver<Report>,
+    addresses: Addresses,
+}
+
+/// Where a router listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub https: Option<SocketAddr>,
+}
+
+#[derive(Debug, Error)]
+pub enum RouterError {
+    #[error("listen on {address}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("listen on the feed socket {path}")]
+    Feed { path: PathBuf, source: io::Error },
+    #[error("another router answers on {path}")]
+    AlreadyRunning { path: PathBuf },
+    #[error("set TLS up")]
+    Tls(#[source] rustls::Error),
+}
+
+/// Binds, and serves until `stop`: what `paasd router` does.
+pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RouterError> {
+    Router::bind(settings).await?.run(stop).await
+}
+
+impl Router {
+    /// Binds all sockets; clients wait in the backlog until [`run`](Self::run).
+    ///
+    /// A feed socket that nobody answers on is left from a router that was killed, and is replaced.
+    pub async fn bind(settings: Settings) -> Result<Self, RouterError> {
+        let Settings {
+            http,
+            https,
+            socket,
+            limits,
+        } = settings;
+        // The socket is the lock: whoever has it may have the ports.
+        let feed = FeedServer::bind(socket).await?;
+        let http = bind(http)?;
+        let https = https.map(bind).transpose()?;
+        let address = |listener: &TcpListener| {
+            listener.local_addr().map_err(|source| RouterError::Listen {
+                address: SocketAddr::from(([0, 0, 0, 0], 0)),
+                source,
+            })
+        };
+        let addresses = Addresses {
+            http: address(&http)?,
+            https: https.as_ref().map(address).transpose()?,
+        };
+        let (queue, reports) = ReportQueue::new(limits.records);
+        let shared = Arc::new(Shared {
+            limits,
+            tables: Tables::new(),
+            reports: queue,
+            inbound: TaskTracker::new(),
+            outbound: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        });
+        Ok(Self {
+            shared,
+            http,
+            https,
+            feed,
+            reports,
+            addresses,
+        })
+    }
+
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Serves until `stop`; then stops accepting, and gives requests and tunnels the drain limit to end.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RouterError> {
+        let Self {
+            shared,
+            http,
+            https,
+            feed,
+            reports,
+            addresses,
+        } = self;
+        let parts = TaskTracker::new();
+        let feed_stop = CancellationToken::new();
+        if let Some(https) = https {
+            let tls = tls::acceptor(shared.clone()).map_err(RouterError::Tls)?;
+            let port = addresses.https.map_or(443, |address| address.port());
+            parts.spawn(listener::accept(https, port, Some(tls), shared.clone()));
+        }
+        parts.spawn(listener::accept(http, addresses.http.port(), None, shared.clone()));
+        parts.spawn(expire(shared.clone()));
+        parts.spawn(feed.run(shared.clone(), reports, addresses, feed_stop.clone()));
+        tracing::info!(http = %addresses.http, "the router listens");
+
+        stop.cancelled().await;
+        tracing::info!("the router drains");
+        shared.stop.cancel();
+        shared.inbound.close();
+        if timeout(shared.limits.drain, shared.inbound.wait()).await.is_err() {
+            tracing::warn!(open = shared.inbound.len(), "time to drain is up, the rest is closed");
+            shared.abort.cancel();
+            shared.inbound.wait().await;
+        }
+        shared.tables.close_pools();
+        feed_stop.cancel();
+        parts.close();
+        parts.wait().await;
+        tracing::info!("the router ends");
+        Ok(())
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, RouterError> {
+    listener::bind(address).map_err(|source| RouterError::Listen { address, source })
+}
+
+/// Closes connections to dynos that nobody uses.
+async fn expire(shared: Arc<Shared>) {
+    let age = shared.limits.keep_alive;
+    let mut ticks = interval(age / 4);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => shared.tables.expire_idle(age),
+            () = shared.stop.cancelled() => return,
+        }
+    }
+}

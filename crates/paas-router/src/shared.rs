@@ -1,0 +1,19 @@
+//! What all connections of a router have in common.
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{reports::ReportQueue, settings::Limits, table::Tables};
+
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) tables: Tables,
+    pub(crate) reports: ReportQueue,
+    /// Client connections and tunnels: what a stop waits for.
+    pub(crate) inbound: TaskTracker,
+    /// Connections to dynos: they end with the last that uses them.
+    pub(crate) outbound: TaskTracker,
+    /// No new connections; those that are finish their request.
+    pub(crate) stop: CancellationToken,
+    /// The time to finish is over.
+    pub(crate) abort: CancellationToken,
+}

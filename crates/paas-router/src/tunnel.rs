@@ -1,0 +1,99 @@
+//! A connection that became something else: a WebSocket, or any other upgrade.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+
+use crate::{
+    backend::InFlight,
+    code::Code,
+    exchange::Exchange,
+    flow::{Flow, IdleTimer, Patience},
+    shared::Shared,
+};
+
+/// Bytes both ways, until either side ends, both are silent too long, or the dyno has to go.
+pub(crate) struct Tunnel {
+    pub(crate) client: OnUpgrade,
+    pub(crate) patience: Patience,
+    pub(crate) in_flight: InFlight,
+    pub(crate) exchange: Exchange,
+}
+
+impl Tunnel {
+    pub(crate) async fn run(self, dyno: OnUpgrade, shared: Arc<Shared>) {
+        let Self {
+            client,
+            patience,
+            in_flight,
+            mut exchange,
+        } = self;
+        let Ok((client, dyno)) = tokio::try_join!(client, dyno) else {
+            // The client was gone before it had the 101.
+            return;
+        };
+        let flow = Flow::open(patience, true);
+        let sent = Arc::new(AtomicU64::new(0));
+        let mut client = Watched::new(TokioIo::new(client), flow.clone());
+        let mut dyno = Watched::new(TokioIo::new(dyno), flow.clone());
+        dyno.bytes = sent.clone();
+        let mut timer = IdleTimer::default();
+        tokio::select! {
+            // However it ended, both sides know.
+            _ = copy_bidirectional(&mut client, &mut dyno) => exchange.finish(),
+            () = std::future::poll_fn(|cx| flow.poll_idle(&mut timer, cx)) => exchange.fail(Code::H15),
+            () = in_flight.backend().cut() => exchange.finish(),
+            () = shared.abort.cancelled() => exchange.finish(),
+        }
+        exchange.sent(usize::try_from(sent.load(Ordering::Relaxed)).unwrap_or(usize::MAX));
+    }
+}
+
+/// A stream whose bytes keep the flow alive.
+struct Watched<S> {
+    stream: S,
+    flow: Arc<Flow>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl<S> Watched<S> {
+    fn new(stream: S, flow: Arc<Flow>) -> Self {
+        let bytes = Arc::default();
+        Self { stream, flow, bytes }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let read = buf.filled().len() - before;
+        self.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        self.flow.touch();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
