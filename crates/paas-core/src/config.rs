@@ -121,3 +121,73 @@ impl fmt::Display for ConfigKey {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> ConfigKey {
+        text.parse().unwrap()
+    }
+
+    fn set(pairs: &[(&str, &str)]) -> Result<ConfigVars, ConfigError> {
+        let changes = pairs.iter().map(|(name, value)| (key(name), Some((*value).to_owned())));
+        ConfigVars::default().with(changes)
+    }
+
+    #[test]
+    fn keys_are_words_of_an_environment() {
+        for good in ["A", "_a", "DATABASE_URL", "lower_case1", "PORTS", &"K".repeat(255)] {
+            assert_eq!(key(good).as_str(), good);
+        }
+        for bad in ["1A", "__A", "A-B", "A=B", "A B", "É", "A\0", "A\n", "-"] {
+            assert_eq!(
+                bad.parse::<ConfigKey>(),
+                Err(ConfigError::BadKey { key: bad.to_owned() })
+            );
+        }
+        assert_eq!("".parse::<ConfigKey>(), Err(ConfigError::EmptyKey));
+        for reserved in ["PORT", "DYNO", "PS"] {
+            let key = reserved.to_owned();
+            assert_eq!(reserved.parse::<ConfigKey>(), Err(ConfigError::ReservedKey { key }));
+        }
+    }
+
+    #[test]
+    fn a_long_key_is_refused_without_repeating_it() {
+        let error = "K".repeat(500).parse::<ConfigKey>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "Config var name {}… is too long (maximum is 255 characters)",
+                "K".repeat(32)
+            )
+        );
+        assert!("é".repeat(200).parse::<ConfigKey>().is_err());
+    }
+
+    #[test]
+    fn changes_set_and_remove() {
+        let vars = set(&[("A", "1"), ("B", "2")]).unwrap();
+        let vars = vars
+            .with([(key("A"), None), (key("B"), Some("3".to_owned())), (key("GONE"), None)])
+            .unwrap();
+        assert_eq!((vars.get("A"), vars.get("B")), (None, Some("3")));
+        assert_eq!(vars.iter().count(), 1);
+    }
+
+    #[test]
+    fn what_no_environment_can_hold_is_refused() {
+        assert_eq!(set(&[("A", "b\0c")]), Err(ConfigError::NulInValue { key: key("A") }));
+        let value = "x".repeat(MAXIMUM_BYTES - 1);
+        assert!(set(&[("A", &value)]).is_ok());
+        let bytes = MAXIMUM_BYTES + 1;
+        assert_eq!(set(&[("AB", &value)]), Err(ConfigError::TooLarge { bytes }));
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let shown = format!("{:?}", set(&[("TOKEN", "hunter2")]).unwrap());
+        assert_eq!(shown, r#"{ConfigKey("TOKEN")}"#);
+    }
+}

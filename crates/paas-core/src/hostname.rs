@@ -47,3 +47,53 @@ impl fmt::Display for Hostname {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostnames_are_labels_joined_by_dots() {
+        for (text, name) in [
+            ("example.com", "example.com"),
+            ("WWW.Example.COM.", "www.example.com"),
+            ("localhost", "localhost"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("1.2.3.4", "1.2.3.4"),
+        ] {
+            assert_eq!(text.parse::<Hostname>().unwrap().as_str(), name);
+        }
+        let long_label = format!("{}.com", "a".repeat(64));
+        let long_name = ["a"; 128].join(".");
+        for bad in [
+            "",
+            ".",
+            "a..b",
+            ".a",
+            "a.b..",
+            "-a.b",
+            "a-.b",
+            "a_b.c",
+            "bücher.example",
+            "a b",
+            "a/b",
+            "*.a.b",
+            "a:80",
+            "a\n",
+            &long_label,
+            &long_name,
+        ] {
+            assert!(bad.parse::<Hostname>().is_err(), "{bad:?} was accepted");
+        }
+        assert!(
+            ["a"; 127].join(".").parse::<Hostname>().is_ok(),
+            "253 bytes are allowed"
+        );
+    }
+
+    #[test]
+    fn a_child_has_one_more_label() {
+        let domain: Hostname = "example.com".parse().unwrap();
+        assert_eq!(domain.child("hello").as_str(), "hello.example.com");
+    }
+}

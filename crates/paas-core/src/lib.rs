@@ -21,6 +21,8 @@ mod release;
 mod size;
 mod slug;
 
+#[cfg(test)]
+mod fixture;
 mod observe;
 mod plan;
 mod route;

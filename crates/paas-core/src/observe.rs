@@ -185,16 +185,18 @@ fn crash(dyno: &mut Dyno, at: DateTime<Utc>, death: Death) {
         dyno.failures = 0;
     }
     dyno.failures = dyno.failures.saturating_add(1);
-    let (exit_code, out_of_memory) = match death {
-        Death::Exit { code, out_of_memory } => (Some(code), out_of_memory),
-        Death::Vanished | Death::BootTimeout => (None, false),
+    let backoff = Backoff::after(dyno.failures);
+    let (exit_code, out_of_memory, wait) = match death {
+        Death::Exit { code, out_of_memory } => (Some(code), out_of_memory, backoff),
+        Death::Vanished => (None, false, backoff),
+        Death::BootTimeout => (None, false, backoff.max(KILL_WAIT)),
     };
     dyno.state = DynoState::Crashed(Crash {
         at,
         exit_code,
         out_of_memory,
         boot_timeout: matches!(death, Death::BootTimeout),
-        retry_at: later(at, Backoff::after(dyno.failures)),
+        retry_at: later(at, wait),
     });
 }
 
@@ -214,4 +216,189 @@ fn set_back(dyno: &mut Dyno, now: DateTime<Utc>) {
 
 fn later(at: DateTime<Utc>, wait: TimeDelta) -> DateTime<Utc> {
     at.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{StopReason, fixture::*};
+
+    fn container(dyno: &Dyno, state: SeenState) -> SeenContainer {
+        SeenContainer {
+            id: container_of(dyno),
+            dyno: dyno.id,
+            attempt: dyno.attempt,
+            state,
+        }
+    }
+
+    fn running(dyno: &Dyno) -> SeenState {
+        SeenState::Running {
+            address: address_of(dyno),
+        }
+    }
+
+    /// What becomes of one dyno whose container is in this state.
+    fn seen(dyno: &Dyno, state: Option<SeenState>, answers: bool, now: i64) -> Observation {
+        let containers: Vec<_> = state.map(|state| container(dyno, state)).into_iter().collect();
+        let answering = if answers {
+            BTreeSet::from([container_of(dyno)])
+        } else {
+            BTreeSet::new()
+        };
+        observe(std::slice::from_ref(dyno), &containers, &answering, at(now))
+    }
+
+    fn crash_of(observation: &Observation) -> &Crash {
+        match &observation.dynos[0].state {
+            DynoState::Crashed(crash) => crash,
+            other => panic!("{other:?} is no crash"),
+        }
+    }
+
+    #[test]
+    fn web_is_up_when_it_answers_and_anything_else_when_it_runs() {
+        let web = dyno("web.1", 1, starting(0));
+        let still_booting = &seen(&web, Some(running(&web)), false, 59).dynos[0];
+        assert_eq!(still_booting.state, starting(0));
+        assert_eq!(still_booting.container, Some(container_of(&web)));
+        let answers = &seen(&web, Some(running(&web)), true, 59).dynos[0];
+        assert_eq!(answers.state, up_at(&web, 59));
+        let worker = dyno("worker.1", 1, starting(0));
+        let runs = &seen(&worker, Some(running(&worker)), false, 1).dynos[0];
+        assert_eq!(
+            runs.state,
+            DynoState::Up {
+                since: at(1),
+                endpoint: None
+            }
+        );
+    }
+
+    #[test]
+    fn web_that_does_not_answer_in_time_crashes_and_is_killed_before_it_is_tried_again() {
+        let web = dyno("web.1", 1, starting(0));
+        let observation = seen(&web, Some(running(&web)), false, 60);
+        let crash = crash_of(&observation);
+        assert!(crash.boot_timeout && crash.exit_code.is_none());
+        assert_eq!(observation.orphans, [container_of(&web)]);
+        assert_eq!(crash.retry_at, at(61));
+
+        let again = seen(&observation.dynos[0], Some(running(&web)), true, 61);
+        assert_eq!(again.orphans, [container_of(&web)]);
+        assert_eq!(crash_of(&again).retry_at, at(62));
+    }
+
+    #[test]
+    fn the_time_to_boot_begins_with_the_launch() {
+        let web = dyno("web.1", 1, starting(0));
+        for not_launched in [None, Some(SeenState::Created)] {
+            let waiting = &seen(&web, not_launched, false, 500).dynos[0];
+            assert_eq!(waiting.state, starting(500));
+            assert_eq!(waiting.container, None, "the planner has to launch it");
+        }
+    }
+
+    #[test]
+    fn every_end_is_a_crash_and_five_good_minutes_forgive_the_earlier_ones() {
+        let exited = |at_second| SeenState::Exited {
+            at: at(at_second),
+            code: 0,
+            out_of_memory: true,
+        };
+        let web = dyno("web.1", 1, starting(0));
+        let web = Dyno {
+            failures: 2,
+            state: up_at(&web, 0),
+            ..web
+        };
+        let soon = seen(&web, Some(exited(299)), false, 299);
+        let crash = crash_of(&soon);
+        assert_eq!((crash.exit_code, crash.out_of_memory), (Some(0), true));
+        assert_eq!((crash.at, crash.retry_at), (at(299), at(319)));
+        assert_eq!(soon.dynos[0].failures, 3);
+        assert!(soon.orphans.is_empty(), "the dead container's log is still to be read");
+
+        let late = seen(&web, Some(exited(300)), false, 400);
+        assert_eq!((late.dynos[0].failures, crash_of(&late).retry_at), (1, at(300)));
+
+        let vanished = seen(&web, None, false, 10);
+        assert_eq!(
+            (crash_of(&vanished).exit_code, crash_of(&vanished).retry_at),
+            (None, at(30))
+        );
+
+        let unknown_end = seen(&web, Some(exited(-2_000_000_000)), false, 20);
+        assert_eq!(crash_of(&unknown_end).at, at(0));
+    }
+
+    #[test]
+    fn an_address_that_was_not_probed_is_never_trusted() {
+        let web = dyno("web.1", 1, starting(0));
+        let web = Dyno {
+            state: up_at(&web, 0),
+            ..web
+        };
+        assert_eq!(seen(&web, Some(running(&web)), false, 9).dynos[0].state, up_at(&web, 0));
+        let moved = SeenState::Running {
+            address: SocketAddr::from(([10, 9, 9, 9], 5000)),
+        };
+        assert_eq!(seen(&web, Some(moved), true, 9).dynos[0].state, starting(9));
+    }
+
+    #[test]
+    fn a_stopping_dyno_stays_so_until_its_container_is_gone() {
+        let why = StopReason::Replaced;
+        let web = dyno("web.1", 1, DynoState::Stopping { since: at(0), why });
+        let exited = SeenState::Exited {
+            at: at(1),
+            code: 143,
+            out_of_memory: false,
+        };
+        for state in [SeenState::Created, running(&web), exited] {
+            let observation = seen(&web, Some(state), true, 9);
+            assert_eq!(observation.dynos[0].state, web.state);
+            assert!(observation.gone.is_empty() && observation.orphans.is_empty());
+        }
+        let observation = seen(&web, None, false, 9);
+        assert_eq!((observation.gone, observation.dynos), (vec![web.id], vec![]));
+    }
+
+    #[test]
+    fn containers_of_nobody_and_of_other_attempts_are_orphans() {
+        let web = dyno("web.1", 1, starting(0));
+        let stranger = dyno("web.2", 1, starting(0));
+        let attempt = |attempt, id: &str| SeenContainer {
+            id: id.to_owned(),
+            attempt,
+            ..container(&web, running(&web))
+        };
+        let containers = [
+            container(&stranger, SeenState::Created),
+            attempt(0, "older"),
+            attempt(1, "its own"),
+            attempt(2, "newer"),
+        ];
+        let observation = observe(&[web], &containers, &BTreeSet::new(), at(1));
+        assert_eq!(
+            observation.orphans,
+            [container_of(&stranger), "older".into(), "newer".into()]
+        );
+        assert_eq!(observation.dynos[0].container.as_deref(), Some("its own"));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_holds_nobody() {
+        let web = dyno("web.1", 1, starting(90_000));
+        assert_eq!(seen(&web, Some(running(&web)), false, 10).dynos[0].state, starting(10));
+        let crashed = Dyno {
+            failures: 3,
+            ..dyno("web.1", 1, crashed(90_000))
+        };
+        assert_eq!(crash_of(&seen(&crashed, None, false, 10)).retry_at, at(30));
+        let ancient = seen(&dyno("web.1", 1, starting(0)), None, false, 0);
+        assert_eq!(ancient.dynos.len(), 1);
+        let end_of_time = observe(&[crashed], &[], &BTreeSet::new(), DateTime::<Utc>::MAX_UTC);
+        assert_eq!(end_of_time.dynos.len(), 1);
+    }
 }

@@ -105,3 +105,33 @@ impl fmt::Display for ReleaseVersion {
         write!(f, "v{}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_with_and_without_their_letter() {
+        for (text, number) in [("v1", 1), ("42", 42), ("v4294967295", u32::MAX)] {
+            let version: ReleaseVersion = text.parse().unwrap();
+            assert_eq!(version.number(), number);
+            assert_eq!(version.to_string().parse(), Ok(version));
+        }
+        for bad in [
+            "",
+            "v",
+            "0",
+            "v0",
+            "vv1",
+            "V1",
+            "-1",
+            "1.0",
+            "v4294967296",
+            " 1",
+            "latest",
+        ] {
+            assert!(bad.parse::<ReleaseVersion>().is_err(), "{bad:?} was accepted");
+        }
+        assert_eq!(ReleaseVersion::FIRST.next().to_string(), "v2");
+    }
+}

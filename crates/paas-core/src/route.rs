@@ -97,3 +97,98 @@ fn backend(dyno: &Dyno) -> Option<Backend> {
         endpoint: dyno.endpoint()?.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{ProcessType, ReleaseVersion, Scale, StopReason, fixture::*};
+
+    /// One web dyno of the release with this version.
+    fn wanted(version: u32, is_served: bool) -> AppWanted {
+        let one = Scale {
+            quantity: 1,
+            ..Scale::default()
+        };
+        AppWanted {
+            target: Some(Target {
+                release: release(version),
+                version: ReleaseVersion::new(version).unwrap(),
+                is_served,
+            }),
+            formation: BTreeMap::from([(ProcessType::web(), one)]),
+            ..blank()
+        }
+    }
+
+    fn up(name: &str, version: u32) -> Dyno {
+        let dyno = dyno(name, version, starting(0));
+        Dyno {
+            state: up_at(&dyno, 0),
+            ..dyno
+        }
+    }
+
+    fn serving(wanted: &AppWanted, dynos: &[Dyno]) -> Vec<String> {
+        match routes(wanted, dynos).state {
+            RouteState::Serving(backends) => backends.into_iter().map(|backend| backend.endpoint.container).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn all_requests_move_from_one_release_to_the_next_at_once() {
+        let unserved = |dyno| Dyno {
+            release_served: false,
+            ..dyno
+        };
+        let dynos = [
+            up("web.2", 1),
+            up("web.1", 1),
+            unserved(up("web.1", 2)),
+            up("worker.1", 1),
+        ];
+        assert_eq!(serving(&wanted(2, false), &dynos), ["web.1 of v1", "web.2 of v1"]);
+        assert_eq!(serving(&wanted(2, true), &dynos), ["web.1 of v2"]);
+    }
+
+    #[test]
+    fn the_release_before_answers_while_the_target_cannot() {
+        let dynos = [up("web.1", 1), up("web.1", 2), dyno("web.1", 3, crashed(0))];
+        assert_eq!(serving(&wanted(3, true), &dynos), ["web.1 of v2"]);
+    }
+
+    #[test]
+    fn without_a_dyno_that_answers_the_state_says_why() {
+        let state = |wanted: &AppWanted, dynos: &[Dyno]| routes(wanted, dynos).state;
+        let stopping = DynoState::Stopping {
+            since: at(0),
+            why: StopReason::Replaced,
+        };
+        let stopping = dyno("web.1", 1, stopping);
+        let broken = dyno("web.1", 1, crashed(9));
+        let served = wanted(1, true);
+        assert_eq!(state(&blank(), &[up("web.1", 1)]), RouteState::Blank);
+        assert_eq!(state(&served, &[]), RouteState::Booting);
+        assert_eq!(state(&served, std::slice::from_ref(&stopping)), RouteState::Booting);
+        assert_eq!(state(&served, &[broken.clone(), stopping]), RouteState::Crashed);
+        assert_eq!(
+            state(&served, &[broken, dyno("web.2", 1, starting(0))]),
+            RouteState::Booting
+        );
+        let unserved = Dyno {
+            release_served: false,
+            ..up("web.1", 1)
+        };
+        assert_eq!(state(&wanted(1, false), &[unserved]), RouteState::Booting);
+        let maintenance = AppWanted {
+            maintenance: true,
+            ..served.clone()
+        };
+        assert_eq!(state(&maintenance, &[up("web.1", 1)]), RouteState::Maintenance);
+        let mut to_zero = served;
+        to_zero.formation.get_mut(&ProcessType::web()).unwrap().quantity = 0;
+        assert_eq!(state(&to_zero, &[up("web.1", 1)]), RouteState::NoWeb);
+    }
+}

@@ -23,7 +23,7 @@ use self::{
     store::{Fate, StoredRelease, worker},
     world::World,
 };
-use crate::{DynoSize, ProcessType};
+use crate::{Dyno, DynoSize, ProcessType};
 
 /// What kind of things happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +147,12 @@ fn check_leftovers(world: &World) {
             .filter(|other| other.name == row.name && other.release == row.release);
         assert!(twins.count() <= 2, "dynos pile up: {:#?}", world.store.rows);
     }
+    let serves = |row: &Dyno| row.release != current.id && row.release_served && row.endpoint().is_some();
+    assert!(
+        current.fate != Fate::New || !world.store.rows.iter().any(serves),
+        "a release that does not boot never fails: {:#?}",
+        world.store.rows
+    );
     for container in &world.engine.containers {
         assert!(
             world.store.rows.iter().any(|row| row.id == container.dyno),

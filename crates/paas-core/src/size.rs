@@ -90,3 +90,26 @@ impl fmt::Display for DynoSize {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_in_any_case() {
+        for size in DynoSize::ALL {
+            assert_eq!(size.as_str().parse(), Ok(size));
+            assert_eq!(size.as_str().to_lowercase().parse(), Ok(size));
+        }
+        for bad in ["", "standard", "1X", "Standard 1X", "private-s"] {
+            assert!(bad.parse::<DynoSize>().is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_larger_size_never_gets_less() {
+        assert!(DynoSize::ALL.is_sorted_by_key(|size| size.memory_bytes()));
+        assert!(DynoSize::ALL.is_sorted_by_key(|size| size.cpu_weight()));
+        assert!(DynoSize::ALL.is_sorted_by_key(|size| size.pids()));
+    }
+}

@@ -9,7 +9,7 @@ use super::{
     engine::{Behaviour, Engine, Life},
     store::{Fate, Store},
 };
-use crate::{BOOT_LIMIT, Dyno, DynoName, DynoState, Id, RouteState, Step, observe, plan, routes};
+use crate::{BOOT_LIMIT, Dyno, DynoName, DynoState, Id, RouteState, Step, StopReason, observe, plan, routes};
 
 pub(super) struct World {
     pub(super) dice: Dice,
@@ -263,21 +263,82 @@ impl World {
         }
     }
 
-    fn apply(&mut self, step: &Step, now: DateTime<Utc>) {
-        if let Step::Fail { release, .. } = step {
-            let (_, failed) = self.store.release(*release);
-            assert!(
-                !self.is_calm || !failed.behaviour.boots_in_time(),
-                "good code failed: {:?}",
-                failed.behaviour
-            );
+    fn check_step(&self, step: &Step) {
+        let rows = &self.store.rows;
+        let row = |id: &Id<Dyno>| rows.iter().find(|row| row.id == *id).unwrap();
+        let current = self.store.current().map(|(_, release)| release);
+        let is_deploying = current.is_some_and(|release| release.fate == Fate::New);
+        match step {
+            Step::Fail { release, .. } => {
+                let (_, failed) = self.store.release(*release);
+                let behaviour = failed.behaviour;
+                assert!(
+                    !self.is_calm || !behaviour.boots_in_time(),
+                    "good code failed: {behaviour:?}"
+                );
+                let serves = |row: &Dyno| row.release != *release && row.release_served && row.endpoint().is_some();
+                assert!(
+                    rows.iter().any(serves),
+                    "a release failed with nothing to go back to: {rows:#?}"
+                );
+            }
+            Step::Start { name, .. } => {
+                assert!(
+                    name.process_type.is_web() || !is_deploying,
+                    "{name} starts before its release serves"
+                );
+            }
+            Step::Restart(id) => {
+                let is_due = matches!(&row(id).state, DynoState::Crashed(crash) if crash.retry_at <= self.wall());
+                assert!(is_due, "restart out of turn: {:?}", row(id));
+            }
+            Step::Stop { dyno, why } if is_deploying && !row(dyno).is_web() && row(dyno).release_served => {
+                let is_too_many = self.store.formation[&row(dyno).name.process_type].quantity < row(dyno).name.index;
+                assert!(
+                    is_too_many,
+                    "a deploy that may still fail stops ({why:?}) {:?}",
+                    row(dyno)
+                );
+            }
+            Step::Stop {
+                dyno,
+                why: StopReason::Replaced,
+            } if self.is_routed(*dyno) => {
+                let takes_over = |other: &Dyno| {
+                    other.id != *dyno
+                        && other.name == row(dyno).name
+                        && other.endpoint().is_some()
+                        && !other.is_condemned
+                };
+                assert!(
+                    rows.iter().any(takes_over),
+                    "nobody replaces {:?}: {rows:#?}",
+                    row(dyno)
+                );
+            }
+            _ => {}
         }
+    }
+
+    fn is_routed(&self, dyno: Id<Dyno>) -> bool {
+        matches!(routes(&self.store.wanted(), &self.store.rows).state, RouteState::Serving(backends)
+            if backends.iter().any(|backend| backend.dyno == dyno))
+    }
+
+    fn apply(&mut self, step: &Step, now: DateTime<Utc>) {
+        self.check_step(step);
         let before = self.answering_backends();
         self.store.apply(step, now);
-        let wants_web = self.store.wanted().web_quantity() > 0;
+        let after = self.answering_backends();
+        let wanted = self.store.wanted().web_quantity() as usize;
         assert!(
-            before == 0 || self.answering_backends() > 0 || !wants_web,
+            before == 0 || after > 0 || wanted == 0,
             "{step:?} took web down: {:#?}",
+            self.store.rows
+        );
+        assert!(
+            before == 0 || !matches!(step, Step::Serve(_)) || after >= wanted,
+            "{step:?} came too early: {:#?}",
             self.store.rows
         );
         match step {
