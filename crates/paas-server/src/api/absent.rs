@@ -1,0 +1,31 @@
+//! What Heroku has and this platform does not have yet: empty lists and honest 404s, because Heroku's own command asks
+//! for these beside what it wants to show.
+
+use serde_json::Value;
+
+use super::{
+    auth::{Caller, OwnApp},
+    error::ApiError,
+    page::Page,
+};
+
+pub(super) async fn list(_: Caller) -> Page<Value> {
+    Page::whole(Vec::new())
+}
+
+pub(super) async fn list_of_app(_: OwnApp) -> Page<Value> {
+    Page::whole(Vec::new())
+}
+
+pub(super) async fn feature(_: Caller) -> ApiError {
+    ApiError::not_found("feature")
+}
+
+pub(super) async fn pipeline_coupling(_: OwnApp) -> ApiError {
+    ApiError::not_found("pipeline coupling")
+}
+
+/// Browser sessions do not exist; `logout` expects to hear so, and revokes its token by itself.
+pub(super) async fn session(_: Caller) -> ApiError {
+    ApiError::not_found("session")
+}

@@ -1,0 +1,294 @@
+//! Apps.
+
+use std::{path::Path as FilePath, sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use http::StatusCode;
+use paas_api::{AppUpdate, NamedRef, NewApp, UserRef};
+use paas_core::{App, AppName, Id};
+use paas_store::{
+    StoreError,
+    account::Account,
+    app::{self, AppRow},
+};
+use uuid::{Uuid, uuid};
+
+use super::{
+    account,
+    auth::{Caller, OwnApp},
+    body::Body,
+    error::ApiError,
+    haiku,
+    page::{Field, Key, Page, Wanted, page},
+    region, stack,
+    state::Api,
+};
+
+/// Invented names are tried this often; each is free with a probability near one.
+const INVENTIONS: u32 = 5;
+/// How long an answer waits for all that belonged to a destroyed app to be gone. Its dynos have 30 s to end.
+const DESTROY_LIMIT: Duration = Duration::from_secs(50);
+
+const CEDAR_ID: Uuid = uuid!("33ffa9c6-4b1b-4b1f-9a3c-6d1f2c7e1b5a");
+
+const FIELDS: [Field<AppRow>; 3] = [
+    Field {
+        name: "id",
+        key: |row| Key::Text(row.app.id.to_string()),
+    },
+    Field {
+        name: "name",
+        key: |row| Key::Text(row.app.name.to_string()),
+    },
+    Field {
+        name: "updated_at",
+        key: |row| Key::Text(paas_api::Time::from(row.app.updated_at).to_string()),
+    },
+];
+
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Wanted(range): Wanted,
+) -> Result<Page<paas_api::App>, ApiError> {
+    let mut connection = api.connection().await?;
+    let rows = app::list(&mut connection, caller.account.id).await?;
+    Ok(page(&range, rows, &FIELDS)?.map(|row| answer(&api, row, None)))
+}
+
+pub(super) async fn list_of(
+    state: State<Arc<Api>>,
+    Path(name): Path<String>,
+    caller: Caller,
+    wanted: Wanted,
+) -> Result<Page<paas_api::App>, ApiError> {
+    account::is_caller(&name, &caller.account)?;
+    list(state, caller, wanted).await
+}
+
+pub(super) async fn create(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(new): Body<NewApp>,
+) -> Result<(StatusCode, Json<paas_api::App>), ApiError> {
+    if let Some(region) = &new.region
+        && !region::is_ours(region.as_str())
+    {
+        return Err(ApiError::invalid(format!(
+            "Region {} is not available: this platform has one region, {}.",
+            region.as_str(),
+            region::NAME
+        )));
+    }
+    if let Some(stack) = &new.stack {
+        stack::check(stack.as_str())?;
+    }
+    let row = match new.name.filter(|name| !name.is_empty()) {
+        Some(name) => create_named(&api, name.parse()?, &caller.account)
+            .await
+            .map_err(|error| name_taken(error, &name))?,
+        None => create_invented(&api, &caller.account).await?,
+    };
+    api.announce(row.app.id, "Initial release", &caller.account);
+    api.announce(row.app.id, "Enable Logplex", &caller.account);
+    Ok((StatusCode::CREATED, Json(answer(&api, row, Some(0)))))
+}
+
+pub(super) async fn info(
+    State(api): State<Arc<Api>>,
+    OwnApp { row, .. }: OwnApp,
+) -> Result<Json<paas_api::App>, ApiError> {
+    whole(&api, row).await
+}
+
+pub(super) async fn update(
+    State(api): State<Arc<Api>>,
+    OwnApp { caller, row }: OwnApp,
+    Body(update): Body<AppUpdate>,
+) -> Result<Json<paas_api::App>, ApiError> {
+    let AppUpdate {
+        build_stack,
+        maintenance,
+        name,
+    } = update;
+    if let Some(stack) = build_stack {
+        stack::check(stack.as_str())?;
+    }
+    let name = name.map(|name| name.parse::<AppName>()).transpose()?;
+    let name = name.filter(|name| *name != row.app.name);
+    let maintenance = maintenance.filter(|on| *on != row.app.maintenance);
+    let (id, stamp) = (row.app.id, api.stamp(&caller.account));
+
+    let mut transaction = api.store().begin().await?;
+    if let Some(name) = &name {
+        app::rename(&mut transaction, id, name, stamp)
+            .await
+            .map_err(|error| name_taken(error, name.as_str()))?;
+    }
+    if let Some(on) = maintenance {
+        app::set_maintenance(&mut transaction, id, on, stamp).await?;
+    }
+    let row = app::find(&mut transaction, &id.to_string()).await?;
+    let row = row.ok_or_else(|| ApiError::not_found("app"))?;
+    transaction.commit().await?;
+    if let Some(name) = name {
+        api.announce(id, &format!("Renamed to {name}"), &caller.account);
+    }
+    if let Some(on) = maintenance {
+        let state = if on { "on" } else { "off" };
+        api.announce(id, &format!("Maintenance mode {state}"), &caller.account);
+    }
+    whole(&api, row).await
+}
+
+/// Answers when nothing of the app is left: containers, network, images, repository, log. If that takes longer than a
+/// client likes to wait, the answer is 202 and the rest goes on.
+pub(super) async fn delete(
+    State(api): State<Arc<Api>>,
+    OwnApp { caller, row }: OwnApp,
+) -> Result<(StatusCode, Json<paas_api::App>), ApiError> {
+    let id = row.app.id;
+    // Registered before the change: a pass that ends in between is not missed.
+    let mut passes = api.platform.passes.subscribe();
+    let mut transaction = api.store().begin().await?;
+    app::begin_destroy(&mut transaction, id, api.stamp(&caller.account)).await?;
+    transaction.commit().await?;
+    api.platform.wake.notify_one();
+    let gone = async {
+        loop {
+            let mut connection = api.connection().await?;
+            if app::by_id(&mut connection, id).await?.is_none() {
+                return Ok::<_, ApiError>(());
+            }
+            drop(connection);
+            if passes.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    };
+    let status = match tokio::time::timeout(DESTROY_LIMIT, gone).await {
+        Ok(Ok(())) => StatusCode::OK,
+        // The app is destroyed whatever happens to the connection that was to watch it go.
+        Ok(Err(_)) | Err(_) => StatusCode::ACCEPTED,
+    };
+    Ok((status, Json(answer(&api, row, Some(0)))))
+}
+
+pub(super) fn reference(app: &App) -> NamedRef {
+    NamedRef {
+        id: *app.id.as_uuid(),
+        name: app.name.to_string(),
+    }
+}
+
+pub(super) fn generation() -> NamedRef {
+    NamedRef {
+        id: CEDAR_ID,
+        name: "cedar".to_owned(),
+    }
+}
+
+async fn create_named(api: &Api, name: AppName, owner: &Account) -> Result<AppRow, StoreError> {
+    let stamp = api.stamp(owner);
+    let new = app::NewApp {
+        id: paas_store::new_id(stamp.at),
+        name,
+        stack: stack::NAME.to_owned(),
+    };
+    let mut transaction = api.store().begin().await?;
+    let row = app::create(&mut transaction, &api.store().sealer, new, stamp).await?;
+    transaction.commit().await?;
+    Ok(row)
+}
+
+async fn create_invented(api: &Api, owner: &Account) -> Result<AppRow, StoreError> {
+    let mut attempt = 1;
+    loop {
+        match create_named(api, haiku::invent(), owner).await {
+            Err(StoreError::NameTaken) if attempt < INVENTIONS => attempt += 1,
+            result => return result,
+        }
+    }
+}
+
+fn name_taken(error: StoreError, name: &str) -> ApiError {
+    match error {
+        StoreError::NameTaken => ApiError::invalid(format!("Name {name} is already taken.")),
+        other => other.into(),
+    }
+}
+
+async fn whole(api: &Api, row: AppRow) -> Result<Json<paas_api::App>, ApiError> {
+    let repo_size = repository_bytes(api, row.app.id).await?;
+    Ok(Json(answer(api, row, Some(repo_size))))
+}
+
+/// `repo_size` is left out of lists, where finding it out would read every repository's directory.
+fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api::App {
+    let AppRow {
+        app,
+        owner,
+        stack,
+        subnet: _,
+        destroyed_at: _,
+        released_at,
+        slug_size_bytes,
+        buildpack_provided_description,
+    } = row;
+    let settings = &api.platform.settings;
+    paas_api::App {
+        acm: false,
+        archived_at: None,
+        base_image_name: None,
+        build_stack: stack::reference(&stack),
+        buildpack_provided_description,
+        buildpacks: None,
+        created_at: app.created_at.into(),
+        current_build_architecture: Vec::new(),
+        generation: generation(),
+        git_url: settings.git_url(&app.name),
+        id: *app.id.as_uuid(),
+        internal_routing: None,
+        maintenance: app.maintenance,
+        name: app.name.to_string(),
+        organization: None,
+        owner: UserRef {
+            id: *owner.id.as_uuid(),
+            email: owner.email,
+        },
+        region: region::reference(),
+        released_at: released_at.map(Into::into),
+        repo_size,
+        // A number even without a slug: `heroku apps:info` does arithmetic with it.
+        slug_size: Some(slug_size_bytes.unwrap_or(0)),
+        space: None,
+        stack: stack::reference(&stack),
+        team: None,
+        updated_at: app.updated_at.into(),
+        web_url: Some(settings.app_url(&app.name)),
+    }
+}
+
+async fn repository_bytes(api: &Api, app: Id<App>) -> Result<u64, ApiError> {
+    let path = api.platform.settings.repositories().join(format!("{app}.git"));
+    let bytes = tokio::task::spawn_blocking(move || directory_bytes(&path)).await;
+    bytes.map_err(ApiError::internal)
+}
+
+/// Files that vanish meanwhile, or a repository that does not exist yet, count for nothing.
+fn directory_bytes(path: &FilePath) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => directory_bytes(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}

@@ -1,0 +1,231 @@
+//! Who is asking, and whether the app is theirs.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::extract::{FromRequestParts, Path};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, header, request::Parts};
+use paas_api::{ErrorId, Secret};
+use paas_store::{
+    account::{self, Account},
+    app::{self, AppRow},
+    authorization::{self, Authorization, TokenHash},
+};
+
+use super::{error::ApiError, password, protocol::Remaining, state::Api};
+use crate::platform::Platform;
+
+/// Whoever sent the request, by a token. Charged to the account's rate limit.
+pub(super) struct Caller {
+    pub(super) account: Account,
+    /// The token that came with the request, and what it belongs to.
+    pub(super) token: Secret,
+    pub(super) authorization: Authorization,
+}
+
+/// The app that the path names, of an account that may work on it.
+pub(super) struct OwnApp {
+    pub(super) caller: Caller,
+    pub(super) row: AppRow,
+}
+
+/// What an `Authorization` header holds.
+enum Credentials {
+    Token(Secret),
+    /// `user:password`; the password may also be a token, whose user name counts for nothing.
+    Basic {
+        user: String,
+        password: Secret,
+    },
+}
+
+/// Whose token these headers carry: `Bearer TOKEN`, or Basic with the token as the password.
+pub(crate) async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<Account, ApiError> {
+    Ok(identify(platform, headers).await?.account)
+}
+
+/// Whose password these headers carry. Only to make an authorization; everything else wants a token.
+pub(super) async fn authenticate_password(api: &Api, headers: &HeaderMap) -> Result<Option<Account>, ApiError> {
+    let Some(Credentials::Basic { user, password }) = credentials(headers) else {
+        return Ok(None);
+    };
+    if !user.contains('@') {
+        return Ok(None);
+    }
+    let keys = [
+        format!("email {}", user.to_lowercase()),
+        format!("address {}", address(headers)),
+    ];
+    if let Some(wait) = api.attempts.wait(&keys, api.now()) {
+        let seconds = u32::try_from(wait.num_seconds()).unwrap_or(1).max(1);
+        let message = format!("Too many failed logins. Please wait {seconds} seconds and try again.");
+        return Err(ApiError::rate_limit(message, seconds));
+    }
+    let mut connection = api.connection().await?;
+    let found = account::by_email(&mut connection, &user).await?;
+    // Hashing takes a while, and connections are few.
+    drop(connection);
+    let (account, hash) = found.unzip();
+    if password::verify(password, hash).await.map_err(ApiError::internal)? {
+        api.attempts.succeeded(&keys);
+        Ok(account)
+    } else {
+        api.attempts.failed(&keys, api.now());
+        Err(ApiError::unauthorized())
+    }
+}
+
+async fn identify(platform: &Platform, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let token = match credentials(headers) {
+        Some(Credentials::Token(token) | Credentials::Basic { password: token, .. }) => token,
+        None => return Err(ApiError::unauthorized()),
+    };
+    let mut connection = platform.store.connection().await?;
+    let hash = TokenHash::of(token.expose());
+    let found = authorization::by_token_hash(&mut connection, hash, platform.clock.now()).await?;
+    let (account, authorization) = found.ok_or_else(ApiError::unauthorized)?;
+    Ok(Caller {
+        account,
+        token,
+        authorization,
+    })
+}
+
+/// A caller whose request is free of charge.
+pub(super) struct Known(pub(super) Caller);
+
+impl FromRequestParts<Arc<Api>> for Known {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let caller = identify(&api.platform, &parts.headers).await?;
+        let remaining = api.rate_limits.remaining(*caller.account.id.as_uuid(), api.now());
+        note(parts, remaining);
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let caller = identify(&api.platform, &parts.headers).await?;
+        match api.rate_limits.take(*caller.account.id.as_uuid(), api.now()) {
+            Ok(remaining) => {
+                note(parts, remaining);
+                Ok(caller)
+            }
+            Err(exhausted) => {
+                note(parts, 0);
+                Err(ApiError::rate_limit(
+                    "Your account reached the API rate limit. Please wait a few minutes before making new requests.",
+                    exhausted.retry_after_seconds,
+                ))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for OwnApp {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, api).await?;
+        let Path(segments) = Path::<HashMap<String, String>>::from_request_parts(parts, api).await?;
+        let name_or_id = segments.get("app").map_or("", String::as_str);
+        let mut connection = api.connection().await?;
+        let row = app::find(&mut connection, name_or_id).await?;
+        let row = row.ok_or_else(|| ApiError::not_found("app"))?;
+        if row.owner.id != caller.account.id {
+            return Err(ApiError::new(
+                ErrorId::Forbidden,
+                format!("You do not have access to the app {}.", row.app.name),
+            ));
+        }
+        Ok(Self { caller, row })
+    }
+}
+
+fn note(parts: &Parts, remaining: u32) {
+    if let Some(slot) = parts.extensions.get::<Remaining>() {
+        slot.set(remaining);
+    }
+}
+
+fn credentials(headers: &HeaderMap) -> Option<Credentials> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, value) = header.split_once(' ')?;
+    let value = value.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return (!value.is_empty()).then(|| Credentials::Token(Secret::new(value)));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(BASE64_STANDARD.decode(value).ok()?).ok()?;
+    let (user, password) = text.split_once(':')?;
+    (!password.is_empty()).then(|| Credentials::Basic {
+        user: user.to_owned(),
+        password: Secret::new(password),
+    })
+}
+
+/// Where a login comes from. The listener is on loopback, so it is our router that knows: it appends the client's
+/// address to what the client itself may have sent.
+fn address(headers: &HeaderMap) -> String {
+    headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .next_back()
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.rsplit(',').next())
+        .map_or_else(|| "local".to_owned(), |address| address.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(authorization: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_str(authorization).unwrap());
+        headers
+    }
+
+    #[test]
+    fn tokens_come_as_bearer_and_as_basic_passwords() {
+        let token = |text: &str| match credentials(&headers(text)) {
+            Some(Credentials::Token(token) | Credentials::Basic { password: token, .. }) => {
+                Some(token.expose().to_owned())
+            }
+            None => None,
+        };
+        let basic = |text: &str| format!("Basic {}", BASE64_STANDARD.encode(text));
+        assert_eq!(token("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(token("bearer abc").as_deref(), Some("abc"));
+        assert_eq!(token(&basic(":abc")).as_deref(), Some("abc"));
+        assert_eq!(token(&basic("anything:a:b")).as_deref(), Some("a:b"));
+        for bad in [
+            "Bearer",
+            "Bearer ",
+            "Basic !",
+            "Digest x",
+            "abc",
+            &basic("nocolon"),
+            &basic("user:"),
+        ] {
+            assert_eq!(token(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_address_is_the_one_that_our_router_appended() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(address(&headers), "local");
+        headers.append("x-forwarded-for", HeaderValue::from_static("1.1.1.1, 2.2.2.2"));
+        headers.append("x-forwarded-for", HeaderValue::from_static("3.3.3.3, 4.4.4.4"));
+        assert_eq!(address(&headers), "4.4.4.4");
+    }
+}

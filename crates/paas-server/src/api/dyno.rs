@@ -1,0 +1,180 @@
+//! Dynos: seen, restarted, stopped.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use http::StatusCode;
+use paas_api::ReleaseOfDyno;
+use paas_core::{App, Dyno, DynoName, DynoState, Id, ProcessType, Release};
+use paas_store::{
+    Connection,
+    dyno::{self, DynoFilter},
+    formation, release, slug,
+};
+use serde_json::{Value, json};
+
+use super::{
+    app,
+    auth::{Caller, OwnApp},
+    error::ApiError,
+    page::{Field, Key, Page, Wanted, page},
+    state::Api,
+};
+
+/// The answer of an order: taken, and under way.
+type Accepted = (StatusCode, Json<Value>);
+
+const FIELDS: [Field<Dyno>; 2] = [
+    Field {
+        name: "id",
+        key: |dyno| Key::Text(dyno.id.to_string()),
+    },
+    Field {
+        name: "name",
+        key: |dyno| Key::Text(dyno.name.to_string()),
+    },
+];
+
+/// One dyno per slot: while a new dyno takes over, the old one that still answers is not shown.
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    OwnApp { row, .. }: OwnApp,
+    Wanted(range): Wanted,
+) -> Result<Page<paas_api::Dyno>, ApiError> {
+    let mut connection = api.connection().await?;
+    let dynos = slots(dyno::of(&mut connection, row.app.id).await?);
+    let commands = commands(&mut connection, &dynos).await?;
+    Ok(page(&range, dynos, &FIELDS)?.map(|dyno| answer(&row.app, dyno, &commands)))
+}
+
+pub(super) async fn info(
+    State(api): State<Arc<Api>>,
+    Path((_, name)): Path<(String, String)>,
+    OwnApp { row, .. }: OwnApp,
+) -> Result<Json<paas_api::Dyno>, ApiError> {
+    let mut connection = api.connection().await?;
+    let dyno = find(&mut connection, row.app.id, &name).await?;
+    let dynos = [dyno];
+    let commands = commands(&mut connection, &dynos).await?;
+    let [dyno] = dynos;
+    Ok(Json(answer(&row.app, dyno, &commands)))
+}
+
+pub(super) async fn restart_all(
+    State(api): State<Arc<Api>>,
+    OwnApp { caller, row }: OwnApp,
+) -> Result<Accepted, ApiError> {
+    condemn(&api, &row.app, &caller, DynoFilter::All, "Restart all dynos").await
+}
+
+/// Restarts one dyno. `ps:stop` comes here too: as at Heroku, a stopped dyno of the formation starts again.
+pub(super) async fn restart(
+    State(api): State<Arc<Api>>,
+    Path((_, name)): Path<(String, String)>,
+    OwnApp { caller, row }: OwnApp,
+) -> Result<Accepted, ApiError> {
+    let mut connection = api.connection().await?;
+    let name = find(&mut connection, row.app.id, &name).await?.name;
+    drop(connection);
+    let what = format!("Restart dyno {name}");
+    condemn(&api, &row.app, &caller, DynoFilter::Name(name), &what).await
+}
+
+pub(super) async fn restart_type(
+    State(api): State<Arc<Api>>,
+    Path((_, name)): Path<(String, String)>,
+    OwnApp { caller, row }: OwnApp,
+) -> Result<Accepted, ApiError> {
+    let mut connection = api.connection().await?;
+    let known = formation::list(&mut connection, row.app.id).await?;
+    drop(connection);
+    let types: Vec<ProcessType> = known.into_iter().map(|row| row.process_type).collect();
+    let process_type = types.iter().find(|process_type| process_type.as_str() == name);
+    let process_type = process_type.ok_or_else(|| ApiError::unknown_process_type(&name, &types))?;
+    let filter = DynoFilter::ProcessType(process_type.clone());
+    condemn(&api, &row.app, &caller, filter, &format!("Restart {name} dynos")).await
+}
+
+async fn condemn(api: &Api, app: &App, caller: &Caller, filter: DynoFilter, what: &str) -> Result<Accepted, ApiError> {
+    let mut transaction = api.store().begin().await?;
+    let condemned = dyno::condemn(&mut transaction, app.id, filter, api.stamp(&caller.account)).await?;
+    transaction.commit().await?;
+    if !condemned.is_empty() {
+        api.announce(app.id, what, &caller.account);
+    }
+    Ok((StatusCode::ACCEPTED, Json(json!({}))))
+}
+
+async fn find(connection: &mut Connection, app: Id<App>, name: &str) -> Result<Dyno, ApiError> {
+    let found = dyno::find(connection, app, name).await?;
+    found.ok_or_else(|| ApiError::not_found("dyno"))
+}
+
+/// The newest dyno of each slot, without those that are being stopped.
+fn slots(dynos: Vec<Dyno>) -> Vec<Dyno> {
+    let mut slots: BTreeMap<DynoName, Dyno> = BTreeMap::new();
+    let age = |dyno: &Dyno| (dyno.version, dyno.created_at, dyno.id);
+    for dyno in dynos.into_iter().filter(|dyno| !dyno.state.is_stopping()) {
+        let is_newer = slots.get(&dyno.name).is_none_or(|other| age(other) < age(&dyno));
+        if is_newer {
+            slots.insert(dyno.name.clone(), dyno);
+        }
+    }
+    slots.into_values().collect()
+}
+
+/// What the process types of the releases that these dynos run are started with.
+async fn commands(
+    connection: &mut Connection,
+    dynos: &[Dyno],
+) -> Result<HashMap<Id<Release>, BTreeMap<ProcessType, String>>, ApiError> {
+    let mut commands = HashMap::new();
+    for dyno in dynos {
+        if commands.contains_key(&dyno.release) {
+            continue;
+        }
+        let slug = match release::by_id(connection, dyno.release).await? {
+            Some(row) => row.release.slug,
+            None => None,
+        };
+        let slug = match slug {
+            Some(slug) => slug::get(connection, slug).await?,
+            None => None,
+        };
+        commands.insert(dyno.release, slug.map(|slug| slug.process_types).unwrap_or_default());
+    }
+    Ok(commands)
+}
+
+fn answer(app: &App, dyno: Dyno, commands: &HashMap<Id<Release>, BTreeMap<ProcessType, String>>) -> paas_api::Dyno {
+    let command = commands
+        .get(&dyno.release)
+        .and_then(|types| types.get(&dyno.name.process_type));
+    paas_api::Dyno {
+        app: app::reference(app),
+        attach_url: None,
+        command: command.cloned().unwrap_or_default(),
+        created_at: dyno.created_at.into(),
+        id: *dyno.id.as_uuid(),
+        name: dyno.name.to_string(),
+        release: ReleaseOfDyno {
+            id: *dyno.release.as_uuid(),
+            version: dyno.version.number(),
+        },
+        size: dyno.size.as_str().to_owned(),
+        state: match dyno.state {
+            DynoState::Starting { .. } => paas_api::DynoState::Starting,
+            DynoState::Up { .. } => paas_api::DynoState::Up,
+            DynoState::Crashed(_) => paas_api::DynoState::Crashed,
+            DynoState::Stopping { .. } => paas_api::DynoState::Down,
+        },
+        r#type: dyno.name.process_type.to_string(),
+        updated_at: dyno.state.since().into(),
+    }
+}

@@ -1,0 +1,237 @@
+//! The one type that every refusal becomes, and its JSON.
+//!
+//! What a client reads is written on purpose, here or where the error is made. What went wrong inside goes to the log,
+//! once, at the edge (`protocol.rs`), together with the request id.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use axum::{
+    Json,
+    extract::rejection::PathRejection,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use paas_api::{ErrorBody, ErrorId};
+use paas_core::{ConfigError, NameError, ProcessType};
+use paas_store::StoreError;
+
+/// How long a client should wait while the database comes back.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    id: ErrorId,
+    message: String,
+    resource: Option<&'static str>,
+    retry_after_seconds: Option<u32>,
+    /// For the log only.
+    cause: Option<Cause>,
+}
+
+/// What an answer of 500 or 503 hides; rides on the response to the edge.
+#[derive(Clone)]
+pub(super) struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl ApiError {
+    pub(crate) fn new(id: ErrorId, message: impl Into<String>) -> Self {
+        Self {
+            id,
+            message: message.into(),
+            resource: None,
+            retry_after_seconds: None,
+            cause: None,
+        }
+    }
+
+    /// Whether the same request may well be answered a little later.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.id.status() >= 500
+    }
+
+    /// `Couldn't find that app.`
+    pub(crate) fn not_found(resource: &'static str) -> Self {
+        Self {
+            resource: Some(resource),
+            ..Self::new(ErrorId::NotFound, format!("Couldn't find that {resource}."))
+        }
+    }
+
+    /// `Couldn't find that process type (clock).`, and which ones there are.
+    pub(super) fn unknown_process_type(name: &str, known: &[ProcessType]) -> Self {
+        let known: Vec<&str> = known.iter().map(ProcessType::as_str).collect();
+        let hint = if known.is_empty() {
+            "See the Procfile of the deployed release for its process types.".to_owned()
+        } else {
+            format!("The deployed release has: {}.", known.join(", "))
+        };
+        Self {
+            resource: Some("formation"),
+            ..Self::new(
+                ErrorId::NotFound,
+                format!("Couldn't find that process type ({name}). {hint}"),
+            )
+        }
+    }
+
+    /// The endpoint itself does not exist, in Heroku's words.
+    pub(super) fn no_endpoint() -> Self {
+        Self::new(
+            ErrorId::NotFound,
+            "The requested API endpoint was not found. Are you using the right HTTP verb (i.e. `GET` vs. `POST`), and \
+             did you specify your intended version with the `Accept` header?",
+        )
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(ErrorId::Unauthorized, "Invalid credentials provided.")
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorId::InvalidParams, message)
+    }
+
+    pub(super) fn rate_limit(message: impl Into<String>, retry_after_seconds: u32) -> Self {
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(ErrorId::RateLimit, message)
+        }
+    }
+
+    /// Something of ours broke; the client learns no more than that.
+    pub(crate) fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            cause: Some(Cause(Arc::new(cause))),
+            ..Self::new(
+                ErrorId::Internal,
+                "Internal server error. The server's log has the details, under this request's Request-Id.",
+            )
+        }
+    }
+
+    /// The disk is full: nothing was kept, and nothing else was harmed.
+    pub(super) fn full(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            retry_after_seconds: Some(60),
+            cause: Some(Cause(Arc::new(cause))),
+            ..Self::new(
+                ErrorId::Maintenance,
+                "The platform's disk is full, so the upload was not kept. Its operator has to make room first.",
+            )
+        }
+    }
+
+    pub(super) fn unavailable(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            retry_after_seconds: Some(RETRY_AFTER_SECONDS),
+            cause: Some(Cause(Arc::new(cause))),
+            ..Self::new(
+                ErrorId::Maintenance,
+                "The platform's database does not answer at the moment. Running apps are not affected: please try \
+                 again in a few seconds.",
+            )
+        }
+    }
+
+    pub(crate) const fn id(&self) -> ErrorId {
+        self.id
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.id.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = ErrorBody {
+            id: self.id.as_str().to_owned(),
+            message: self.message,
+            url: None,
+            resource: self.resource.map(str::to_owned),
+        };
+        let mut response = (status, Json(body)).into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"paas\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
+        response
+    }
+}
+
+impl From<NameError> for ApiError {
+    fn from(error: NameError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<ConfigError> for ApiError {
+    fn from(error: ConfigError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(_: PathRejection) -> Self {
+        Self::new(
+            ErrorId::BadRequest,
+            "The path of this request is not percent-encoded UTF-8.",
+        )
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::unavailable(error),
+            StoreError::Query(_)
+            | StoreError::BadAddress(_)
+            | StoreError::Migrate(_)
+            | StoreError::Corrupt { .. }
+            | StoreError::Seal(_) => Self::internal(error),
+            StoreError::NameTaken => Self::invalid("Name is already taken."),
+            StoreError::EmailTaken => Self::invalid("Email is already taken."),
+            StoreError::BuildPending => Self::new(
+                ErrorId::Conflict,
+                "Another build of this app is under way. Please wait until it has ended, or cancel it.",
+            ),
+            StoreError::BuildEnded => Self::new(ErrorId::Conflict, "This build has already ended."),
+            StoreError::AppGone => Self::not_found("app"),
+            StoreError::UnknownProcessType { process_type } => Self::unknown_process_type(process_type.as_str(), &[]),
+            StoreError::Config(error) => error.into(),
+            StoreError::Quantity(error) => error.into(),
+            StoreError::UnknownRelease { .. } => Self::not_found("release"),
+            StoreError::NotEligible { version } => Self::invalid(format!(
+                "Cannot roll back to {version}: it has no code, did not succeed, or its image has been removed. See which \
+                 releases are eligible for rollback."
+            )),
+        }
+    }
+}

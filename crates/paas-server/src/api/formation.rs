@@ -1,0 +1,170 @@
+//! The formation: scaling.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use paas_api::{Formation, FormationBatch, FormationUpdate};
+use paas_core::{App, NameError, ProcessType};
+use paas_store::{
+    StoreError,
+    formation::{self, FormationChange, FormationRow},
+};
+
+use super::{
+    app,
+    auth::{Caller, OwnApp},
+    body::Body,
+    dyno_size,
+    error::ApiError,
+    page::{Field, Key, Page, Wanted, page},
+    state::Api,
+};
+
+const FIELDS: [Field<FormationRow>; 2] = [
+    Field {
+        name: "id",
+        key: |row| Key::Text(row.id.to_string()),
+    },
+    Field {
+        name: "type",
+        key: |row| Key::Text(row.process_type.to_string()),
+    },
+];
+
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    OwnApp { row, .. }: OwnApp,
+    Wanted(range): Wanted,
+) -> Result<Page<Formation>, ApiError> {
+    let mut connection = api.connection().await?;
+    let rows = formation::list(&mut connection, row.app.id).await?;
+    Ok(page(&range, rows, &FIELDS)?.map(|formation| answer(&row.app, formation)))
+}
+
+pub(super) async fn info(
+    State(api): State<Arc<Api>>,
+    Path((_, name)): Path<(String, String)>,
+    OwnApp { row, .. }: OwnApp,
+) -> Result<Json<Formation>, ApiError> {
+    let mut connection = api.connection().await?;
+    let rows = formation::list(&mut connection, row.app.id).await?;
+    let types = types(&rows);
+    let is_wanted = |row: &FormationRow| row.process_type.as_str() == name || row.id.to_string() == name;
+    match rows.into_iter().find(is_wanted) {
+        Some(formation) => Ok(Json(answer(&row.app, formation))),
+        None => Err(ApiError::unknown_process_type(&name, &types)),
+    }
+}
+
+/// All changes or none of them.
+pub(super) async fn update_all(
+    State(api): State<Arc<Api>>,
+    OwnApp { caller, row }: OwnApp,
+    Body(batch): Body<FormationBatch>,
+) -> Result<Json<Vec<Formation>>, ApiError> {
+    let changes = batch
+        .updates
+        .into_iter()
+        .map(|update| {
+            let name = update.r#type.clone().ok_or_else(|| {
+                ApiError::invalid(
+                    "Each update must name a process type, such as {\"type\":\"web\",\"quantity\":\"2\"}.",
+                )
+            })?;
+            change(&name, update)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let rows = apply(&api, &row.app, &caller, changes).await?;
+    let formations = rows.into_iter().map(|formation| answer(&row.app, formation));
+    Ok(Json(formations.collect()))
+}
+
+pub(super) async fn update(
+    State(api): State<Arc<Api>>,
+    Path((_, name)): Path<(String, String)>,
+    OwnApp { caller, row }: OwnApp,
+    Body(update): Body<FormationUpdate>,
+) -> Result<Json<Formation>, ApiError> {
+    let mut rows = apply(&api, &row.app, &caller, vec![change(&name, update)?]).await?;
+    let formation = rows.pop().ok_or_else(|| ApiError::not_found("formation"))?;
+    Ok(Json(answer(&row.app, formation)))
+}
+
+fn change(name: &str, update: FormationUpdate) -> Result<FormationChange, ApiError> {
+    let FormationUpdate {
+        r#type: _,
+        quantity,
+        size,
+        dyno_size,
+    } = update;
+    let size = size.or(dyno_size).map(|size| {
+        dyno_size::parse(size.as_str()).ok_or_else(|| {
+            let error = size.as_str().parse::<paas_core::DynoSize>().err();
+            ApiError::invalid(error.map_or_else(String::new, |error: NameError| error.to_string()))
+        })
+    });
+    Ok(FormationChange {
+        process_type: name.parse().map_err(|_| ApiError::unknown_process_type(name, &[]))?,
+        quantity: quantity.map(|quantity| quantity.0.parse()).transpose()?,
+        size: size.transpose()?,
+    })
+}
+
+async fn apply(
+    api: &Api,
+    app: &App,
+    caller: &Caller,
+    changes: Vec<FormationChange>,
+) -> Result<Vec<FormationRow>, ApiError> {
+    let stamp = api.stamp(&caller.account);
+    let mut transaction = api.store().begin().await?;
+    let mut rows = Vec::with_capacity(changes.len());
+    for change in changes {
+        match formation::update(&mut transaction, app.id, change, stamp).await {
+            Ok(row) => rows.push(row),
+            Err(StoreError::UnknownProcessType { process_type }) => {
+                let known = formation::list(&mut transaction, app.id).await?;
+                return Err(ApiError::unknown_process_type(process_type.as_str(), &types(&known)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    transaction.commit().await?;
+    if !rows.is_empty() {
+        let scaled: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}@{}:{}", row.process_type, row.scale.quantity, row.scale.size))
+            .collect();
+        api.announce(app.id, &format!("Scaled to {}", scaled.join(" ")), &caller.account);
+    }
+    Ok(rows)
+}
+
+fn types(rows: &[FormationRow]) -> Vec<ProcessType> {
+    rows.iter().map(|row| row.process_type.clone()).collect()
+}
+
+fn answer(app: &App, row: FormationRow) -> Formation {
+    let FormationRow {
+        id,
+        process_type,
+        command,
+        scale,
+        created_at,
+        updated_at,
+    } = row;
+    Formation {
+        app: app::reference(app),
+        command,
+        created_at: created_at.into(),
+        dyno_size: dyno_size::reference(scale.size),
+        id: *id.as_uuid(),
+        quantity: scale.quantity,
+        size: scale.size.as_str().to_owned(),
+        r#type: process_type.to_string(),
+        updated_at: updated_at.into(),
+    }
+}

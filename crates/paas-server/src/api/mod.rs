@@ -1,0 +1,167 @@
+//! The HTTP API: Heroku's Platform API v3, so that Heroku's own clients work against it.
+//!
+//! One file per noun with thin handlers: authenticate, parse, ask the store, answer. Rules live in `paas-core`, state in
+//! the store, shapes in `paas-api`. What is true of every request (ids, ranges, tags, limits, errors) is done once, in
+//! `protocol.rs`, and refusals are made in `error.rs`. Nothing here talks to the engine or the router: a change is
+//! stored, the controller is woken, and brings it about.
+
+mod attempts;
+mod audit;
+mod auth;
+mod body;
+mod capability;
+mod error;
+mod origin;
+mod page;
+mod password;
+mod protocol;
+mod rate_limit;
+mod state;
+
+mod absent;
+mod account;
+mod app;
+mod build;
+mod buildpack_installation;
+mod collaborator;
+mod config_var;
+mod domain;
+mod dyno;
+mod dyno_size;
+mod formation;
+mod haiku;
+mod log_session;
+mod oauth_authorization;
+mod region;
+mod release;
+mod slug;
+mod source;
+mod stack;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{delete, get, post, put},
+};
+
+pub(crate) use auth::authenticate;
+pub(crate) use password::hash as hash_password;
+
+use self::state::Api;
+use crate::platform::Platform;
+
+/// The whole API. It answers every path, with a 404 where there is nothing.
+pub(crate) fn router(platform: Arc<Platform>) -> Router {
+    let api = Arc::new(Api::new(platform));
+    let endpoints = people()
+        .merge(apps())
+        .merge(runtime())
+        .merge(deploys())
+        .merge(catalogue())
+        .method_not_allowed_fallback(protocol::no_endpoint)
+        .fallback(protocol::no_endpoint)
+        .layer(DefaultBodyLimit::max(body::MAXIMUM_BODY_BYTES))
+        .with_state(Arc::clone(&api));
+    // A layer of the outer router runs before the inner one picks a route: `X-Http-Method-Override` needs that.
+    Router::new()
+        .fallback_service(endpoints)
+        .layer(middleware::from_fn_with_state(api, protocol::speak))
+}
+
+fn people() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/account", get(account::info).patch(account::update))
+        .route("/account/rate-limits", get(account::rate_limit))
+        .route("/account/features", get(absent::list))
+        .route("/account/features/{feature}", get(absent::feature))
+        .route("/users/{account}", get(account::info_of).patch(account::update_of))
+        .route("/users/{account}/apps", get(app::list_of))
+        .route(
+            "/oauth/authorizations",
+            get(oauth_authorization::list).post(oauth_authorization::create),
+        )
+        .route(
+            "/oauth/authorizations/{authorization}",
+            get(oauth_authorization::info).delete(oauth_authorization::delete),
+        )
+        .route("/oauth/sessions/{session}", delete(absent::session))
+        .route("/teams", get(absent::list))
+}
+
+fn apps() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/apps", get(app::list).post(app::create))
+        .route("/apps/{app}", get(app::info).patch(app::update).delete(app::delete))
+        .route(
+            "/apps/{app}/config-vars",
+            get(config_var::info).patch(config_var::update),
+        )
+        .route("/apps/{app}/collaborators", get(collaborator::list))
+        .route("/apps/{app}/domains", get(domain::list))
+        .route("/apps/{app}/domains/{domain}", get(domain::info))
+        .route("/apps/{app}/buildpack-installations", get(buildpack_installation::list))
+        .route("/apps/{app}/addons", get(absent::list_of_app))
+        .route("/apps/{app}/addon-attachments", get(absent::list_of_app))
+        .route("/apps/{app}/features", get(absent::list_of_app))
+        .route("/apps/{app}/features/{feature}", get(absent::feature))
+        .route("/apps/{app}/pipeline-couplings", get(absent::pipeline_coupling))
+        .route("/addons", get(absent::list))
+        .route("/addon-attachments", get(absent::list))
+}
+
+fn runtime() -> Router<Arc<Api>> {
+    Router::new()
+        .route(
+            "/apps/{app}/formation",
+            get(formation::list).patch(formation::update_all),
+        )
+        .route(
+            "/apps/{app}/formation/{type}",
+            get(formation::info).patch(formation::update),
+        )
+        .route("/apps/{app}/formations/{type}", delete(dyno::restart_type))
+        .route("/apps/{app}/formations/{type}/actions/stop", post(dyno::restart_type))
+        .route("/apps/{app}/dynos", get(dyno::list).delete(dyno::restart_all))
+        .route("/apps/{app}/dynos/{dyno}", get(dyno::info).delete(dyno::restart))
+        .route("/apps/{app}/dynos/{dyno}/actions/stop", post(dyno::restart))
+        .route("/apps/{app}/available-dyno-sizes", get(dyno_size::list_of_app))
+        .route("/apps/{app}/log-sessions", post(log_session::create))
+        .route("/logs/{session}", get(log_session::stream))
+}
+
+fn deploys() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/apps/{app}/releases", get(release::list).post(release::create))
+        .route("/apps/{app}/releases/{release}", get(release::info))
+        .route(
+            "/apps/{app}/releases/{release}/config-vars",
+            get(config_var::info_of_release),
+        )
+        .route("/apps/{app}/slugs/{slug}", get(slug::info))
+        .route("/apps/{app}/builds", get(build::list).post(build::create))
+        .route("/apps/{app}/builds/{build}", get(build::info).delete(build::cancel))
+        .route("/sources", post(source::create))
+        .route("/apps/{app}/sources", post(source::create_of_app))
+        .route(
+            "/uploads/{source}",
+            put(source::upload)
+                .layer(DefaultBodyLimit::disable())
+                .get(source::download),
+        )
+        .route("/streams/{output}", get(stream::output))
+}
+
+fn catalogue() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/regions", get(region::list))
+        .route("/regions/{region}", get(region::info))
+        .route("/stacks", get(stack::list))
+        .route("/stacks/{stack}", get(stack::info))
+        .route("/apps/{app}/available-stacks", get(stack::list_of_app))
+        .route("/dyno-sizes", get(dyno_size::list))
+        .route("/dyno-sizes/{size}", get(dyno_size::info))
+}

@@ -1,0 +1,219 @@
+//! What is true of every request and answer: request ids, tags, limits, cross-origin rules, the error log.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyExt;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{
+    error::{ApiError, Cause},
+    state::Api,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+const LONGEST_REQUEST_ID: usize = 128;
+
+/// Where authentication leaves how many requests the account has left. A request has one of these in its extensions.
+#[derive(Clone, Default)]
+pub(super) struct Remaining(Arc<OnceLock<u32>>);
+
+impl Remaining {
+    pub(super) fn set(&self, remaining: u32) {
+        // Only the first authentication of a request is charged.
+        let _ = self.0.set(remaining);
+    }
+}
+
+/// The middleware around every endpoint.
+pub(super) async fn speak(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    override_method(&mut request);
+    let remaining = Remaining::default();
+    request.extensions_mut().insert(remaining.clone());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
+
+    let mut response = if method == Method::OPTIONS {
+        preflight()
+    } else {
+        next.run(request).await
+    };
+    if let Some(cause) = response.extensions_mut().remove::<Cause>() {
+        tracing::error!(
+            request.id = %request_id,
+            %method,
+            path = loggable(&path),
+            error = %cause,
+            "request failed"
+        );
+    }
+    if method == Method::GET {
+        response = tag(response, if_none_match.as_ref()).await;
+    }
+    let headers = response.headers_mut();
+    if let Some(remaining) = remaining.0.get() {
+        headers.insert(RATE_LIMIT_REMAINING, (*remaining).into());
+    }
+    if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+        headers.insert(REQUEST_ID, request_id);
+    }
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let exposed = "Accept-Ranges, Content-Range, ETag, Next-Range, RateLimit-Remaining, Request-Id";
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("private, no-cache"));
+    tracing::debug!(
+        request.id = %request_id,
+        %method,
+        path = loggable(&path),
+        status = response.status().as_u16(),
+        duration_ms = started.elapsed().as_millis(),
+        clock = %api.now(),
+        "answered"
+    );
+    response
+}
+
+/// What there is no endpoint for.
+pub(super) async fn no_endpoint() -> ApiError {
+    ApiError::no_endpoint()
+}
+
+/// A client's own id when it sends one, and only one; Heroku's command sends a growing list of all it has seen.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let is_plain = |text: &&str| {
+        (1..=LONGEST_REQUEST_ID).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    match given.filter(is_plain) {
+        Some(given) => given.to_owned(),
+        None => Uuid::new_v4().to_string(),
+    }
+}
+
+/// A `POST` may be any other method in disguise, for clients behind proxies that know only two.
+fn override_method(request: &mut Request) {
+    if request.method() != Method::POST {
+        return;
+    }
+    let wanted = request.headers().get(METHOD_OVERRIDE);
+    if let Some(method) = wanted.and_then(|value| Method::from_bytes(value.as_bytes()).ok())
+        && [Method::GET, Method::PUT, Method::PATCH, Method::DELETE].contains(&method)
+    {
+        *request.method_mut() = method;
+    }
+}
+
+fn preflight() -> Response {
+    let headers = [
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "Accept, Authorization, Content-Type, If-None-Match, Range, Request-Id, X-Http-Method-Override",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Puts an entity tag on a JSON answer; empties it when the client has the same already (RFC 9110 §13.1.2).
+async fn tag(response: Response, if_none_match: Option<&HeaderValue>) -> Response {
+    let is_json = response.headers().get(header::CONTENT_TYPE) == Some(&HeaderValue::from_static("application/json"));
+    if !response.status().is_success() || !is_json {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // Every JSON answer is one piece in memory: this copies nothing, and no stream passes here.
+    let bytes = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return ApiError::internal(error).into_response(),
+    };
+    let tag = entity_tag(&bytes);
+    let matches = if_none_match
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| matches_tag(value, &tag));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        parts.headers.insert(header::ETAG, tag);
+    }
+    if matches && parts.status == StatusCode::OK {
+        parts.status = StatusCode::NOT_MODIFIED;
+        parts.headers.remove(header::CONTENT_TYPE);
+        parts.headers.remove(header::CONTENT_LENGTH);
+        return Response::from_parts(parts, Body::empty());
+    }
+    Response::from_parts(parts, Body::from(bytes))
+}
+
+fn entity_tag(bytes: &Bytes) -> String {
+    let digest = Sha256::digest(bytes);
+    format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest[..16]))
+}
+
+fn matches_tag(header: &str, tag: &str) -> bool {
+    header
+        .split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+}
+
+/// A path without the part that is a permission.
+fn loggable(path: &str) -> &str {
+    let capability = ["/streams/", "/logs/", "/uploads/"];
+    match capability.iter().find(|prefix| path.starts_with(**prefix)) {
+        Some(prefix) => prefix,
+        None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_match_alone_in_lists_and_when_weak() {
+        let tag = entity_tag(&Bytes::from_static(b"[]"));
+        assert!(matches_tag(&tag, &tag));
+        assert!(matches_tag(&format!("\"other\", W/{tag}"), &tag));
+        assert!(matches_tag("*", &tag));
+        assert!(!matches_tag("\"other\"", &tag));
+    }
+
+    #[test]
+    fn one_plain_request_id_is_kept_and_anything_else_replaced() {
+        let with = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_str(value).unwrap());
+            request_id(&headers)
+        };
+        assert_eq!(with("abc-123"), "abc-123");
+        assert_ne!(with("abc,def"), "abc,def");
+        assert_ne!(with(&"a".repeat(500)), "a".repeat(500));
+        assert_eq!(request_id(&HeaderMap::new()).len(), 36);
+    }
+
+    #[test]
+    fn the_log_shows_no_capability() {
+        assert_eq!(loggable("/streams/secret"), "/streams/");
+        assert_eq!(loggable("/apps/hello"), "/apps/hello");
+    }
+}

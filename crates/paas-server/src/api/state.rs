@@ -1,0 +1,46 @@
+//! What the handlers share: the platform, and counters that a restart may forget.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use paas_store::{Connection, Stamp, Store, account::Account};
+
+use super::{attempts::Attempts, capability::Capabilities, error::ApiError, rate_limit::RateLimits};
+use crate::platform::Platform;
+
+pub(super) struct Api {
+    pub(super) platform: Arc<Platform>,
+    pub(super) attempts: Attempts,
+    pub(super) rate_limits: RateLimits,
+    pub(super) capabilities: Capabilities,
+}
+
+impl Api {
+    pub(super) fn new(platform: Arc<Platform>) -> Self {
+        Self {
+            capabilities: Capabilities::new(platform.store.sealer.derive_key("api capability")),
+            platform,
+            attempts: Attempts::default(),
+            rate_limits: RateLimits::default(),
+        }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.platform.store
+    }
+
+    pub(super) async fn connection(&self) -> Result<Connection, ApiError> {
+        Ok(self.platform.store.connection().await?)
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.platform.clock.now()
+    }
+
+    pub(super) fn stamp(&self, account: &Account) -> Stamp {
+        Stamp {
+            by: account.id,
+            at: self.now(),
+        }
+    }
+}
