@@ -1,0 +1,198 @@
+//! Settings of the server: a flag, else a `PAAS_*` variable, else `/etc/paas/paasd.toml`, else the default.
+
+use std::{fs, io, net::SocketAddr, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use paas_core::{AppName, Hostname};
+use paas_engine::{Pool, Subnet};
+use serde::Deserialize;
+
+/// Where a machine's settings are kept.
+const SETTINGS_FILE: &str = "/etc/paas/paasd.toml";
+
+/// The settings as given; every one may be absent.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SettingsArgs {
+    /// Read settings from this file instead of /etc/paas/paasd.toml
+    #[arg(long, env = "PAAS_SETTINGS", value_name = "FILE", global = true)]
+    #[serde(skip)]
+    settings: Option<PathBuf>,
+
+    /// Where everything is kept [default: /var/lib/paas]
+    #[arg(long, env = "PAAS_DATA_DIR", value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+
+    /// The domain under which apps are served, as APP.DOMAIN [default: localhost]
+    #[arg(long, env = "PAAS_DOMAIN", global = true)]
+    domain: Option<String>,
+
+    /// Where the router listens for HTTP [default: 0.0.0.0:80]
+    #[arg(long, env = "PAAS_HTTP", value_name = "ADDRESS", global = true)]
+    http: Option<SocketAddr>,
+
+    /// Where the router listens for HTTPS [default: 0.0.0.0:443]
+    #[arg(long, env = "PAAS_HTTPS", value_name = "ADDRESS", global = true)]
+    https: Option<SocketAddr>,
+
+    /// Where the API and git listen, in plain HTTP: keep it on loopback [default: 127.0.0.1:5050]
+    #[arg(long, env = "PAAS_API", value_name = "ADDRESS", global = true)]
+    api: Option<SocketAddr>,
+
+    /// A Postgres to use instead of the embedded one
+    #[arg(
+        long,
+        env = "PAAS_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        global = true
+    )]
+    database_url: Option<String>,
+
+    /// The Docker engine's socket [default: /var/run/docker.sock]
+    #[arg(long, env = "PAAS_DOCKER", value_name = "SOCKET", global = true)]
+    docker: Option<PathBuf>,
+
+    /// The addresses that apps get their networks from; two platforms on one machine need two [default: 10.210.0.0/15]
+    #[arg(long, env = "PAAS_NETWORK_POOL", value_name = "SUBNET", global = true)]
+    network_pool: Option<String>,
+
+    /// A folder of extra CA certificates that builds and dynos trust [default: /usr/local/share/ca-certificates]
+    #[arg(long, env = "PAAS_EXTRA_CA", value_name = "DIR", global = true)]
+    extra_ca: Option<PathBuf>,
+
+    /// How many builds run at the same time [default: 1]
+    #[arg(long, env = "PAAS_CONCURRENT_BUILDS", value_name = "NUMBER", global = true)]
+    concurrent_builds: Option<usize>,
+
+    /// Abort at this point of a deploy: for tests of recovery
+    #[arg(long, env = "PAAS_FAILPOINT", hide = true, global = true)]
+    #[serde(skip)]
+    failpoint: Option<String>,
+}
+
+/// The settings in force.
+#[derive(Clone)]
+pub struct Settings {
+    pub data_dir: PathBuf,
+    pub domain: Hostname,
+    pub http: SocketAddr,
+    pub https: SocketAddr,
+    pub api: SocketAddr,
+    /// `None`: the embedded server.
+    pub database_url: Option<String>,
+    pub docker: PathBuf,
+    pub network_pool: Pool,
+    pub extra_ca: PathBuf,
+    pub concurrent_builds: usize,
+    pub failpoint: Option<String>,
+}
+
+impl SettingsArgs {
+    /// Reads the settings file and fills in the defaults.
+    pub fn resolve(self) -> Result<Settings> {
+        let file = self.read_file()?;
+        let domain = self.domain.or(file.domain).unwrap_or_else(|| "localhost".to_owned());
+        let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        let api = self
+            .api
+            .or(file.api)
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5050)));
+        if !api.ip().is_loopback() {
+            bail!(
+                "--api {api} is reachable from other machines, in plain HTTP\n\
+                 hint: keep it on 127.0.0.1; others reach the API through the router as api.{domain}"
+            );
+        }
+        let data_dir = self
+            .data_dir
+            .or(file.data_dir)
+            .unwrap_or_else(|| PathBuf::from("/var/lib/paas"));
+        Ok(Settings {
+            data_dir: std::path::absolute(&data_dir).with_context(|| format!("resolving {}", data_dir.display()))?,
+            domain: domain.parse().with_context(|| format!("--domain {domain}"))?,
+            http: self.http.or(file.http).unwrap_or_else(|| any(80)),
+            https: self.https.or(file.https).unwrap_or_else(|| any(443)),
+            api,
+            database_url: self.database_url.or(file.database_url),
+            docker: self
+                .docker
+                .or(file.docker)
+                .unwrap_or_else(|| PathBuf::from("/var/run/docker.sock")),
+            network_pool: parse_pool(
+                self.network_pool
+                    .or(file.network_pool)
+                    .as_deref()
+                    .unwrap_or(Pool::DEFAULT),
+            )?,
+            extra_ca: self
+                .extra_ca
+                .or(file.extra_ca)
+                .unwrap_or_else(|| PathBuf::from("/usr/local/share/ca-certificates")),
+            concurrent_builds: self.concurrent_builds.or(file.concurrent_builds).unwrap_or(1).max(1),
+            failpoint: self.failpoint,
+        })
+    }
+
+    fn read_file(&self) -> Result<Self> {
+        let (path, required) = match &self.settings {
+            Some(path) => (path.clone(), true),
+            None => (PathBuf::from(SETTINGS_FILE), false),
+        };
+        match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).with_context(|| format!("reading settings from {}", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !required => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| format!("reading settings from {}", path.display())),
+        }
+    }
+}
+
+fn parse_pool(text: &str) -> Result<Pool> {
+    let pool = || -> Result<Pool> { Ok(Pool::new(text.parse::<Subnet>()?)?) };
+    pool().with_context(|| format!("--network-pool {text}"))
+}
+
+impl Settings {
+    /// Where an app answers, as a person would type it.
+    pub fn app_url(&self, app: &AppName) -> String {
+        self.public_url(app.as_str())
+    }
+
+    /// Where an app is pushed to by those who cannot reach the loopback listener.
+    pub fn git_url(&self, app: &AppName) -> String {
+        format!("{}{app}.git", self.public_url("git"))
+    }
+
+    fn public_url(&self, label: &str) -> String {
+        let host = self.domain.child(label);
+        match self.http.port() {
+            80 => format!("http://{host}/"),
+            port => format!("http://{host}:{port}/"),
+        }
+    }
+
+    pub fn repositories(&self) -> PathBuf {
+        self.data_dir.join("repositories")
+    }
+
+    pub fn sources(&self) -> PathBuf {
+        self.data_dir.join("sources")
+    }
+
+    pub fn outputs(&self) -> PathBuf {
+        self.data_dir.join("output")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.data_dir.join("logs")
+    }
+
+    pub fn router_socket(&self) -> PathBuf {
+        self.data_dir.join("router.sock")
+    }
+
+    pub fn hook_socket(&self) -> PathBuf {
+        self.data_dir.join("hook.sock")
+    }
+}

@@ -1,0 +1,402 @@
+//! A deploy: from a source archive to a release that serves, in one task that owns the build's row and output.
+//!
+//! A deploy belongs to its row, not to whoever asked: when the pusher goes away it goes on. Deploys of one app come one
+//! after the other; builds of different apps share the machine's build slots.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use chrono::TimeDelta;
+use paas_build::{BuildError, BuildRequest, Built, Source, Stack, StackError};
+use paas_core::{App, Build, BuildFailure, Id, LogSource, ReleaseStatus, Slug};
+use paas_store::{self as store, Stamp, StoreError, account::Account};
+use thiserror::Error;
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::interval,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{boot, release_phase};
+use crate::{failpoint, output::OutputWriter, platform::Platform};
+
+/// A build whose server died is failed this long after its last heartbeat.
+const LEASE: TimeDelta = TimeDelta::seconds(25);
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Pieces of output on their way to the file.
+const QUEUED_OUTPUT: usize = 64;
+
+/// A source to build and deploy.
+pub(crate) struct NewBuild {
+    pub(crate) app: App,
+    /// Who pushed, or called the API.
+    pub(crate) actor: Account,
+    /// A tar of the source, on disk. The deploy removes it.
+    pub(crate) source: PathBuf,
+    pub(crate) commit: Option<String>,
+    pub(crate) description: Option<String>,
+}
+
+/// A deploy under way.
+pub(crate) struct Deploy {
+    /// Its output (`Outputs::follow`) exists already, and ends with the deploy.
+    pub(crate) build: Id<Build>,
+    /// How it ended. Never resolves well when the process stops first.
+    pub(crate) verdict: oneshot::Receiver<Verdict>,
+}
+
+/// What the pusher is told in the end; the words are in the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Accepted,
+    Rejected,
+}
+
+/// Whose turn it is: deploys of one app queue, and so do builds on this machine.
+pub(crate) struct Turns {
+    apps: Mutex<HashMap<Id<App>, Arc<tokio::sync::Mutex<()>>>>,
+    slots: Semaphore,
+    running: Mutex<HashMap<Id<Build>, Running>>,
+}
+
+struct Running {
+    app: Id<App>,
+    cancel: CancellationToken,
+}
+
+#[derive(Debug, Error)]
+enum DeployError {
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error("make the stack's images")]
+    Stack(#[from] StackError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("write the build's output")]
+    Output(#[from] io::Error),
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl Turns {
+    pub(crate) fn new(concurrent_builds: usize) -> Self {
+        Self {
+            apps: Mutex::default(),
+            slots: Semaphore::new(concurrent_builds),
+            running: Mutex::default(),
+        }
+    }
+
+    /// The builds that a task of this process works on.
+    pub(super) fn running(&self) -> Vec<Id<Build>> {
+        self.lock_running().keys().copied().collect()
+    }
+
+    /// Cancels whatever is being built of an app.
+    pub(super) fn cancel_app(&self, app: Id<App>) {
+        for running in self.lock_running().values().filter(|running| running.app == app) {
+            running.cancel.cancel();
+        }
+    }
+
+    fn app(&self, app: Id<App>) -> Arc<tokio::sync::Mutex<()>> {
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        // A turn that nobody holds or waits for need not be remembered.
+        apps.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(apps.entry(app).or_default())
+    }
+
+    fn lock_running(&self) -> std::sync::MutexGuard<'_, HashMap<Id<Build>, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Records the build and starts its deploy. Does not wait for it.
+pub(crate) async fn submit(platform: &Arc<Platform>, new: NewBuild) -> Result<Deploy, StoreError> {
+    let now = platform.clock.now();
+    let id = store::new_id(now);
+    let row = store::build::NewBuild {
+        id,
+        app: new.app.id,
+        commit: new.commit.clone(),
+        description: new.description.clone(),
+        lease_expires_at: now + LEASE,
+    };
+    let stamp = Stamp {
+        by: new.actor.id,
+        at: now,
+    };
+    let mut conn = platform.store.connection().await?;
+    store::build::create(&mut conn, row, stamp).await?;
+    drop(conn);
+
+    let cancel = platform.stop.child_token();
+    let running = Running {
+        app: new.app.id,
+        cancel: cancel.clone(),
+    };
+    platform.turns.lock_running().insert(id, running);
+    let (tell, verdict) = oneshot::channel();
+    let output = platform.outputs.write(*id.as_uuid()).await;
+    let platform = Arc::clone(platform);
+    platform.tracker.clone().spawn(async move {
+        let verdict = match output {
+            Ok(output) => Task::new(&platform, id, new, output, cancel).run().await,
+            Err(error) => {
+                tracing::error!(build.id = %id, %error, "the output of a build cannot be written");
+                Verdict::Rejected
+            }
+        };
+        platform.turns.lock_running().remove(&id);
+        // Nobody may be waiting any more.
+        let _ = tell.send(verdict);
+    });
+    Ok(Deploy { build: id, verdict })
+}
+
+/// Cancels a build that is under way; `false` when this process works on none of that id.
+pub(crate) fn cancel(platform: &Platform, build: Id<Build>) -> bool {
+    let running = platform.turns.lock_running();
+    let running = running.get(&build);
+    running.inspect(|running| running.cancel.cancel()).is_some()
+}
+
+struct Task<'a> {
+    platform: &'a Arc<Platform>,
+    id: Id<Build>,
+    new: NewBuild,
+    output: OutputWriter,
+    cancel: CancellationToken,
+}
+
+impl<'a> Task<'a> {
+    fn new(
+        platform: &'a Arc<Platform>,
+        id: Id<Build>,
+        new: NewBuild,
+        output: OutputWriter,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self {
+            platform,
+            id,
+            new,
+            output,
+            cancel,
+        }
+    }
+
+    async fn run(mut self) -> Verdict {
+        let platform = self.platform;
+        let id = self.id;
+        let verdict = tokio::select! {
+            verdict = self.deploy() => verdict,
+            never = keep_lease(platform, id) => match never {},
+        };
+        if let Err(error) = tokio::fs::remove_file(&self.new.source).await {
+            tracing::warn!(source = %self.new.source.display(), %error, "a source archive stays behind");
+        }
+        match verdict {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                self.fail(&error).await;
+                Verdict::Rejected
+            }
+        }
+    }
+
+    /// The story of a deploy.
+    async fn deploy(&mut self) -> Result<Verdict, DeployError> {
+        let platform = self.platform;
+        let app = self.new.app.id;
+        let turn = platform.turns.app(app);
+        let _turn = match turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                self.output
+                    .line("-----> Waiting for another deploy of this app to end")
+                    .await?;
+                tokio::select! {
+                    turn = turn.lock() => turn,
+                    () = self.cancel.cancelled() => return Err(BuildError::Cancelled.into()),
+                }
+            }
+        };
+        failpoint::hit("build.before");
+        let built = self.build().await?;
+        failpoint::hit("build.after");
+        let release = self.record(built).await?;
+        let version = release.release.version;
+        if release.release.status == ReleaseStatus::Pending {
+            self.output.line("-----> Running release command").await?;
+            if !release_phase::run(platform, &release, Some(&mut self.output)).await? {
+                self.output
+                    .line(&format!(
+                        "\n !     Release command failed: {version} is not live, and what ran before still runs"
+                    ))
+                    .await?;
+                return Ok(Verdict::Rejected);
+            }
+        }
+        self.output.line("-----> Launching...").await?;
+        self.output.line(&format!("       Released {version}")).await?;
+        Ok(boot::wait(platform, &self.new.app, &release, &mut self.output).await?)
+    }
+
+    async fn build(&mut self) -> Result<Built, DeployError> {
+        let platform = self.platform;
+        let slots = &platform.turns.slots;
+        let _slot = match slots.try_acquire() {
+            Ok(slot) => slot,
+            Err(_) => {
+                self.output
+                    .line("-----> Waiting for another build on this machine to end")
+                    .await?;
+                tokio::select! {
+                    slot = slots.acquire() => slot.map_err(|_| BuildError::Cancelled)?,
+                    () = self.cancel.cancelled() => return Err(BuildError::Cancelled.into()),
+                }
+            }
+        };
+        let mut conn = platform.store.connection().await?;
+        let head = store::release::head(&mut conn, self.new.app.id).await?;
+        let config = match &head {
+            Some(head) => store::release::config(&mut conn, &platform.store.sealer, head.release.id).await?,
+            None => paas_core::ConfigVars::default(),
+        };
+        drop(conn);
+        let source = match Source::open(&self.new.source).await {
+            Ok(source) => source,
+            Err(error) => {
+                self.explain(&error).await?;
+                return Err(error.into());
+            }
+        };
+        let request = BuildRequest {
+            app: self.new.app.id,
+            build: self.id,
+            source: &source,
+            config: &config,
+            commit: self.new.commit.as_deref(),
+            buildpack: None,
+        };
+        let (lines, mut written) = mpsc::channel::<Bytes>(QUEUED_OUTPUT);
+        let output = &mut self.output;
+        let write = async {
+            while let Some(bytes) = written.recv().await {
+                if let Err(error) = output.write(&bytes).await {
+                    tracing::warn!(%error, "the output of a build could not be written");
+                }
+            }
+        };
+        let build = async {
+            // Made on first need: a minute or two, which the pusher gets to see.
+            Stack::ensure(&*platform.engine, &platform.stack, lines.clone(), self.cancel.clone()).await?;
+            Ok(platform.builder.build(request, lines, self.cancel.clone()).await?)
+        };
+        let (built, ()) = tokio::join!(build, write);
+        built
+    }
+
+    /// Slug, end of the build, and release: one transaction.
+    async fn record(&mut self, built: Built) -> Result<store::release::ReleaseRow, DeployError> {
+        let platform = self.platform;
+        let now = platform.clock.now();
+        let short = self
+            .new
+            .commit
+            .as_deref()
+            .map_or("source", |commit| &commit[..commit.len().min(8)]);
+        let description = format!("Deploy {short}");
+        let slug = Slug {
+            id: store::new_id(now),
+            app: self.new.app.id,
+            image: built.image,
+            process_types: built.process_types,
+            commit: self.new.commit.clone(),
+            buildpack_provided_description: built.buildpack_description,
+            size_bytes: built.size_bytes,
+            created_at: now,
+        };
+        let deploy = store::deploy::Deploy {
+            build: self.id,
+            slug,
+            description: description.clone(),
+        };
+        let stamp = Stamp {
+            by: self.new.actor.id,
+            at: now,
+        };
+        failpoint::hit("release-row.before");
+        let mut transaction = platform.store.begin().await?;
+        let release = store::deploy::deploy(&mut transaction, &platform.store.sealer, deploy, stamp).await?;
+        transaction.commit().await?;
+        failpoint::hit("release-row.after");
+        let by = &self.new.actor.email;
+        let say = |message: String| platform.log(self.new.app.id, LogSource::App, "api", message);
+        say("Build succeeded".to_owned());
+        say(format!("{description} by user {by}"));
+        say(format!("Release {} created by user {by}", release.release.version));
+        platform.wake.notify_one();
+        Ok(release)
+    }
+
+    async fn explain(&mut self, error: &BuildError) -> io::Result<()> {
+        for line in error.explanation().lines() {
+            self.output.line(format!(" !     {line}").trim_end()).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the build's row, and tells the pusher what the output does not say yet.
+    async fn fail(&mut self, error: &DeployError) {
+        let platform = self.platform;
+        let why = match error {
+            DeployError::Build(BuildError::Cancelled) => BuildFailure::Cancelled,
+            DeployError::Build(_) => BuildFailure::Rejected,
+            _ => {
+                tracing::error!(app.name = %self.new.app.name, build.id = %self.id, error = ?error, "a deploy failed");
+                BuildFailure::Rejected
+            }
+        };
+        if !matches!(error, DeployError::Build(_)) {
+            let line = " !     The platform could not finish this deploy; its log says why. Push again to retry.";
+            if let Err(error) = self.output.line(line).await {
+                tracing::warn!(%error, "the output of a build could not be written");
+            }
+        }
+        let ended = async {
+            let mut conn = platform.store.connection().await?;
+            store::build::fail(&mut conn, self.id, why, platform.clock.now()).await
+        };
+        match ended.await {
+            Ok(_) => platform.log(self.new.app.id, LogSource::App, "api", "Build failed"),
+            // Its lease runs out, and with it the build.
+            Err(error) => tracing::warn!(build.id = %self.id, %error, "a failed build could not be recorded"),
+        }
+    }
+}
+
+/// Extends the lease of a build for as long as it is pending. Whoever lost it finds out when it ends the build.
+async fn keep_lease(platform: &Platform, build: Id<Build>) -> Infallible {
+    let mut beat = interval(HEARTBEAT);
+    loop {
+        beat.tick().await;
+        let extended = async {
+            let mut conn = platform.store.connection().await?;
+            store::build::heartbeat(&mut conn, build, platform.clock.now() + LEASE).await
+        };
+        match extended.await {
+            Ok(true) => {}
+            Ok(false) => std::future::pending().await,
+            Err(error) => tracing::warn!(build.id = %build, %error, "a build's lease could not be extended"),
+        }
+    }
+}

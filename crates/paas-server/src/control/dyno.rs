@@ -1,0 +1,211 @@
+//! One dyno's container: made, ended, removed, and what its log says about it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use paas_core::{App, ConfigVars, Crash, Dyno, DynoState, Id, LogSource, ProcessType, Slug, StopReason};
+use paas_engine::{Container, ContainerId, ContainerSpec, ContainerState, DYNO_PORT, Environment, Limits, Role};
+use paas_store as store;
+use tokio::time::timeout;
+
+use super::{AppsController, router_feed::Receipt};
+use crate::{failpoint, platform::Platform};
+
+/// How long requests in flight may take before their dyno is told to stop (Heroku's rolling limit is 55 s; ours per drain).
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+/// Between SIGTERM and SIGKILL (Dev Center, *Dynos*, "Graceful shutdown with SIGTERM").
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// How long the last output of an ended container may take to be stored before the container goes all the same.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Sources the app's profile scripts, then runs the command, as Heroku does. `$0` is the command: nothing is pasted into
+/// the script. An image without bash gets what its own shell can do.
+const LAUNCHER: &str = r#"if [ -x /bin/bash ]; then exec /bin/bash -c '
+for profile in .profile.d/*.sh .profile; do [ -f "$profile" ] && . "./$profile"; done
+exec /bin/bash -c "$0"' "$0"; fi
+exec /bin/sh -c "$0""#;
+
+/// Creates and starts the container of a starting dyno.
+pub(super) async fn launch(controller: &AppsController, dyno: &Dyno, receipt: &Receipt) -> Result<()> {
+    let platform = &controller.platform;
+    // A new container may get the address of a dead one: no table may still name it.
+    controller.feed.applied(receipt).await?;
+    let plan = LaunchPlan::read(platform, dyno.app, dyno.release).await?;
+    let command = plan.slug.process_types.get(&dyno.name.process_type);
+    let command =
+        command.with_context(|| format!("{} has no process type {}", dyno.version, dyno.name.process_type))?;
+    let role = Role::Dyno {
+        app: dyno.app,
+        dyno: dyno.id,
+        attempt: dyno.attempt,
+        name: dyno.name.clone(),
+        release: dyno.version,
+    };
+    let name = format!("paas-{}-{}", dyno.id, dyno.attempt);
+    let mut spec = plan
+        .spec(platform, name, role, command, Limits::from(dyno.size))
+        .await?;
+    spec.environment = spec.environment.with("DYNO", dyno.name.to_string());
+    if dyno.name.process_type.is_web() {
+        spec.environment = spec.environment.with("PORT", DYNO_PORT.to_string());
+    }
+    spec.hostname = Some(dyno.name.to_string().replace('.', "-"));
+
+    let process = dyno.name.to_string();
+    let message = format!("Starting process with command `{command}`");
+    platform.log(dyno.app, LogSource::Heroku, &process, message);
+    failpoint::hit("start.before");
+    let container = platform.engine.start(&spec).await?;
+    failpoint::hit("start.after");
+    platform.collector.follow(dyno.app, &container.id, &process);
+    Ok(())
+}
+
+/// Ends a stopping dyno: no new request, then none in flight, then SIGTERM, SIGKILL, and its container goes.
+pub(super) async fn terminate(controller: &AppsController, dyno: &Dyno, receipt: &Receipt) -> Result<()> {
+    let platform = &controller.platform;
+    controller.feed.applied(receipt).await?;
+    let Some(container) = dyno.container.as_deref().map(ContainerId::new) else {
+        return Ok(());
+    };
+    if dyno.name.process_type.is_web() {
+        failpoint::hit("drain.before");
+        controller.feed.drained(dyno.id, DRAIN_LIMIT).await;
+        failpoint::hit("drain.after");
+    }
+    let process = dyno.name.to_string();
+    let log = |message: String| platform.log(dyno.app, LogSource::Heroku, &process, message);
+    failpoint::hit("stop.before");
+    let running = platform.engine.inspect(&container).await?;
+    if running.is_some_and(|container| container.is_running()) {
+        log("Stopping all processes with SIGTERM".to_owned());
+        let begun = tokio::time::Instant::now();
+        if let Some(exit) = platform.engine.stop(&container, STOP_LIMIT).await? {
+            if begun.elapsed() >= STOP_LIMIT {
+                log(
+                    "Error R12 (Exit timeout) -> At least one process failed to exit within 30 seconds of SIGTERM"
+                        .to_owned(),
+                );
+                log("Stopping remaining processes with SIGKILL".to_owned());
+            }
+            log(format!("Process exited with status {}", exit.code));
+        }
+        log("State changed from up to down".to_owned());
+    }
+    remove(platform, &container).await?;
+    failpoint::hit("stop.after");
+    Ok(())
+}
+
+/// Removes a container that belongs to no dyno any more: of an earlier attempt, or one that missed its boot limit.
+pub(super) async fn remove_orphan(controller: &AppsController, container: &Container, receipt: &Receipt) -> Result<()> {
+    controller.feed.applied(receipt).await?;
+    let platform = &controller.platform;
+    if let ContainerState::Running { .. } = container.state {
+        platform.engine.stop(&container.id, Duration::ZERO).await?;
+    }
+    remove(platform, &container.id).await
+}
+
+/// Removes an ended container, once all that it said is stored.
+async fn remove(platform: &Platform, container: &ContainerId) -> Result<()> {
+    if timeout(OUTPUT_LIMIT, platform.collector.drained(container))
+        .await
+        .is_err()
+    {
+        tracing::warn!(%container, "the last output of a container could not be stored in time");
+    }
+    platform.engine.remove(container).await?;
+    platform.collector.forget(container);
+    Ok(())
+}
+
+/// What a release's containers have in common.
+pub(super) struct LaunchPlan {
+    app: store::app::AppRow,
+    pub(super) slug: Slug,
+    config: ConfigVars,
+}
+
+impl LaunchPlan {
+    pub(super) async fn read(platform: &Platform, app: Id<App>, release: Id<paas_core::Release>) -> Result<Self> {
+        let mut conn = platform.store.connection().await?;
+        let app = store::app::by_id(&mut conn, app).await?.context("the app is gone")?;
+        let row = store::release::by_id(&mut conn, release).await?;
+        let slug = row
+            .and_then(|row| row.release.slug)
+            .context("the release has no slug")?;
+        let slug = store::slug::get(&mut conn, slug).await?.context("the slug is gone")?;
+        let config = store::release::config(&mut conn, &platform.store.sealer, release).await?;
+        Ok(Self { app, slug, config })
+    }
+
+    /// A container on the app's network with the release's config; without `DYNO` and `PORT`.
+    pub(super) async fn spec(
+        &self,
+        platform: &Platform,
+        name: String,
+        role: Role,
+        command: &str,
+        limits: Limits,
+    ) -> Result<ContainerSpec> {
+        let network = platform.settings.network_pool.app(self.app.app.id, self.app.subnet)?;
+        platform.engine.ensure_network(&network).await?;
+        let image = platform.engine.image(&self.slug.image).await?;
+        let image = image.with_context(|| format!("the image {} of the slug is gone", self.slug.image))?;
+        let command = ["/bin/sh", "-c", LAUNCHER, command].map(str::to_owned).to_vec();
+        let mut spec = ContainerSpec::new(name, role, self.slug.image.clone(), command, limits);
+        spec.environment = Environment::from(&self.config);
+        spec.network = Some(network.name);
+        if !image.working_dir.is_empty() {
+            spec.working_dir = image.working_dir;
+        }
+        Ok(spec)
+    }
+}
+
+/// Says in the app's log how a dyno changed, in Heroku's words.
+pub(super) fn log_change(platform: &Platform, before: &Dyno, after: &Dyno) {
+    let process = after.name.to_string();
+    let log = |message: String| platform.log(after.app, LogSource::Heroku, &process, message);
+    if let DynoState::Crashed(crash) = &after.state
+        && before.state != after.state
+    {
+        for line in crash_lines(&after.name.process_type, crash) {
+            log(line);
+        }
+    }
+    let (from, to) = (before.state.as_str(), after.state.as_str());
+    if from != to {
+        log(format!("State changed from {from} to {to}"));
+    }
+}
+
+fn crash_lines(process_type: &ProcessType, crash: &Crash) -> Vec<String> {
+    let mut lines = Vec::new();
+    if crash.boot_timeout && process_type.is_web() {
+        lines.push(
+            "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch".to_owned(),
+        );
+        lines.push("Stopping process with SIGKILL".to_owned());
+    }
+    if crash.out_of_memory {
+        lines.push("Error R15 (Memory quota vastly exceeded)".to_owned());
+    }
+    match crash.exit_code {
+        Some(code) => lines.push(format!("Process exited with status {code}")),
+        None if !crash.boot_timeout => lines.push("Process vanished: its container is gone".to_owned()),
+        None => {}
+    }
+    lines
+}
+
+/// Why a dyno stops, for people.
+pub(super) const fn stop_reason(why: StopReason) -> &'static str {
+    match why {
+        StopReason::ScaledDown => "scaled down",
+        StopReason::Replaced => "replaced by a newer dyno",
+        StopReason::Abandoned => "its release does not go live",
+        StopReason::Unwanted => "the app runs nothing any more",
+    }
+}

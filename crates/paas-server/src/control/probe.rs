@@ -1,0 +1,78 @@
+//! Probes: does the port of a booting web dyno answer?
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Result;
+use paas_core::{Dyno, DynoState};
+use paas_engine::{Container, ContainerState, DYNO_PORT};
+use tokio::time::sleep;
+
+use super::{AppsController, apps::Work};
+use crate::failpoint;
+
+/// Between two probes of one dyno: soon at first, because a deploy waits for it.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_millis(250);
+/// How long one connection may take: the dyno is on this machine.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Probes each running container of a starting web dyno until it answers or is gone.
+pub(super) fn spawn<'a>(
+    controller: &Arc<AppsController>,
+    containers: &[Container],
+    dynos: impl Iterator<Item = &'a Dyno>,
+) {
+    for dyno in dynos {
+        let (DynoState::Starting { .. }, Some(id)) = (&dyno.state, &dyno.container) else {
+            continue;
+        };
+        if !dyno.name.process_type.is_web() || is_answering(controller, id) {
+            continue;
+        }
+        let Some(container) = containers.iter().find(|container| container.id.as_str() == id) else {
+            continue;
+        };
+        let ContainerState::Running { address: Some(address) } = container.state else {
+            continue;
+        };
+        let address = SocketAddr::new(address, DYNO_PORT);
+        let container = container.clone();
+        controller.spawn(Work::Probe(id.clone()), move |controller| async move {
+            until_it_answers(&controller, &container, address).await
+        });
+    }
+}
+
+async fn until_it_answers(controller: &AppsController, container: &Container, address: SocketAddr) -> Result<()> {
+    failpoint::hit("probe.before");
+    let mut pause = FIRST_PAUSE;
+    while !paas_router::probe(address, CONNECT_LIMIT).await {
+        sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+        // A container that ended gives its address away: never ask another one in its name.
+        if pause == LAST_PAUSE && !still_runs(controller, container).await? {
+            return Ok(());
+        }
+    }
+    // The answer counts only if it came from this container.
+    if still_runs(controller, container).await? {
+        let mut answering = controller.answering.lock().unwrap_or_else(PoisonError::into_inner);
+        answering.insert(container.id.as_str().to_owned());
+        failpoint::hit("probe.after");
+    }
+    Ok(())
+}
+
+async fn still_runs(controller: &AppsController, container: &Container) -> Result<bool> {
+    let seen = controller.platform.engine.inspect(&container.id).await?;
+    Ok(seen.is_some_and(|seen| seen.state == container.state))
+}
+
+fn is_answering(controller: &AppsController, container: &str) -> bool {
+    let answering = controller.answering.lock().unwrap_or_else(PoisonError::into_inner);
+    answering.contains(container)
+}

@@ -1,0 +1,41 @@
+//! Named places where a test lets the process die, to prove that the next start carries on from any of them.
+
+use std::{process, sync::OnceLock};
+
+static ARMED: OnceLock<String> = OnceLock::new();
+
+/// Every fail point of a deploy, in the order in which a deploy passes them.
+pub(crate) const NAMES: [&str; 18] = [
+    "receive.before",
+    "receive.after",
+    "build.before",
+    "build.after",
+    "image.before",
+    "image.after",
+    "release-row.before",
+    "release-row.after",
+    "start.before",
+    "start.after",
+    "probe.before",
+    "probe.after",
+    "swap.before",
+    "swap.after",
+    "drain.before",
+    "drain.after",
+    "stop.before",
+    "stop.after",
+];
+
+/// Arms one fail point for the life of this process.
+pub(crate) fn arm(name: String) {
+    // Arming twice is a mistake of the caller's that changes nothing: the first one stands.
+    let _ = ARMED.set(name);
+}
+
+/// Ends the process on the spot, without unwinding or flushing, if `name` is armed.
+pub(crate) fn hit(name: &'static str) {
+    debug_assert!(NAMES.contains(&name), "{name} is not a fail point");
+    if ARMED.get().is_some_and(|armed| armed == name) {
+        process::abort();
+    }
+}

@@ -1,0 +1,21 @@
+//! The server: API, git, controllers, logs and the wiring of all parts. The composition root: known by no other crate.
+//!
+//! `paasd serve` is the control plane and `paasd router` the data plane, two processes, so that a crash, a restart or an
+//! upgrade of the one never touches a request of the other. Everything the control plane knows is in Postgres and in the
+//! engine: whatever line it dies at, the next start carries on from there.
+
+mod clock;
+mod config;
+mod failpoint;
+mod output;
+mod platform;
+
+mod api;
+mod control;
+mod git;
+mod logs;
+
+mod commands;
+mod hook;
+
+pub use commands::{Cli, run};

@@ -1,0 +1,53 @@
+//! What all parts of the control plane share.
+
+use std::sync::Arc;
+
+use paas_build::{Builder, StackSettings};
+use paas_core::{App, Id, LogLine, LogSource};
+use paas_engine::Engine;
+use paas_store::Store;
+use tokio::sync::{Notify, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clock::Clock,
+    config::Settings,
+    control::Turns,
+    logs::{Collector, LogStore},
+    output::Outputs,
+};
+
+/// The parts that API, git and controllers work with. Shared as `Arc<Platform>`; holds no state of its own that a
+/// restart would miss.
+pub(crate) struct Platform {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) builder: Builder,
+    /// How the images are made that builds need.
+    pub(crate) stack: StackSettings,
+    pub(crate) logs: Arc<LogStore>,
+    pub(crate) collector: Collector,
+    pub(crate) outputs: Arc<Outputs>,
+    pub(crate) turns: Turns,
+    /// Tells the controller to look again. Carries no facts.
+    pub(crate) wake: Notify,
+    /// Changes after each pass of the controller: whoever waits for an effect looks again.
+    pub(crate) passes: watch::Sender<u64>,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Platform {
+    /// Writes a line about an app into its log: `heroku[web.1]: State changed from starting to up`.
+    pub(crate) fn log(&self, app: Id<App>, source: LogSource, process: &str, message: impl Into<String>) {
+        let line = LogLine {
+            at: self.clock.now(),
+            source,
+            process: process.to_owned(),
+            message: message.into(),
+        };
+        self.logs.append(app, &[line]);
+    }
+}
