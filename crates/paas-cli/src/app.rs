@@ -185,7 +185,7 @@ pub(crate) fn destroy(args: &DestroyArgs, context: &Context) -> Result<()> {
             "this destroys {name} with its releases, config and logs\n      To proceed, type {name}, or run again with --confirm {name}",
             name = app.name
         ))?;
-        context.output.ask("> ", "A confirmation")?
+        context.output.ask("> ", "a confirmation", "--confirm APP")?
     };
     if answer != app.name {
         return Err(Error::NotConfirmed(app.name));

@@ -20,6 +20,9 @@ use crate::{
 /// A year: the token in the netrc also serves `git push`, which cannot ask for a new one.
 const LIFETIME_SECONDS: i64 = 365 * 24 * 60 * 60;
 
+/// How to log in from a script.
+const WITHOUT_TERMINAL: &str = "--email EMAIL --password-stdin";
+
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
     /// Log in as this user
@@ -136,7 +139,7 @@ fn netrc(context: &Context) -> Result<Netrc> {
 
 fn given_token(context: &Context) -> Result<Secret> {
     let token = if io::stdin().is_terminal() {
-        context.output.ask_secret("Token: ", "A token")?
+        context.output.ask_secret("Token: ", "a token", "--token")?
     } else {
         first_line_of_stdin()?
     };
@@ -151,12 +154,12 @@ fn password(args: &LoginArgs, context: &Context) -> Result<Credentials> {
     let output = &context.output;
     let email = match &args.email {
         Some(email) => email.clone(),
-        None => output.ask("Email: ", "An email")?,
+        None => output.ask("Email: ", "an email", WITHOUT_TERMINAL)?,
     };
     let password = if args.password_stdin {
         first_line_of_stdin()?
     } else {
-        output.ask_secret("Password: ", "A password")?
+        output.ask_secret("Password: ", "a password", WITHOUT_TERMINAL)?
     };
     Ok(Credentials::Password {
         email,

@@ -248,17 +248,17 @@ fn explain(name: Option<&str>, output: Output) -> Result<()> {
     };
     command.build();
     let related = help::related(&command, name);
+    let mut parts = Vec::new();
     if let Some(verb) = command.find_subcommand_mut(name) {
-        output.line(verb.render_help().to_string().trim_end())?;
+        parts.push(verb.render_help().to_string());
     } else if related.is_empty() {
         return Err(Error::Grammar {
             headline: format!("There is no command {name}"),
             hint: Some("run `paas help` to see the commands".to_owned()),
         });
     }
-    if related.is_empty() {
-        Ok(())
-    } else {
-        output.line(format!("\nCommands:\n{}", related.trim_end()))
+    if !related.is_empty() {
+        parts.push(format!("Commands:\n{related}"));
     }
+    output.line(parts.join("\n").trim_end())
 }

@@ -25,7 +25,7 @@ pub(crate) enum Error {
     #[error("git: {0}")]
     Git(String),
 
-    #[error("PAAS_URL is not an address: {0}")]
+    #[error("The address of the platform's API is not one: {0}")]
     BadUrl(String),
     #[error("Couldn't reach {url}: {why}")]
     Unreachable { url: String, why: String },
@@ -57,8 +57,12 @@ pub(crate) enum Error {
 
     #[error("Confirmation did not match {0}. Aborted")]
     NotConfirmed(String),
-    #[error("{0} is asked for on a terminal, and there is none")]
-    NoTerminal(&'static str),
+    #[error("There is no terminal to ask on for {what}")]
+    NoTerminal {
+        what: &'static str,
+        /// The flags that answer instead.
+        instead: &'static str,
+    },
     #[error("{0}")]
     Absent(String),
     #[error("{app} has no release to roll back to")]
@@ -120,7 +124,7 @@ impl Error {
             }
             Self::LoginRefused => "try again; `paasd user` on the server makes users and sets passwords",
             Self::NoHome => "set HOME, or NETRC to the file's path; or pass a token in PAAS_API_KEY",
-            Self::NoTerminal(_) => "run `paas help` with the command's name for the flags that replace the question",
+            Self::NoTerminal { instead, .. } => return Some(format!("pass `{instead}`")),
             Self::NothingToRollBackTo { app } => {
                 return Some(format!("run `paas releases -a {app}` to see the releases"));
             }

@@ -56,53 +56,64 @@ pub(crate) fn show(args: &LogArgs, context: &Context) -> Result<()> {
         ..NewLogSession::default()
     };
     let path = format!("/apps/{}/log-sessions", segment(&app));
-    let session: LogSession = context.client.post(&path, &wanted)?;
+    let start = || {
+        context
+            .client
+            .post::<LogSession>(&path, &wanted)
+            .map(|session| session.logplex_url)
+    };
     let mut events = Events::default();
-    let silence = args.tail.then_some(SILENCE);
-    let stream = context.client.stream(&session.logplex_url, silence, None)?;
-    let ended = events.copy(stream, context.output);
+    let mut url = start()?;
+    let stream = context.client.stream(&url, Some(SILENCE), None)?;
+    let mut ended = events.copy(stream, context.output);
     if !args.tail {
         return ended;
     }
-    let mut wait = RECONNECT_AFTER;
-    let mut is_told = false;
-    tell_or_end(ended)?;
+    let (mut wait, mut is_told, mut is_fresh) = (RECONNECT_AFTER, false, false);
     loop {
+        if let Err(error) = ended
+            && !is_passing(&error)
+        {
+            return Err(error);
+        }
         thread::sleep(wait);
         wait = (wait * 2).min(RECONNECT_CEILING);
-        let id = Some(events.last_id.as_str()).filter(|id| !id.is_empty());
-        match context.client.stream(&session.logplex_url, silence, id) {
+        ended = match context.client.stream(&url, Some(SILENCE), events.last_id()) {
             Ok(stream) => {
-                (wait, is_told) = (RECONNECT_AFTER, false);
-                tell_or_end(events.copy(stream, context.output))?;
+                (wait, is_told, is_fresh) = (RECONNECT_AFTER, false, false);
+                events.copy(stream, context.output)
             }
-            Err(Error::Api {
-                status: 403 | 404 | 410,
-                ..
-            }) => return Err(Error::LogStreamEnded),
-            Err(error) if is_passing(&error) => {
-                if !mem::replace(&mut is_told, true) {
-                    context.output.note("The log stream was interrupted. Reconnecting...")?;
-                }
-            }
-            Err(error) => return Err(error),
+            // Sessions end with the server that gave them; ids of lines do not.
+            Err(error) if is_gone(&error) && !is_fresh => start().map(|fresh| {
+                url = fresh;
+                (wait, is_fresh) = (RECONNECT_AFTER, true);
+            }),
+            Err(error) if is_gone(&error) => Err(Error::LogStreamEnded),
+            Err(error) => Err(error),
+        };
+        if ended.as_ref().is_err_and(is_passing) && !mem::replace(&mut is_told, true) {
+            context.output.note("The log stream was interrupted. Reconnecting...")?;
         }
     }
 }
 
-/// A stream that broke off is opened again, and one that ended as well; a reader that went away ends everything.
-fn tell_or_end(ended: Result<()>) -> Result<()> {
-    match ended {
-        Err(error) if error.is_broken_pipe() => Err(error),
-        _ => Ok(()),
+/// Whether the same request may succeed a little later. A stream that broke off is one, a reader of ours that went
+/// away is not.
+fn is_passing(error: &Error) -> bool {
+    match error {
+        Error::Unreachable { .. } | Error::Timeout { .. } | Error::Api { status: 500.., .. } => true,
+        Error::Io(_) => !error.is_broken_pipe(),
+        _ => false,
     }
 }
 
-/// Whether the same request may succeed a little later.
-const fn is_passing(error: &Error) -> bool {
+const fn is_gone(error: &Error) -> bool {
     matches!(
         error,
-        Error::Unreachable { .. } | Error::Timeout { .. } | Error::Api { status: 500.., .. }
+        Error::Api {
+            status: 403 | 404 | 410,
+            ..
+        }
     )
 }
 
@@ -113,6 +124,10 @@ struct Events {
 }
 
 impl Events {
+    fn last_id(&self) -> Option<&str> {
+        Some(self.last_id.as_str()).filter(|id| !id.is_empty())
+    }
+
     /// Prints a stream to its end.
     fn copy(&mut self, mut stream: Stream, output: Output) -> Result<()> {
         if stream.is_event_stream {

@@ -121,9 +121,9 @@ impl Output {
     }
 
     /// Asks on stderr and reads a line of stdin.
-    pub(crate) fn ask(self, question: &str, subject: &'static str) -> Result<String> {
+    pub(crate) fn ask(self, question: &str, what: &'static str, instead: &'static str) -> Result<String> {
         if !io::stdin().is_terminal() {
-            return Err(Error::NoTerminal(subject));
+            return Err(Error::NoTerminal { what, instead });
         }
         self.talk(question)?;
         let mut answer = String::new();
@@ -136,9 +136,9 @@ impl Output {
         clippy::unused_self,
         reason = "asking is part of the conversation that this type holds"
     )]
-    pub(crate) fn ask_secret(self, question: &str, subject: &'static str) -> Result<String> {
+    pub(crate) fn ask_secret(self, question: &str, what: &'static str, instead: &'static str) -> Result<String> {
         if !io::stdin().is_terminal() {
-            return Err(Error::NoTerminal(subject));
+            return Err(Error::NoTerminal { what, instead });
         }
         Ok(rpassword::prompt_password(question)?)
     }

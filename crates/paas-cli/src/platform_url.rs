@@ -34,9 +34,13 @@ impl PlatformUrl {
 
     /// Whether a remote's URL leads to this platform.
     pub(crate) fn is_git_host(&self, url: &str) -> bool {
-        let Ok(uri) = url.parse::<Uri>() else { return false };
-        let authority = uri.authority().map(Authority::as_str);
-        authority == Some(&self.authority) || (self.git_host().is_some() && uri.host() == self.git_host().as_deref())
+        let uri = url.parse::<Uri>().ok();
+        // `git@host:path` has no scheme: those are somebody else's.
+        let Some(uri) = uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https"))) else {
+            return false;
+        };
+        let is_api = uri.authority().map(Authority::as_str) == Some(&self.authority);
+        is_api || (self.git_host().is_some() && uri.host() == self.git_host().as_deref())
     }
 
     /// `git.example.com` beside `api.example.com`.

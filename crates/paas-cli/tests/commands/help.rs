@@ -1,0 +1,115 @@
+use insta::assert_snapshot;
+
+use crate::platform::Paas;
+
+#[test]
+fn alone_the_command_shows_its_topics() {
+    let paas = Paas::new();
+    let told = paas.run("");
+    assert_snapshot!(told, @r"
+    exit: 0
+    --- stdout
+    Push to deploy, on your own machine.
+
+    Usage: paas COMMAND [-a APP]
+
+    Account
+      login             Log in and keep the token in the netrc
+      logout            Revoke the token and forget it
+      auth:whoami       Print who you are
+      auth:token        Print the token in use
+
+    Apps
+      apps              List your apps
+      create            Create an app
+      apps:info         Show an app
+      apps:rename       Rename an app
+      open              Open an app in a browser
+      apps:destroy      Destroy an app for good
+      git:remote        Point a git remote of this directory at an app
+
+    Config vars
+      config            Show the config vars of an app
+      config:set        Set config vars and restart the app
+      config:get        Print the value of a config var
+      config:unset      Remove config vars and restart the app
+
+    Dynos
+      ps                Show the dynos of an app
+      ps:scale          Say how many dynos of each process type run
+      ps:restart        Restart dynos
+      ps:stop           Stop dynos; those that the formation wants start again
+      logs              Show the log of an app
+
+    Releases and builds
+      releases          List the releases of an app
+      releases:info     Show a release
+      releases:output   Print what a release command said
+      rollback          Go back to the code and config of an earlier release
+      builds            List the builds of an app
+      builds:info       Show a build
+      builds:output     Print what a build said
+
+    Maintenance
+      maintenance       Print whether an app is in maintenance mode
+      maintenance:on    Answer an app's visitors with a maintenance page
+      maintenance:off   Let an app's visitors in again
+
+    Platform
+      regions           List the regions
+      stacks            List the stacks
+      completion        Print a completion script for a shell
+      version           Print the version of this command
+      help              Say what there is, or how to use one command
+
+    Run `paas help COMMAND` for the flags of a command. The app is the one of `-a APP`, of PAAS_APP, or of the git
+    remote `paas` of the current directory. PAAS_URL says where the platform's API answers.
+    ");
+    assert_eq!(paas.run("help"), told);
+    assert_eq!(paas.run("--help"), told);
+}
+
+#[test]
+fn help_shows_a_verb_and_the_verbs_below_it() {
+    let paas = Paas::new();
+    assert_snapshot!(paas.run("help maintenance"), @r"
+    exit: 0
+    --- stdout
+    Print whether an app is in maintenance mode
+
+    Usage: paas maintenance [OPTIONS]
+
+    Options:
+      -a, --app <APP>        The app to act on
+          --url <URL>        Where the platform's API answers, instead of `PAAS_URL`
+      -r, --remote <REMOTE>  The git remote that leads to the app
+          --json             Print the mode as JSON
+      -h, --help             Print help
+
+    Commands:
+      maintenance:on    Answer an app's visitors with a maintenance page
+      maintenance:off   Let an app's visitors in again
+    ");
+    assert_snapshot!(paas.run("help auth"), @r"
+    exit: 0
+    --- stdout
+    Commands:
+      auth:whoami       Print who you are
+      auth:token        Print the token in use
+    ");
+    assert_snapshot!(paas.run("help nope"), @r"
+    exit: 2
+    --- stderr
+     !    There is no command nope
+
+    hint: run `paas help` to see the commands
+    ");
+}
+
+#[test]
+fn the_version_is_one_line() {
+    let paas = Paas::new();
+    let told = format!("exit: 0\n--- stdout\npaas {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(paas.run("version"), told);
+    assert_eq!(paas.run("--version"), told);
+}

@@ -1,0 +1,17 @@
+//! The command as its users see it: the real binary, a platform that answers from a script, and snapshots of exit code,
+//! stdout, stderr and the requests that were made.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its scene has failed")]
+
+mod answers;
+mod apps;
+mod completion;
+mod config_vars;
+mod dynos;
+mod help;
+mod login;
+mod logs;
+mod platform;
+mod releases;
+mod remotes;
+mod trouble;
