@@ -96,7 +96,7 @@ pub(crate) fn output(args: &OutputArgs, context: &Context) -> Result<()> {
 
 /// Prints an output stream while it is written. NUL bytes keep the connection alive and are no output.
 pub(crate) fn copy_stream(url: &str, context: &Context) -> Result<()> {
-    let mut stream = context.client.stream(url, None, None)?;
+    let mut stream = context.client.text_stream(url)?;
     loop {
         let chunk = stream.reader.fill_buf()?;
         if chunk.is_empty() {

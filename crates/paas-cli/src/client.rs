@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 use ureq::{
     Agent, Body, BodyReader,
-    http::{Request, Response, StatusCode, Uri, header},
+    http::{HeaderName, Request, Response, StatusCode, Uri, header},
     tls::{RootCerts, TlsConfig},
 };
 
@@ -45,6 +45,8 @@ pub(crate) struct Stream {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An answer may take as long as the work that it reports, and the longest is the end of an app's dynos.
 const RESPONSE_TIMEOUT: Duration = Duration::from_mins(3);
+/// A stream of events says something at least every 30 s: a comment, when there is nothing to say.
+const SILENCE: Duration = Duration::from_secs(90);
 const USER_AGENT: &str = concat!("paas-cli/", env!("CARGO_PKG_VERSION"));
 
 impl Client {
@@ -133,20 +135,25 @@ impl Client {
         self.call("DELETE", path, None, None::<&()>).map(drop)
     }
 
-    /// Opens a stream. `silence` is how long it may say nothing; `last_event` is where an event stream goes on from.
-    pub(crate) fn stream(&self, url: &str, silence: Option<Duration>, last_event: Option<&str>) -> Result<Stream> {
+    /// Opens a stream of plain text, which may be silent for as long as the work that it tells of.
+    pub(crate) fn text_stream(&self, url: &str) -> Result<Stream> {
+        self.stream(url, None, &[(header::ACCEPT, "text/plain")])
+    }
+
+    /// Opens a stream of events, behind the last one seen.
+    pub(crate) fn event_stream(&self, url: &str, last_id: Option<&str>) -> Result<Stream> {
+        let mut headers = vec![(header::ACCEPT, "text/event-stream")];
+        headers.extend(last_id.map(|id| (HeaderName::from_static("last-event-id"), id)));
+        self.stream(url, Some(SILENCE), &headers)
+    }
+
+    fn stream(&self, url: &str, silence: Option<Duration>, headers: &[(HeaderName, &str)]) -> Result<Stream> {
         let uri: Uri = url
             .parse()
             .map_err(|_| self.bad_answer("a stream without an address"))?;
-        let mut request = self
-            .agent
-            .get(uri)
-            .config()
-            .timeout_per_read(silence)
-            .build()
-            .header(header::ACCEPT, "text/event-stream, text/plain");
-        if let Some(id) = last_event {
-            request = request.header("Last-Event-ID", id);
+        let mut request = self.agent.get(uri).config().timeout_per_read(silence).build();
+        for (name, value) in headers {
+            request = request.header(name, *value);
         }
         let response = self.refusal(request.call().map_err(|error| transport(url, error))?)?;
         let content_type = response.headers().get(header::CONTENT_TYPE);
@@ -211,6 +218,11 @@ impl Client {
             let location = location.into_owned();
             return Err(Error::Redirected { url, location });
         }
+        let request_id = response
+            .headers()
+            .get("request-id")
+            .and_then(|id| id.to_str().ok())
+            .map(str::to_owned);
         let text = response.body_mut().read_to_string().unwrap_or_default();
         let body = serde_json::from_str(&text).unwrap_or_else(|_| ErrorBody {
             id: String::new(),
@@ -235,6 +247,7 @@ impl Client {
                 message: body.message,
                 url: body.url,
                 resource: body.resource,
+                request_id,
             },
         })
     }

@@ -35,6 +35,30 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[command(flatten)]
+    Platform(PlatformVerb),
+    #[command(flatten)]
+    Local(LocalVerb),
+}
+
+/// What needs no platform.
+#[derive(Debug, Subcommand)]
+enum LocalVerb {
+    /// Print a completion script for a shell
+    #[command(alias = "autocomplete")]
+    Completion(completion::CompletionArgs),
+    /// Print the version of this command
+    Version,
+    /// Say what there is, or how to use one command
+    Help {
+        /// The command
+        command: Option<String>,
+    },
+}
+
+/// What a platform is asked to say or do.
+#[derive(Debug, Subcommand)]
+enum PlatformVerb {
     /// Log in and keep the token in the netrc
     #[command(alias = "auth:login")]
     Login(authorization::LoginArgs),
@@ -124,16 +148,6 @@ enum Verb {
     Regions(region::ListArgs),
     /// List the stacks
     Stacks(stack::ListArgs),
-    /// Print a completion script for a shell
-    #[command(alias = "autocomplete")]
-    Completion(completion::CompletionArgs),
-    /// Print the version of this command
-    Version,
-    /// Say what there is, or how to use one command
-    Help {
-        /// The command
-        command: Option<String>,
-    },
 }
 
 /// Parses and does. `arguments` begin with the name of the binary.
@@ -142,15 +156,13 @@ pub(crate) fn run(arguments: Vec<OsString>, config: Config, output: Output) -> R
         Ok(cli) => cli,
         Err(error) => return answer(&error, output),
     };
-    let Some(verb) = cli.verb else {
-        return explain(None, output);
+    let verb = match cli.verb {
+        None => return explain(None, output),
+        Some(Verb::Local(LocalVerb::Help { command })) => return explain(command.as_deref(), output),
+        Some(Verb::Local(LocalVerb::Version)) => return output.line(concat!("paas ", env!("CARGO_PKG_VERSION"))),
+        Some(Verb::Local(LocalVerb::Completion(args))) => return completion::print(&args, Cli::command(), output),
+        Some(Verb::Platform(verb)) => verb,
     };
-    match verb {
-        Verb::Version => return output.line(concat!("paas ", env!("CARGO_PKG_VERSION"))),
-        Verb::Completion(args) => return completion::print(&args, Cli::command(), output),
-        Verb::Help { command } => return explain(command.as_deref(), output),
-        _ => {}
-    }
     let base: PlatformUrl = cli
         .url
         .as_deref()
@@ -163,41 +175,40 @@ pub(crate) fn run(arguments: Vec<OsString>, config: Config, output: Output) -> R
     dispatch(&verb, &Context { config, client, output })
 }
 
-fn dispatch(verb: &Verb, context: &Context) -> Result<()> {
+fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
     match verb {
-        Verb::Login(args) => authorization::login(args, context),
-        Verb::Logout => authorization::logout(context),
-        Verb::Whoami(args) => account::whoami(args, context),
-        Verb::Token => authorization::token(context),
-        Verb::Apps(args) => app::list(args, context),
-        Verb::Create(args) => app::create(args, context),
-        Verb::AppsInfo(args) => app::info(args, context),
-        Verb::AppsRename(args) => app::rename(args, context),
-        Verb::Open(args) => app::open(args, context),
-        Verb::AppsDestroy(args) => app::destroy(args, context),
-        Verb::GitRemote(args) => git_remote::point(args, context),
-        Verb::Config(args) => config_var::list(args, context),
-        Verb::ConfigSet(args) => config_var::set(args, context),
-        Verb::ConfigGet(args) => config_var::get(args, context),
-        Verb::ConfigUnset(args) => config_var::unset(args, context),
-        Verb::Ps(args) => dyno::list(args, context),
-        Verb::PsScale(args) => formation::scale(args, context),
-        Verb::PsRestart(args) => dyno::restart(args, context),
-        Verb::PsStop(args) => dyno::stop(args, context),
-        Verb::Logs(args) => log_session::show(args, context),
-        Verb::Releases(args) => release::list(args, context),
-        Verb::ReleasesInfo(args) => release::info(args, context),
-        Verb::ReleasesOutput(args) => release::output(args, context),
-        Verb::Rollback(args) => release::rollback(args, context),
-        Verb::Builds(args) => build::list(args, context),
-        Verb::BuildsInfo(args) => build::info(args, context),
-        Verb::BuildsOutput(args) => build::output(args, context),
-        Verb::Maintenance(args) => app::maintenance(args, context),
-        Verb::MaintenanceOn(args) => app::enable_maintenance(args, context),
-        Verb::MaintenanceOff(args) => app::disable_maintenance(args, context),
-        Verb::Regions(args) => region::list(args, context),
-        Verb::Stacks(args) => stack::list(args, context),
-        Verb::Completion(_) | Verb::Version | Verb::Help { .. } => Ok(()),
+        PlatformVerb::Login(args) => authorization::login(args, context),
+        PlatformVerb::Logout => authorization::logout(context),
+        PlatformVerb::Whoami(args) => account::whoami(args, context),
+        PlatformVerb::Token => authorization::token(context),
+        PlatformVerb::Apps(args) => app::list(args, context),
+        PlatformVerb::Create(args) => app::create(args, context),
+        PlatformVerb::AppsInfo(args) => app::info(args, context),
+        PlatformVerb::AppsRename(args) => app::rename(args, context),
+        PlatformVerb::Open(args) => app::open(args, context),
+        PlatformVerb::AppsDestroy(args) => app::destroy(args, context),
+        PlatformVerb::GitRemote(args) => git_remote::point(args, context),
+        PlatformVerb::Config(args) => config_var::list(args, context),
+        PlatformVerb::ConfigSet(args) => config_var::set(args, context),
+        PlatformVerb::ConfigGet(args) => config_var::get(args, context),
+        PlatformVerb::ConfigUnset(args) => config_var::unset(args, context),
+        PlatformVerb::Ps(args) => dyno::list(args, context),
+        PlatformVerb::PsScale(args) => formation::scale(args, context),
+        PlatformVerb::PsRestart(args) => dyno::restart(args, context),
+        PlatformVerb::PsStop(args) => dyno::stop(args, context),
+        PlatformVerb::Logs(args) => log_session::show(args, context),
+        PlatformVerb::Releases(args) => release::list(args, context),
+        PlatformVerb::ReleasesInfo(args) => release::info(args, context),
+        PlatformVerb::ReleasesOutput(args) => release::output(args, context),
+        PlatformVerb::Rollback(args) => release::rollback(args, context),
+        PlatformVerb::Builds(args) => build::list(args, context),
+        PlatformVerb::BuildsInfo(args) => build::info(args, context),
+        PlatformVerb::BuildsOutput(args) => build::output(args, context),
+        PlatformVerb::Maintenance(args) => app::maintenance(args, context),
+        PlatformVerb::MaintenanceOn(args) => app::enable_maintenance(args, context),
+        PlatformVerb::MaintenanceOff(args) => app::disable_maintenance(args, context),
+        PlatformVerb::Regions(args) => region::list(args, context),
+        PlatformVerb::Stacks(args) => stack::list(args, context),
     }
 }
 

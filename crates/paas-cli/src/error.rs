@@ -42,6 +42,7 @@ pub(crate) enum Error {
         message: String,
         url: Option<String>,
         resource: Option<String>,
+        request_id: Option<String>,
     },
 
     #[error("Not logged in")]
@@ -138,8 +139,14 @@ impl Error {
                 id,
                 url,
                 resource,
+                request_id,
                 ..
-            } => return api_hint(*status, id, url.as_deref(), resource.as_deref()),
+            } => {
+                let told = request_id.as_ref().filter(|_| *status == 500);
+                return told
+                    .map(|id| format!("the server's log says more about request {id}"))
+                    .or_else(|| api_hint(*status, id, url.as_deref(), resource.as_deref()));
+            }
             Self::Usage(_)
             | Self::Git(_)
             | Self::Netrc { .. }

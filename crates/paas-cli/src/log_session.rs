@@ -19,8 +19,6 @@ use crate::{
     output::{Output, Style},
 };
 
-/// The server says something at least every 30 s (a comment, when there is nothing to say).
-const SILENCE: Duration = Duration::from_secs(90);
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 const RECONNECT_CEILING: Duration = Duration::from_secs(15);
 
@@ -64,7 +62,7 @@ pub(crate) fn show(args: &LogArgs, context: &Context) -> Result<()> {
     };
     let mut events = Events::default();
     let mut url = start()?;
-    let stream = context.client.stream(&url, Some(SILENCE), None)?;
+    let stream = context.client.event_stream(&url, None)?;
     let mut ended = events.copy(stream, context.output);
     if !args.tail {
         return ended;
@@ -78,7 +76,7 @@ pub(crate) fn show(args: &LogArgs, context: &Context) -> Result<()> {
         }
         thread::sleep(wait);
         wait = (wait * 2).min(RECONNECT_CEILING);
-        ended = match context.client.stream(&url, Some(SILENCE), events.last_id()) {
+        ended = match context.client.event_stream(&url, events.last_id()) {
             Ok(stream) => {
                 (wait, is_told, is_fresh) = (RECONNECT_AFTER, false, false);
                 events.copy(stream, context.output)

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use ureq::http::{Uri, uri::Authority};
+use ureq::http::Uri;
 
 use crate::error::Error;
 
@@ -39,7 +39,11 @@ impl PlatformUrl {
         let Some(uri) = uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https"))) else {
             return false;
         };
-        let is_api = uri.authority().map(Authority::as_str) == Some(&self.authority);
+        // Without the user name that people write into their remotes.
+        let authority = uri
+            .authority()
+            .map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default());
+        let is_api = authority == Some(&self.authority);
         is_api || (self.git_host().is_some() && uri.host() == self.git_host().as_deref())
     }
 
@@ -119,6 +123,7 @@ mod tests {
     fn only_remotes_of_the_platform_are_ours() {
         let local = url("http://127.0.0.1:5050");
         assert!(local.is_loopback() && local.is_git_host("http://127.0.0.1:5050/hello.git"));
+        assert!(local.is_git_host("http://me:token@127.0.0.1:5050/hello.git"));
         assert!(!local.is_git_host("http://127.0.0.1:5051/hello.git"));
         let far = url("https://api.example.com");
         assert!(!far.is_loopback() && far.is_git_host("https://git.example.com/hello.git"));

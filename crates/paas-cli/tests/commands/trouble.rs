@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 
 use crate::{
-    answers::app,
+    answers::{account, app},
     platform::{Answer, Paas},
 };
 
@@ -113,9 +113,8 @@ fn a_server_that_is_away_or_lost_is_told_apart_from_a_busy_one() {
 
 #[test]
 fn the_token_does_not_follow_a_redirect() {
-    let elsewhere = Paas::new();
     let moved = Answer::text(307, "text/plain", "").header("location", "http://127.0.0.1:1/account");
-    let paas = elsewhere.on("GET /account", moved);
+    let paas = Paas::new().on("GET /account", moved);
     assert_snapshot!(paas.run("auth:whoami"), @r"
     exit: 1
     --- stderr
@@ -186,5 +185,28 @@ fn misuse_ends_with_two() {
     exit: 2
     --- stderr
      !    Two apps are named, hello and other: name one
+    ");
+}
+
+#[test]
+fn a_platform_on_this_machine_is_asked_without_the_proxy() {
+    let paas = Paas::new()
+        .set("HTTP_PROXY", "http://127.0.0.1:1")
+        .on("GET /account", account());
+    assert!(paas.run("auth:whoami").starts_with("exit: 0\n"));
+}
+
+#[test]
+fn a_failure_of_the_server_names_the_request() {
+    let failed = Answer::error(500, "internal_server_error", "Something went wrong.").header("request-id", "abc-1");
+    let paas = Paas::new().on("GET /account", failed);
+    assert_snapshot!(paas.run("auth:whoami"), @r"
+    exit: 1
+    --- stderr
+     !    Something went wrong.
+
+    hint: the server's log says more about request abc-1
+    --- requests
+    GET /account
     ");
 }
