@@ -28,6 +28,7 @@ mod plan;
 mod route;
 #[cfg(test)]
 mod simulation;
+mod slots;
 
 pub use app::{App, AppName};
 pub use build::{Build, BuildFailure, BuildStatus};

@@ -101,6 +101,16 @@ pub fn observe(
     observation
 }
 
+impl Dyno {
+    /// The engine answered, and refused to make the container (no such image, no room): a starting dyno has crashed. A
+    /// deploy then fails instead of waiting for ever. An engine that cannot be reached is no refusal.
+    pub fn refuse_launch(&mut self, now: DateTime<Utc>) {
+        if matches!(self.state, DynoState::Starting { .. }) {
+            crash(self, now, Death::NoLife);
+        }
+    }
+}
+
 /// The container to store. One that was made and never started does not count for a starting dyno: its launch was cut
 /// short and is to be repeated.
 fn launched(container: &SeenContainer, dyno: &Dyno) -> Option<String> {
@@ -154,7 +164,7 @@ fn look_at(
             };
             crash(dyno, at, death);
         }
-        (DynoState::Up { .. }, None | Some(SeenState::Created)) => crash(dyno, now, Death::Vanished),
+        (DynoState::Up { .. }, None | Some(SeenState::Created)) => crash(dyno, now, Death::NoLife),
         (DynoState::Up { endpoint, .. }, Some(SeenState::Running { address })) => {
             let is_where_it_was = endpoint.as_ref().is_some_and(|endpoint| {
                 endpoint.address == *address && container.is_some_and(|container| container.id == endpoint.container)
@@ -175,8 +185,12 @@ fn look_at(
 /// How a dyno was seen to end.
 #[derive(Clone, Copy)]
 enum Death {
-    Exit { code: i32, out_of_memory: bool },
-    Vanished,
+    Exit {
+        code: i32,
+        out_of_memory: bool,
+    },
+    /// It vanished, or was never made.
+    NoLife,
     BootTimeout,
 }
 
@@ -188,7 +202,7 @@ fn crash(dyno: &mut Dyno, at: DateTime<Utc>, death: Death) {
     let backoff = Backoff::after(dyno.failures);
     let (exit_code, out_of_memory, wait) = match death {
         Death::Exit { code, out_of_memory } => (Some(code), out_of_memory, backoff),
-        Death::Vanished => (None, false, backoff),
+        Death::NoLife => (None, false, backoff),
         Death::BootTimeout => (None, false, backoff.max(KILL_WAIT)),
     };
     dyno.state = DynoState::Crashed(Crash {
@@ -247,6 +261,14 @@ mod tests {
             BTreeSet::new()
         };
         observe(std::slice::from_ref(dyno), &containers, &answering, at(now))
+    }
+
+    fn up_since(second: i64) -> Dyno {
+        let web = dyno("web.1", 1, starting(0));
+        Dyno {
+            state: up_at(&web, second),
+            ..web
+        }
     }
 
     fn crash_of(observation: &Observation) -> &Crash {
@@ -334,11 +356,7 @@ mod tests {
 
     #[test]
     fn an_address_that_was_not_probed_is_never_trusted() {
-        let web = dyno("web.1", 1, starting(0));
-        let web = Dyno {
-            state: up_at(&web, 0),
-            ..web
-        };
+        let web = up_since(0);
         assert_eq!(seen(&web, Some(running(&web)), false, 9).dynos[0].state, up_at(&web, 0));
         let moved = SeenState::Running {
             address: SocketAddr::from(([10, 9, 9, 9], 5000)),
@@ -385,6 +403,16 @@ mod tests {
             [container_of(&stranger), "older".into(), "newer".into()]
         );
         assert_eq!(observation.dynos[0].container.as_deref(), Some("its own"));
+    }
+
+    #[test]
+    fn a_launch_that_the_engine_refuses_is_a_crash() {
+        let mut web = dyno("web.1", 1, starting(0));
+        web.refuse_launch(at(1));
+        assert!(matches!(&web.state, DynoState::Crashed(crash) if crash.retry_at == at(1)));
+        let mut web = up_since(0);
+        web.refuse_launch(at(1));
+        assert!(web.state.is_up());
     }
 
     #[test]

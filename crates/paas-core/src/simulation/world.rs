@@ -117,6 +117,11 @@ impl World {
             .map(|it| it.id.clone())
             .collect();
         match (subject, phase) {
+            (Subject::Dyno(dyno), Phase::Create(..)) if self.dice.chance(self.losses) => {
+                if let Some(row) = self.store.rows.iter_mut().find(|row| row.id == *dyno) {
+                    row.refuse_launch(wall);
+                }
+            }
             (Subject::Dyno(dyno), Phase::Create(attempt, name, behaviour)) => {
                 self.engine.create(*dyno, attempt, &name, behaviour);
             }
@@ -221,6 +226,19 @@ impl World {
                 releases.insert(row.release);
             }
             assert_eq!(releases.len(), 1, "requests go to two releases at once");
+        }
+        let could_serve = self
+            .store
+            .rows
+            .iter()
+            .filter(|row| self.store.release(row.release).1.fate == Fate::Served);
+        if could_serve.filter_map(Dyno::endpoint).count() > 0 && wanted.web_quantity() > 0 && !wanted.maintenance {
+            let is_serving = matches!(self.published, RouteState::Serving(_));
+            assert!(
+                is_serving,
+                "requests are refused while a dyno answers: {:#?}",
+                self.store.rows
+            );
         }
         if wanted.web_quantity() == 0 {
             self.is_serving = false;
