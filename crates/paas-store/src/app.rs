@@ -1,9 +1,18 @@
 //! Apps: made, renamed, destroyed.
 
 use chrono::{DateTime, Utc};
-use paas_core::{App, AppName, Id};
+use paas_core::{App, AppName, ConfigVars, Id};
+use serde_json::json;
+use sqlx::Connection;
+use uuid::Uuid;
 
-use crate::{Actor, PgConnection, Sealer, Stamp, StoreError};
+use crate::{
+    Actor, PgConnection, Sealer, Stamp, StoreError,
+    account::Account,
+    column::{parse, unsigned},
+    event::{self, Change},
+    release,
+};
 
 /// An app with what is shown beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,62 +38,271 @@ pub struct NewApp {
     pub stack: String,
 }
 
+/// Apps are made one at a time, so that two never choose the same subnet.
+const SUBNET_LOCK: i64 = 0x7375_626e_6574;
+
+macro_rules! select_apps {
+    ($filter:tt $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"select
+                apps.id,
+                apps.name,
+                apps.maintenance,
+                apps.stack,
+                apps.subnet,
+                apps.created_at,
+                apps.updated_at,
+                apps.destroyed_at,
+                apps.owner,
+                accounts.email as owner_email,
+                newest.created_at as "released_at?",
+                slugs.size_bytes as "slug_size_bytes?",
+                slugs.buildpack_provided_description as "buildpack_provided_description?"
+            from apps
+            join accounts on accounts.id = apps.owner
+            left join lateral (
+                select releases.slug, releases.created_at
+                from releases
+                where releases.app = apps.id
+                    and releases.status = 'succeeded'
+                    and releases.slug is not null
+                order by releases.version desc
+                limit 1
+            ) newest on true
+            left join slugs on slugs.id = newest.slug
+            "# + $filter
+            $(, $argument)*
+        )
+    };
+}
+
 /// Makes the app with the smallest free subnet, v1 `Initial release` and v2 `Enable Logplex`. Fails with
 /// [`StoreError::NameTaken`].
 pub async fn create(conn: &mut PgConnection, sealer: &Sealer, new: NewApp, stamp: Stamp) -> Result<AppRow, StoreError> {
-    let _ = (conn, sealer, new, stamp);
-    unimplemented!()
+    let mut transaction = conn.begin().await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", SUBNET_LOCK)
+        .execute(&mut *transaction)
+        .await?;
+    // One more candidate than there are apps: at least one is free.
+    sqlx::query!(
+        "insert into apps (id, name, owner, stack, subnet, created_at, updated_at)
+        select $1, $2, $3, $4, min(candidate), $5, $5
+        from generate_series(0, (select count(*)::integer from apps)) as candidate
+        where not exists (select from apps where apps.subnet = candidate)",
+        new.id.as_uuid(),
+        new.name.as_str(),
+        stamp.by.as_uuid(),
+        new.stack,
+        stamp.at,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    for description in ["Initial release", "Enable Logplex"] {
+        let first = release::NewRelease {
+            app: new.id,
+            slug: None,
+            config: &ConfigVars::default(),
+            description,
+        };
+        release::insert(&mut transaction, sealer, first, stamp).await?;
+    }
+    record(
+        &mut transaction,
+        new.id,
+        "create",
+        stamp,
+        json!({ "name": new.name.as_str() }),
+    )
+    .await?;
+    let row = by_id(&mut transaction, new.id).await?.ok_or(StoreError::AppGone)?;
+    transaction.commit().await?;
+    Ok(row)
 }
 
 /// The living app with this name or id.
 pub async fn find(conn: &mut PgConnection, name_or_id: &str) -> Result<Option<AppRow>, StoreError> {
-    let _ = (conn, name_or_id);
-    unimplemented!()
+    if let Ok(id) = name_or_id.parse::<Id<App>>() {
+        let app = by_id(conn, id).await?;
+        return Ok(app.filter(|row| row.destroyed_at.is_none()));
+    }
+    select_apps!("where apps.name = $1 and apps.destroyed_at is null", name_or_id)
+        .fetch_optional(conn)
+        .await?
+        .map(AppRow::try_from)
+        .transpose()
 }
 
 /// The app with this id, also while it is being destroyed.
 pub async fn by_id(conn: &mut PgConnection, id: Id<App>) -> Result<Option<AppRow>, StoreError> {
-    let _ = (conn, id);
-    unimplemented!()
+    select_apps!("where apps.id = $1", id.as_uuid())
+        .fetch_optional(conn)
+        .await?
+        .map(AppRow::try_from)
+        .transpose()
 }
 
 /// The living apps of an account, by name.
-pub async fn list(conn: &mut PgConnection, owner: Id<crate::account::Account>) -> Result<Vec<AppRow>, StoreError> {
-    let _ = (conn, owner);
-    unimplemented!()
+pub async fn list(conn: &mut PgConnection, owner: Id<Account>) -> Result<Vec<AppRow>, StoreError> {
+    select_apps!(
+        "where apps.owner = $1 and apps.destroyed_at is null order by apps.name",
+        owner.as_uuid(),
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(AppRow::try_from)
+    .collect()
 }
 
 /// Holds the app for this transaction: changes of one app happen one after the other. `false` when it is gone.
 pub async fn lock(conn: &mut PgConnection, id: Id<App>) -> Result<bool, StoreError> {
-    let _ = (conn, id);
-    unimplemented!()
+    let living = sqlx::query_scalar!(
+        r#"select (destroyed_at is null) as "living!"
+        from apps
+        where id = $1
+        for update"#,
+        id.as_uuid(),
+    );
+    Ok(living.fetch_optional(conn).await?.unwrap_or(false))
 }
 
 /// Fails with [`StoreError::NameTaken`]. The old name is free at once.
 pub async fn rename(conn: &mut PgConnection, id: Id<App>, name: &AppName, stamp: Stamp) -> Result<(), StoreError> {
-    let _ = (conn, id, name, stamp);
-    unimplemented!()
+    let mut transaction = conn.begin().await?;
+    let renamed = sqlx::query!(
+        "update apps
+        set name = $2, updated_at = $3
+        where id = $1
+            and destroyed_at is null",
+        id.as_uuid(),
+        name.as_str(),
+        stamp.at,
+    );
+    if renamed.execute(&mut *transaction).await?.rows_affected() == 0 {
+        return Err(StoreError::AppGone);
+    }
+    record(&mut transaction, id, "update", stamp, json!({ "name": name.as_str() })).await?;
+    Ok(transaction.commit().await?)
 }
 
 pub async fn set_maintenance(conn: &mut PgConnection, id: Id<App>, on: bool, stamp: Stamp) -> Result<(), StoreError> {
-    let _ = (conn, id, on, stamp);
-    unimplemented!()
+    let mut transaction = conn.begin().await?;
+    let changed = sqlx::query!(
+        "update apps
+        set maintenance = $2, updated_at = $3
+        where id = $1
+            and destroyed_at is null",
+        id.as_uuid(),
+        on,
+        stamp.at,
+    );
+    if changed.execute(&mut *transaction).await?.rows_affected() == 0 {
+        return Err(StoreError::AppGone);
+    }
+    record(&mut transaction, id, "update", stamp, json!({ "maintenance": on })).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Marks the app as destroyed: its name is free, nothing of it is wanted any more.
 pub async fn begin_destroy(conn: &mut PgConnection, id: Id<App>, stamp: Stamp) -> Result<(), StoreError> {
-    let _ = (conn, id, stamp);
-    unimplemented!()
+    let mut transaction = conn.begin().await?;
+    let destroyed = sqlx::query_scalar!(
+        "update apps
+        set destroyed_at = $2, updated_at = $2
+        where id = $1
+            and destroyed_at is null
+        returning name",
+        id.as_uuid(),
+        stamp.at,
+    );
+    let name = destroyed
+        .fetch_optional(&mut *transaction)
+        .await?
+        .ok_or(StoreError::AppGone)?;
+    record(&mut transaction, id, "destroy", stamp, json!({ "name": name })).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Apps whose remains are to be removed.
 pub async fn destroyed(conn: &mut PgConnection) -> Result<Vec<AppRow>, StoreError> {
-    let _ = (conn,);
-    unimplemented!()
+    select_apps!("where apps.destroyed_at is not null order by apps.destroyed_at")
+        .fetch_all(conn)
+        .await?
+        .into_iter()
+        .map(AppRow::try_from)
+        .collect()
 }
 
 /// Deletes a destroyed app and every row of it but its events.
 pub async fn delete(conn: &mut PgConnection, id: Id<App>) -> Result<(), StoreError> {
-    let _ = (conn, id);
-    unimplemented!()
+    sqlx::query!(
+        "delete from apps
+        where id = $1
+            and destroyed_at is not null",
+        id.as_uuid(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
+
+async fn record(
+    conn: &mut PgConnection,
+    id: Id<App>,
+    action: &str,
+    stamp: Stamp,
+    payload: serde_json::Value,
+) -> Result<(), StoreError> {
+    let change = Change {
+        action,
+        resource: "app",
+        id: id.as_uuid(),
+    };
+    event::record(conn, change.by(id, stamp, payload)).await
+}
+
+struct Row {
+    id: Uuid,
+    name: String,
+    maintenance: bool,
+    stack: String,
+    subnet: i32,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    destroyed_at: Option<DateTime<Utc>>,
+    owner: Uuid,
+    owner_email: String,
+    released_at: Option<DateTime<Utc>>,
+    slug_size_bytes: Option<i64>,
+    buildpack_provided_description: Option<String>,
+}
+
+impl TryFrom<Row> for AppRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            app: App {
+                id: row.id.into(),
+                name: parse("app", &row.name)?,
+                maintenance: row.maintenance,
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+            },
+            owner: Actor {
+                id: row.owner.into(),
+                email: row.owner_email,
+            },
+            stack: row.stack,
+            subnet: unsigned("app", row.subnet)?,
+            destroyed_at: row.destroyed_at,
+            released_at: row.released_at,
+            slug_size_bytes: row.slug_size_bytes.map(|bytes| unsigned("slug", bytes)).transpose()?,
+            buildpack_provided_description: row.buildpack_provided_description,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

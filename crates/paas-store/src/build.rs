@@ -1,9 +1,16 @@
 //! Builds: at most one pending per app, held by a lease.
 
 use chrono::{DateTime, Utc};
-use paas_core::{App, Build, BuildFailure, Id, Release};
+use paas_core::{App, Build, BuildFailure, Id, Release, Slug};
+use serde_json::json;
+use sqlx::Connection;
+use uuid::Uuid;
 
-use crate::{Actor, PgConnection, Stamp, StoreError};
+use crate::{
+    Actor, PgConnection, Stamp, StoreError, app,
+    column::build_status,
+    event::{self, Change},
+};
 
 /// A build with what is shown beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +35,65 @@ pub struct NewBuild {
     pub lease_expires_at: DateTime<Utc>,
 }
 
+macro_rules! select_builds {
+    ($filter:tt $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            "select
+                builds.id,
+                builds.app,
+                builds.commit,
+                builds.description,
+                builds.status,
+                builds.failure,
+                builds.lease_expires_at,
+                builds.slug,
+                builds.release,
+                builds.created_at,
+                builds.updated_at,
+                builds.actor,
+                accounts.email as actor_email
+            from builds
+            join accounts on accounts.id = builds.actor
+            " + $filter
+            $(, $argument)*
+        )
+    };
+}
+
 /// Makes a pending build. Fails with [`StoreError::BuildPending`] while another build of the app is, and with
 /// [`StoreError::AppGone`].
 pub async fn create(conn: &mut PgConnection, new: NewBuild, stamp: Stamp) -> Result<BuildRow, StoreError> {
-    let _ = (conn, new, stamp);
-    unimplemented!()
+    let mut transaction = conn.begin().await?;
+    if !app::lock(&mut transaction, new.app).await? {
+        return Err(StoreError::AppGone);
+    }
+    sqlx::query!(
+        "insert into builds
+            (id, app, commit, description, actor, status, lease_expires_at, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, 'pending', $6, $7, $7)",
+        new.id.as_uuid(),
+        new.app.as_uuid(),
+        new.commit,
+        new.description,
+        stamp.by.as_uuid(),
+        new.lease_expires_at,
+        stamp.at,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let change = Change {
+        action: "create",
+        resource: "build",
+        id: new.id.as_uuid(),
+    };
+    let payload = json!({ "status": "pending", "commit": new.commit });
+    event::record(&mut transaction, change.by(new.app, stamp, payload)).await?;
+    let row = get(&mut transaction, new.app, new.id)
+        .await?
+        .ok_or(StoreError::AppGone)?;
+    transaction.commit().await?;
+    Ok(row)
 }
 
 /// Extends the lease. `false` when the build is no longer pending: whoever works on it must stop.
@@ -41,8 +102,15 @@ pub async fn heartbeat(
     id: Id<Build>,
     lease_expires_at: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let _ = (conn, id, lease_expires_at);
-    unimplemented!()
+    let extended = sqlx::query!(
+        "update builds
+        set lease_expires_at = $2
+        where id = $1
+            and status = 'pending'",
+        id.as_uuid(),
+        lease_expires_at,
+    );
+    Ok(extended.execute(conn).await?.rows_affected() == 1)
 }
 
 /// Ends a pending build without a slug. `false` when it had already ended. ([`crate::deploy`] ends one with a slug.)
@@ -52,34 +120,161 @@ pub async fn fail(
     why: BuildFailure,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let _ = (conn, id, why, now);
-    unimplemented!()
+    let mut transaction = conn.begin().await?;
+    let failed = sqlx::query_scalar!(
+        "update builds
+        set status = 'failed', failure = $2, lease_expires_at = null, updated_at = $3
+        where id = $1
+            and status = 'pending'
+        returning app",
+        id.as_uuid(),
+        why.as_str(),
+        now,
+    );
+    let Some(app) = failed.fetch_optional(&mut *transaction).await? else {
+        return Ok(false);
+    };
+    record_failure(&mut transaction, app.into(), id, why, now).await?;
+    transaction.commit().await?;
+    Ok(true)
 }
 
 pub async fn get(conn: &mut PgConnection, app: Id<App>, id: Id<Build>) -> Result<Option<BuildRow>, StoreError> {
-    let _ = (conn, app, id);
-    unimplemented!()
+    select_builds!("where builds.app = $1 and builds.id = $2", app.as_uuid(), id.as_uuid())
+        .fetch_optional(conn)
+        .await?
+        .map(BuildRow::try_from)
+        .transpose()
 }
 
 /// Newest first.
 pub async fn list(conn: &mut PgConnection, app: Id<App>, max: u32) -> Result<Vec<BuildRow>, StoreError> {
-    let _ = (conn, app, max);
-    unimplemented!()
+    select_builds!(
+        "where builds.app = $1 order by builds.created_at desc, builds.id desc limit $2",
+        app.as_uuid(),
+        i64::from(max),
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(BuildRow::try_from)
+    .collect()
 }
 
 /// The build of the app that has not ended.
 pub async fn pending(conn: &mut PgConnection, app: Id<App>) -> Result<Option<BuildRow>, StoreError> {
-    let _ = (conn, app);
-    unimplemented!()
+    select_builds!("where builds.app = $1 and builds.status = 'pending'", app.as_uuid())
+        .fetch_optional(conn)
+        .await?
+        .map(BuildRow::try_from)
+        .transpose()
 }
 
 pub async fn latest(conn: &mut PgConnection, app: Id<App>) -> Result<Option<BuildRow>, StoreError> {
-    let _ = (conn, app);
-    unimplemented!()
+    Ok(list(conn, app, 1).await?.pop())
 }
 
 /// Fails every pending build whose lease has run out.
 pub async fn expire_leases(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<BuildRow>, StoreError> {
-    let _ = (conn, now);
-    unimplemented!()
+    let mut transaction = conn.begin().await?;
+    let why = BuildFailure::LeaseExpired;
+    let expired = sqlx::query!(
+        "update builds
+        set status = 'failed', failure = $2, lease_expires_at = null, updated_at = $1
+        where status = 'pending'
+            and lease_expires_at < $1
+        returning id, app",
+        now,
+        why.as_str(),
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    let mut builds = Vec::new();
+    for row in expired {
+        let (id, app) = (Id::from_uuid(row.id), Id::from_uuid(row.app));
+        record_failure(&mut transaction, app, id, why, now).await?;
+        builds.extend(get(&mut transaction, app, id).await?);
+    }
+    transaction.commit().await?;
+    Ok(builds)
 }
+
+/// Ends a pending build well. `false` when it had already ended.
+pub(crate) async fn succeed(
+    conn: &mut PgConnection,
+    id: Id<Build>,
+    slug: Id<Slug>,
+    release: Id<Release>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let succeeded = sqlx::query!(
+        "update builds
+        set status = 'succeeded', slug = $2, release = $3, lease_expires_at = null, updated_at = $4
+        where id = $1
+            and status = 'pending'",
+        id.as_uuid(),
+        slug.as_uuid(),
+        release.as_uuid(),
+        now,
+    );
+    Ok(succeeded.execute(conn).await?.rows_affected() == 1)
+}
+
+async fn record_failure(
+    conn: &mut PgConnection,
+    app: Id<App>,
+    id: Id<Build>,
+    why: BuildFailure,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let change = Change {
+        action: "update",
+        resource: "build",
+        id: id.as_uuid(),
+    };
+    let payload = json!({ "status": "failed", "failure": why.as_str() });
+    event::record(conn, change.by_platform(app, now, payload)).await
+}
+
+struct Row {
+    id: Uuid,
+    app: Uuid,
+    commit: Option<String>,
+    description: Option<String>,
+    status: String,
+    failure: Option<String>,
+    lease_expires_at: Option<DateTime<Utc>>,
+    slug: Option<Uuid>,
+    release: Option<Uuid>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    actor: Uuid,
+    actor_email: String,
+}
+
+impl TryFrom<Row> for BuildRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            actor: Actor {
+                id: row.actor.into(),
+                email: row.actor_email,
+            },
+            description: row.description,
+            release: row.release.map(Id::from_uuid),
+            lease_expires_at: row.lease_expires_at,
+            build: Build {
+                id: row.id.into(),
+                app: row.app.into(),
+                commit: row.commit,
+                status: build_status(&row.status, row.failure.as_deref(), row.slug)?,
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

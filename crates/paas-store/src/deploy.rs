@@ -1,8 +1,16 @@
 //! A deploy: a finished build becomes a release, in one step.
 
 use paas_core::{Build, Id, Slug};
+use serde_json::json;
+use sqlx::Connection;
 
-use crate::{PgConnection, Sealer, Stamp, StoreError, release::ReleaseRow};
+use crate::{
+    PgConnection, Sealer, Stamp, StoreError, app, build,
+    event::{self, Change},
+    formation,
+    release::{self, NewRelease, ReleaseRow},
+    slug,
+};
 
 /// A build that ended well.
 #[derive(Debug, Clone)]
@@ -22,6 +30,36 @@ pub async fn deploy(
     deploy: Deploy,
     stamp: Stamp,
 ) -> Result<ReleaseRow, StoreError> {
-    let _ = (conn, sealer, deploy, stamp);
-    unimplemented!()
+    let app = deploy.slug.app;
+    let mut transaction = conn.begin().await?;
+    if !app::lock(&mut transaction, app).await? {
+        return Err(StoreError::AppGone);
+    }
+    let head = release::head(&mut transaction, app).await?.ok_or(StoreError::AppGone)?;
+    let config = release::config(&mut transaction, sealer, head.release.id).await?;
+    slug::insert(&mut transaction, &deploy.slug).await?;
+    let new = NewRelease {
+        app,
+        slug: Some(deploy.slug.id),
+        config: &config,
+        description: &deploy.description,
+    };
+    let row = release::insert(&mut transaction, sealer, new, stamp).await?;
+    // Last, because it refers to the others; a build that lost its lease in the meantime takes all of them back with it.
+    if !build::succeed(&mut transaction, deploy.build, deploy.slug.id, row.release.id, stamp.at).await? {
+        return Err(StoreError::BuildEnded);
+    }
+    formation::add_new(&mut transaction, &deploy.slug, stamp.at).await?;
+    let change = Change {
+        action: "update",
+        resource: "build",
+        id: deploy.build.as_uuid(),
+    };
+    let payload = json!({ "status": "succeeded", "release": row.release.version.number() });
+    event::record(&mut transaction, change.by(app, stamp, payload)).await?;
+    transaction.commit().await?;
+    Ok(row)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,20 @@
 //! Dynos of the formation, as they were last seen, and the restarts that people asked for.
 
-use paas_core::{App, Dyno, DynoName, DynoSize, Id, ProcessType, Release};
-
 use chrono::{DateTime, Utc};
+use paas_core::{App, Dyno, DynoName, DynoSize, Id, ProcessType, Release};
+use serde_json::json;
+use sqlx::Connection;
+use uuid::Uuid;
 
-use crate::{PgConnection, Stamp, StoreError};
+use crate::{
+    PgConnection, Stamp, StoreError,
+    column::{integer, parse},
+    event::{self, Change},
+};
+
+mod row;
+
+use row::{Row, StateColumns};
 
 /// What makes a dyno: a row that is starting, for the first time.
 #[derive(Debug, Clone)]
@@ -24,38 +34,140 @@ pub enum DynoFilter {
     Name(DynoName),
 }
 
+macro_rules! select_dynos {
+    ($filter:tt $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"select
+                dynos.id,
+                dynos.app,
+                dynos.release,
+                releases.version,
+                (releases.served_at is not null) as "release_served!",
+                dynos.process_type,
+                dynos.index,
+                dynos.size,
+                dynos.attempt,
+                dynos.failures,
+                dynos.state,
+                dynos.state_since,
+                dynos.endpoint_container,
+                dynos.endpoint_address,
+                dynos.crash_exit_code,
+                dynos.crash_out_of_memory,
+                dynos.crash_boot_timeout,
+                dynos.crash_retry_at,
+                dynos.stop_reason,
+                dynos.container,
+                dynos.created_at,
+                (restarts.dyno is not null) as "is_condemned!"
+            from dynos
+            join releases on releases.id = dynos.release
+            left join restarts on restarts.dyno = dynos.id
+            "# + $filter
+            $(, $argument)*
+        )
+    };
+}
+
 /// The dynos of the whole platform.
 pub async fn all(conn: &mut PgConnection) -> Result<Vec<Dyno>, StoreError> {
-    let _ = (conn,);
-    unimplemented!()
+    select_dynos!("order by dynos.app, dynos.process_type, dynos.index, dynos.created_at, dynos.id")
+        .fetch_all(conn)
+        .await?
+        .into_iter()
+        .map(Dyno::try_from)
+        .collect()
 }
 
 /// By name, older ones first.
 pub async fn of(conn: &mut PgConnection, app: Id<App>) -> Result<Vec<Dyno>, StoreError> {
-    let _ = (conn, app);
-    unimplemented!()
+    select_dynos!(
+        "where dynos.app = $1
+        order by dynos.process_type, dynos.index, dynos.created_at, dynos.id",
+        app.as_uuid(),
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Dyno::try_from)
+    .collect()
 }
 
 /// The dyno of the app with this name or id; of two with one name, the one that stays.
 pub async fn find(conn: &mut PgConnection, app: Id<App>, name_or_id: &str) -> Result<Option<Dyno>, StoreError> {
-    let _ = (conn, app, name_or_id);
-    unimplemented!()
+    let id = name_or_id.parse::<Id<Dyno>>().ok();
+    let name = name_or_id.parse::<DynoName>().ok();
+    let matches = of(conn, app)
+        .await?
+        .into_iter()
+        .filter(|dyno| Some(dyno.id) == id || Some(&dyno.name) == name.as_ref());
+    Ok(matches.max_by_key(|dyno| (!dyno.state.is_stopping(), dyno.created_at, dyno.id)))
 }
 
+/// Adds a dyno that starts now.
 pub async fn insert(conn: &mut PgConnection, new: NewDyno, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let _ = (conn, new, now);
-    unimplemented!()
+    sqlx::query!(
+        "insert into dynos
+            (id, app, release, process_type, index, size, attempt, failures, state, state_since, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, $6, 1, 0, 'starting', $7, $7, $7)",
+        new.id.as_uuid(),
+        new.app.as_uuid(),
+        new.release.as_uuid(),
+        new.name.process_type.as_str(),
+        integer(new.name.index),
+        new.size.as_str(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Stores what changes in the life of a dyno: attempt, failures, state, container. `false` when it has no row any more.
 pub async fn update(conn: &mut PgConnection, dyno: &Dyno, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    let _ = (conn, dyno, now);
-    unimplemented!()
+    let columns = StateColumns::of(&dyno.state);
+    let updated = sqlx::query!(
+        "update dynos
+        set attempt = $2,
+            failures = $3,
+            state = $4,
+            state_since = $5,
+            endpoint_container = $6,
+            endpoint_address = $7,
+            crash_exit_code = $8,
+            crash_out_of_memory = $9,
+            crash_boot_timeout = $10,
+            crash_retry_at = $11,
+            stop_reason = $12,
+            container = $13,
+            updated_at = $14
+        where id = $1",
+        dyno.id.as_uuid(),
+        integer(dyno.attempt),
+        integer(dyno.failures),
+        columns.state,
+        dyno.state.since(),
+        columns.endpoint_container,
+        columns.endpoint_address,
+        columns.crash_exit_code,
+        columns.crash_out_of_memory,
+        columns.crash_boot_timeout,
+        columns.crash_retry_at,
+        columns.stop_reason,
+        dyno.container,
+        now,
+    );
+    Ok(updated.execute(conn).await?.rows_affected() == 1)
 }
 
+/// Removes dynos whose containers are gone.
 pub async fn delete(conn: &mut PgConnection, ids: &[Id<Dyno>]) -> Result<(), StoreError> {
-    let _ = (conn, ids);
-    unimplemented!()
+    let ids: Vec<Uuid> = ids.iter().map(|id| *id.as_uuid()).collect();
+    sqlx::query!("delete from dynos where id = any($1)", &ids)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Asks for a restart of the dynos that are not being stopped already. Says which.
@@ -65,6 +177,55 @@ pub async fn condemn(
     filter: DynoFilter,
     stamp: Stamp,
 ) -> Result<Vec<DynoName>, StoreError> {
-    let _ = (conn, app, filter, stamp);
-    unimplemented!()
+    let (process_type, index) = match filter {
+        DynoFilter::All => (None, None),
+        DynoFilter::ProcessType(process_type) => (Some(process_type), None),
+        DynoFilter::Name(name) => (Some(name.process_type), Some(integer(name.index))),
+    };
+    let mut transaction = conn.begin().await?;
+    let condemned = sqlx::query!(
+        r#"with condemned as (
+            select id, process_type, index
+            from dynos
+            where app = $1
+                and state <> 'stopping'
+                and process_type = coalesce($2, process_type)
+                and index = coalesce($3, index)
+            for update
+        ), requested as (
+            insert into restarts (dyno, actor, requested_at)
+            select id, $4, $5
+            from condemned
+            on conflict (dyno) do nothing
+        )
+        select distinct process_type, index
+        from condemned
+        order by process_type, index"#,
+        app.as_uuid(),
+        process_type.as_ref().map(ProcessType::as_str),
+        index,
+        stamp.by.as_uuid(),
+        stamp.at,
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    let names: Result<Vec<DynoName>, StoreError> = condemned
+        .into_iter()
+        .map(|row| parse("dyno", &format!("{}.{}", row.process_type, row.index)))
+        .collect();
+    let names = names?;
+    if !names.is_empty() {
+        let change = Change {
+            action: "restart",
+            resource: "dyno",
+            id: app.as_uuid(),
+        };
+        let payload = json!({ "dynos": names.iter().map(DynoName::to_string).collect::<Vec<_>>() });
+        event::record(&mut transaction, change.by(app, stamp, payload)).await?;
+    }
+    transaction.commit().await?;
+    Ok(names)
 }
+
+#[cfg(test)]
+mod tests;

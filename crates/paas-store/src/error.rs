@@ -14,6 +14,8 @@ pub enum StoreError {
     /// A bug, or a schema of another version.
     #[error("query the database")]
     Query(#[source] sqlx::Error),
+    #[error("read the address of the database")]
+    BadAddress(#[source] sqlx::Error),
     #[error("migrate the database")]
     Migrate(#[source] sqlx::migrate::MigrateError),
     /// A row that this version cannot read.
@@ -46,4 +48,46 @@ pub enum StoreError {
     /// It has no slug, did not succeed, or its image is gone.
     #[error("release {version} cannot be rolled back to")]
     NotEligible { version: ReleaseVersion },
+}
+
+impl From<sqlx::Error> for StoreError {
+    /// Sorts what went wrong: the server is away, somebody was faster, or it is a bug.
+    fn from(error: sqlx::Error) -> Self {
+        let Some(database) = error.as_database_error() else {
+            return if is_connection_lost(&error) {
+                Self::Unavailable(error)
+            } else {
+                Self::Query(error)
+            };
+        };
+        match database.constraint() {
+            Some("apps_name_unique") => return Self::NameTaken,
+            Some("accounts_email_unique") => return Self::EmailTaken,
+            Some("builds_pending_unique") => return Self::BuildPending,
+            _ => {}
+        }
+        if database.code().is_some_and(|code| is_unavailable(&code)) {
+            Self::Unavailable(error)
+        } else {
+            Self::Query(error)
+        }
+    }
+}
+
+fn is_connection_lost(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+    )
+}
+
+/// SQLSTATEs that pass by themselves (PostgreSQL, *Appendix A*): connection exceptions, insufficient resources (a full disk
+/// among them), operator intervention (shutting down, starting), lock not available, and serialization trouble.
+fn is_unavailable(code: &str) -> bool {
+    ["08", "53", "57P", "40"].iter().any(|class| code.starts_with(class)) || code == "55P03"
 }

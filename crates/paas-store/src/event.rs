@@ -5,7 +5,7 @@ use paas_core::{App, Id};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{PgConnection, StoreError, account::Account};
+use crate::{PgConnection, Stamp, StoreError, account::Account};
 
 /// One change, as it was recorded.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,13 +23,76 @@ pub struct Event {
     pub at: DateTime<Utc>,
 }
 
+/// What happened to one thing: `("update", "app", id)`.
+#[derive(Clone, Copy)]
+pub(crate) struct Change<'a> {
+    pub(crate) action: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) id: &'a Uuid,
+}
+
+impl Change<'_> {
+    /// An event of this change that a person made to an app.
+    pub(crate) fn by(self, app: Id<App>, stamp: Stamp, payload: Value) -> Event {
+        Event {
+            actor: Some(stamp.by),
+            ..self.by_platform(app, stamp.at, payload)
+        }
+    }
+
+    /// An event of this change that the platform made to an app by itself.
+    pub(crate) fn by_platform(self, app: Id<App>, at: DateTime<Utc>, payload: Value) -> Event {
+        Event {
+            app: Some(app),
+            actor: None,
+            action: self.action.to_owned(),
+            resource: self.resource.to_owned(),
+            resource_id: Some(*self.id),
+            payload,
+            at,
+        }
+    }
+}
+
+/// Records a change that this crate does not make by itself.
 pub async fn record(conn: &mut PgConnection, event: Event) -> Result<(), StoreError> {
-    let _ = (conn, event);
-    unimplemented!()
+    sqlx::query!(
+        "insert into events (app, actor, action, resource, resource_id, payload, at)
+        values ($1, $2, $3, $4, $5, $6, $7)",
+        event.app.map(|id| *id.as_uuid()),
+        event.actor.map(|id| *id.as_uuid()),
+        event.action,
+        event.resource,
+        event.resource_id,
+        event.payload,
+        event.at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Newest first.
 pub async fn list(conn: &mut PgConnection, app: Id<App>, max: u32) -> Result<Vec<Event>, StoreError> {
-    let _ = (conn, app, max);
-    unimplemented!()
+    let rows = sqlx::query!(
+        "select app, actor, action, resource, resource_id, payload, at
+        from events
+        where app = $1
+        order by sequence desc
+        limit $2",
+        app.as_uuid(),
+        i64::from(max),
+    )
+    .fetch_all(conn)
+    .await?;
+    let events = rows.into_iter().map(|row| Event {
+        app: row.app.map(Id::from_uuid),
+        actor: row.actor.map(Id::from_uuid),
+        action: row.action,
+        resource: row.resource,
+        resource_id: row.resource_id,
+        payload: row.payload,
+        at: row.at,
+    });
+    Ok(events.collect())
 }

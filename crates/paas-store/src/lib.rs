@@ -7,6 +7,7 @@
 //! No other crate knows `sqlx`. Config leaves this crate in the clear only through [`release::config`]; tokens enter it
 //! only as hashes. Nothing here reads a clock: whoever asks brings the time.
 
+mod column;
 mod embedded;
 mod error;
 mod id;

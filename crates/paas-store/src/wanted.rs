@@ -1,11 +1,94 @@
 //! What is wanted of the whole platform, in a handful of queries.
 
-use paas_core::{AppWanted, Hostname};
+use std::collections::{BTreeMap, HashMap};
 
-use crate::{PgConnection, StoreError};
+use paas_core::{AppName, AppWanted, Hostname, ProcessType, Scale, Target};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::{
+    PgConnection, StoreError,
+    column::{parse, release_version, unsigned},
+};
 
 /// What is wanted of every app; apps answer at `<app>.<domain>`. A destroyed one has no hostname and no target.
 pub async fn all(conn: &mut PgConnection, domain: &Hostname) -> Result<Vec<AppWanted>, StoreError> {
-    let _ = (conn, domain);
-    unimplemented!()
+    let mut formations = formations(conn).await?;
+    let rows = sqlx::query!(
+        r#"select
+            apps.id,
+            apps.name,
+            apps.maintenance,
+            (apps.destroyed_at is not null) as "is_destroyed!",
+            target.id as "target?",
+            target.version as "version?",
+            (target.served_at is not null) as "is_served!",
+            slugs.process_types as "process_types?: Json<BTreeMap<String, String>>"
+        from apps
+        left join lateral (
+            select releases.id, releases.version, releases.slug, releases.served_at
+            from releases
+            where releases.app = apps.id
+                and apps.destroyed_at is null
+                and releases.status = 'succeeded'
+                and releases.slug is not null
+            order by releases.version desc
+            limit 1
+        ) target on true
+        left join slugs on slugs.id = target.slug
+        order by apps.id"#,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut wanted = Vec::with_capacity(rows.len());
+    for row in rows {
+        let name: AppName = parse("app", &row.name)?;
+        let hostnames = if row.is_destroyed {
+            Vec::new()
+        } else {
+            vec![domain.child(name.as_str())]
+        };
+        let target = match (row.target, row.version) {
+            (Some(release), Some(version)) => Some(Target {
+                release: release.into(),
+                version: release_version(version)?,
+                is_served: row.is_served,
+            }),
+            _ => None,
+        };
+        let process_types = row.process_types.map(|json| json.0).unwrap_or_default();
+        let mut formation = formations.remove(&row.id).unwrap_or_default();
+        formation.retain(|process_type, _| process_types.contains_key(process_type.as_str()));
+        wanted.push(AppWanted {
+            app: row.id.into(),
+            name,
+            hostnames,
+            maintenance: row.maintenance,
+            target,
+            formation,
+        });
+    }
+    Ok(wanted)
 }
+
+/// The formation of every app, also of process types that its slug does not have. `release` has no row.
+async fn formations(conn: &mut PgConnection) -> Result<HashMap<Uuid, BTreeMap<ProcessType, Scale>>, StoreError> {
+    let rows = sqlx::query!("select app, process_type, quantity, size from formations")
+        .fetch_all(conn)
+        .await?;
+    let mut formations: HashMap<Uuid, BTreeMap<ProcessType, Scale>> = HashMap::new();
+    for row in rows {
+        let scale = Scale {
+            quantity: unsigned("formation", row.quantity)?,
+            size: parse("formation", &row.size)?,
+        };
+        formations
+            .entry(row.app)
+            .or_default()
+            .insert(parse("formation", &row.process_type)?, scale);
+    }
+    Ok(formations)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Making releases: from config, from an old release, from a build.
+
+use paas_core::{App, ConfigKey, ConfigVars, Id, Release, ReleaseStatus, ReleaseVersion, Slug};
+use serde_json::json;
+use sqlx::Connection;
+
+use super::{ReleaseRow, by_id, by_version, config, head};
+use crate::{
+    PgConnection, Sealer, Stamp, StoreError, app,
+    event::{self, Change},
+    new_id,
+};
+
+/// What makes a release. Its number and its status follow from the app and the slug.
+pub(crate) struct NewRelease<'a> {
+    pub(crate) app: Id<App>,
+    pub(crate) slug: Option<Id<Slug>>,
+    pub(crate) config: &'a ConfigVars,
+    pub(crate) description: &'a str,
+}
+
+/// Makes a release with the slug of the head and its config after these changes (a `None` removes its key), called `Set FOO,
+/// BAR config vars`. `None` when nothing changes. Fails with [`StoreError::Config`] when config would become too large.
+pub async fn set_config(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    app: Id<App>,
+    changes: Vec<(ConfigKey, Option<String>)>,
+    stamp: Stamp,
+) -> Result<Option<ReleaseRow>, StoreError> {
+    let mut transaction = conn.begin().await?;
+    let Some(head) = lock_head(&mut transaction, app).await? else {
+        return Err(StoreError::AppGone);
+    };
+    let old = config::config(&mut transaction, sealer, head.release.id).await?;
+    let changes: Vec<_> = changes
+        .into_iter()
+        .filter(|(key, value)| old.get(key.as_str()) != value.as_deref())
+        .collect();
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let description = describe(&changes);
+    let config = old.with(changes).map_err(StoreError::Config)?;
+    let new = NewRelease {
+        app,
+        slug: head.release.slug,
+        config: &config,
+        description: &description,
+    };
+    let row = insert(&mut transaction, sealer, new, stamp).await?;
+    transaction.commit().await?;
+    Ok(Some(row))
+}
+
+/// Makes a release with the slug and the config of an old one. Fails with [`StoreError::UnknownRelease`] and
+/// [`StoreError::NotEligible`].
+pub async fn rollback(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    app: Id<App>,
+    to: ReleaseVersion,
+    stamp: Stamp,
+) -> Result<ReleaseRow, StoreError> {
+    let mut transaction = conn.begin().await?;
+    if !app::lock(&mut transaction, app).await? {
+        return Err(StoreError::AppGone);
+    }
+    let old = by_version(&mut transaction, app, to).await?;
+    let old = old.ok_or(StoreError::UnknownRelease { version: to })?;
+    if !old.is_eligible_for_rollback {
+        return Err(StoreError::NotEligible { version: to });
+    }
+    let config = config::config(&mut transaction, sealer, old.release.id).await?;
+    let description = format!("Rollback to {to}");
+    let new = NewRelease {
+        app,
+        slug: old.release.slug,
+        config: &config,
+        description: &description,
+    };
+    let row = insert(&mut transaction, sealer, new, stamp).await?;
+    transaction.commit().await?;
+    Ok(row)
+}
+
+/// Makes the next release of an app whose row this transaction holds: two at once would get the same number.
+pub(crate) async fn insert(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    new: NewRelease<'_>,
+    stamp: Stamp,
+) -> Result<ReleaseRow, StoreError> {
+    let id = new_id::<Release>(stamp.at);
+    let value = config::seal(sealer, id, new.config);
+    // The release phase runs for every release of a slug that has one, also for config and rollbacks (Dev Center, *Release
+    // Phase*).
+    sqlx::query!(
+        "insert into releases (id, app, version, slug, config, description, actor, status, created_at, updated_at)
+        select
+            $1,
+            $2,
+            (select coalesce(max(version), 0) + 1 from releases where app = $2),
+            $3,
+            $4,
+            $5,
+            $6,
+            case when exists (select from slugs where id = $3 and process_types ? 'release')
+                then 'pending'
+                else 'succeeded'
+            end,
+            $7,
+            $7",
+        id.as_uuid(),
+        new.app.as_uuid(),
+        new.slug.map(|id| *id.as_uuid()),
+        value.0,
+        new.description,
+        stamp.by.as_uuid(),
+        stamp.at,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let row = by_id(conn, id).await?.ok_or(StoreError::AppGone)?;
+    let change = Change {
+        action: "create",
+        resource: "release",
+        id: id.as_uuid(),
+    };
+    let payload = json!({
+        "version": row.release.version.number(),
+        "description": new.description,
+        "status": ReleaseStatus::as_str(&row.release.status),
+    });
+    event::record(conn, change.by(new.app, stamp, payload)).await?;
+    Ok(row)
+}
+
+async fn lock_head(conn: &mut PgConnection, app: Id<App>) -> Result<Option<ReleaseRow>, StoreError> {
+    if app::lock(conn, app).await? {
+        head(conn, app).await
+    } else {
+        Ok(None)
+    }
+}
+
+/// What Heroku calls such a release: `Set A, B config vars`, `Remove A config vars`.
+fn describe(changes: &[(ConfigKey, Option<String>)]) -> String {
+    let keys = |is_set: bool| {
+        let keys = changes.iter().filter(|(_, value)| value.is_some() == is_set);
+        keys.map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    match (keys(true), keys(false)) {
+        (set, removed) if removed.is_empty() => format!("Set {set} config vars"),
+        (set, removed) if set.is_empty() => format!("Remove {removed} config vars"),
+        (set, removed) => format!("Set {set} and remove {removed} config vars"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_change_is_called_what_heroku_calls_it() {
+        let changes = |keys: &[&str]| {
+            let change = |key: &&str| match key.strip_prefix('-') {
+                Some(key) => (key.parse().unwrap(), None),
+                None => (key.parse().unwrap(), Some("value".to_owned())),
+            };
+            describe(&keys.iter().map(change).collect::<Vec<_>>())
+        };
+        assert_eq!(changes(&["A"]), "Set A config vars");
+        assert_eq!(changes(&["A", "B"]), "Set A, B config vars");
+        assert_eq!(changes(&["-A"]), "Remove A config vars");
+        assert_eq!(changes(&["A", "-B"]), "Set A and remove B config vars");
+    }
+}
