@@ -19,3 +19,6 @@ pub(crate) use filter::Filter;
 pub(crate) use read::Tail;
 pub(crate) use record::Stored;
 pub(crate) use store::{Limits, LogError, LogStore};
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub(crate) struct Stored {
 /// How far a container's output has been stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// The beginning of the container's id.
+    /// The end of the container's id.
     pub(super) container: String,
     pub(super) position: LogPosition,
 }
@@ -68,7 +68,7 @@ impl Mark {
 /// As much of a container's id as tells it from all others: 80 of its 256 random bits.
 pub(super) fn short(container: &ContainerId) -> &str {
     let id = container.as_str();
-    id.get(..20).unwrap_or(id)
+    id.get(id.len().saturating_sub(20)..).unwrap_or(id)
 }
 
 impl fmt::Display for Mark {
