@@ -88,12 +88,9 @@ pub(crate) fn logout(context: &Context) -> Result<()> {
     let Some(login) = netrc.login(&machines[0])? else {
         return context.output.note("Not logged in");
     };
-    let client = context.client.with(Credentials::Token {
-        token: login.token,
-        is_from_environment: false,
-    });
-    let revoked = match client.delete("/oauth/sessions/~") {
-        Err(Error::TokenRefused { .. } | Error::Api { status: 404, .. }) => Ok(()),
+    let revoked = match revoke(&login.token, context) {
+        // A token that is refused has ended already.
+        Err(Error::TokenRefused { .. }) => Ok(()),
         other => other,
     };
     if let Err(error) = &revoked {
@@ -104,6 +101,25 @@ pub(crate) fn logout(context: &Context) -> Result<()> {
     context
         .output
         .action("Logging out", || netrc.remove(&machines), |()| String::new())
+}
+
+/// The server keeps hashes of tokens, and shows a token only to itself: so that one is ours to delete.
+fn revoke(token: &Secret, context: &Context) -> Result<()> {
+    let client = context.client.with(Credentials::Token {
+        token: token.clone(),
+        is_from_environment: false,
+    });
+    let authorizations: Vec<Authorization> = client.list("/oauth/authorizations", "id")?;
+    let is_ours = |authorization: &&Authorization| {
+        authorization
+            .access_token
+            .as_ref()
+            .is_some_and(|access| access.token == *token)
+    };
+    match authorizations.iter().find(is_ours) {
+        Some(ours) => client.delete(&format!("/oauth/authorizations/{}", ours.id)),
+        None => Ok(()),
+    }
 }
 
 /// `auth:token`: the token in use. The server does not know it any more, it keeps a hash.

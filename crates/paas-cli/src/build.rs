@@ -91,7 +91,12 @@ pub(crate) fn info(args: &InfoArgs, context: &Context) -> Result<()> {
 pub(crate) fn output(args: &OutputArgs, context: &Context) -> Result<()> {
     let app = args.app.name(context)?;
     let build = find(&app, args.build.as_deref(), context)?;
-    copy_stream(&build.output_stream_url, context)
+    match copy_stream(&build.output_stream_url, context) {
+        Err(Error::Api { status: 404, .. }) => {
+            Err(Error::Absent(format!("Build {} has not said anything yet", build.id)))
+        }
+        other => other,
+    }
 }
 
 /// Prints an output stream while it is written. NUL bytes keep the connection alive and are no output.

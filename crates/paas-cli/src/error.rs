@@ -68,6 +68,8 @@ pub(crate) enum Error {
     Absent(String),
     #[error("{app} has no release to roll back to")]
     NothingToRollBackTo { app: String },
+    #[error("Release v{version} is still running its release command")]
+    ReleasePending { app: String, version: u32 },
     #[error("Release v{version} failed")]
     ReleaseFailed { app: String, version: u32 },
     #[error("Log stream timed out. Please try again")]
@@ -129,6 +131,9 @@ impl Error {
             Self::NothingToRollBackTo { app } => {
                 return Some(format!("run `paas releases -a {app}` to see the releases"));
             }
+            Self::ReleasePending { app, version } => {
+                return Some(format!("run `paas releases:output v{version} -a {app}` to watch it"));
+            }
             Self::ReleaseFailed { app, version } => {
                 return Some(format!(
                     "the release before it goes on serving; run `paas releases:output v{version} -a {app}` or `paas logs -a {app}`"
@@ -170,9 +175,9 @@ fn api_hint(status: u16, id: &str, url: Option<&str>, resource: Option<&str>) ->
         (404, _, Some("dyno")) => "run `paas ps` to see the app's dynos",
         (404, _, Some("formation")) => "run `paas ps:scale` to see the app's process types",
         (403, ..) => "run `paas auth:whoami` to see who you are",
-        (429, ..) => "wait a minute, then try again",
-        (503, ..) => "the platform is starting or busy; try again in a few seconds",
-        (500.., ..) => "the server's log says more",
+        // Without an id it is not the platform that answers, but something in front of it.
+        (503, "", _) => "the platform is starting or busy; try again in a few seconds",
+        (500.., "", _) => "is paasd running? the log of what answers here says more",
         _ => return None,
     };
     Some(text.to_owned())

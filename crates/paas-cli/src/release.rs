@@ -1,5 +1,7 @@
 //! Releases: what was deployed, what it said, and how to go back.
 
+use std::{thread, time::Duration};
+
 use clap::Args;
 use paas_api::{ConfigVars, NewRelease, PageRange, Release, ReleaseStatus};
 
@@ -14,6 +16,10 @@ use crate::{
 
 /// How far back `rollback` looks for a release when none is named: Heroku's CLI does the same.
 const ROLLBACK_WINDOW: u32 = 10;
+
+/// How long to wait for a release command's first word, as Heroku's CLI does.
+const OUTPUT_ATTEMPTS: u32 = 30;
+const OUTPUT_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
@@ -106,7 +112,13 @@ pub(crate) fn output(args: &OneArgs, context: &Context) -> Result<()> {
         let text = format!("Release v{} has no release output available.", release.version);
         return context.output.warning(&text);
     };
-    build::copy_stream(url, context)
+    match build::copy_stream(url, context) {
+        Err(Error::Api { status: 404, .. }) => Err(Error::Absent(format!(
+            "Release v{} has not said anything yet",
+            release.version
+        ))),
+        other => other,
+    }
 }
 
 /// `rollback`
@@ -140,13 +152,30 @@ pub(crate) fn rollback(args: &OneArgs, context: &Context) -> Result<()> {
         return Ok(());
     };
     context.output.note("Running release command...")?;
-    build::copy_stream(url, context)?;
-    let version = release.version;
-    let ended = find(&app, Some(&version.to_string()), context)?;
-    if ended.status == ReleaseStatus::Failed {
-        return Err(Error::ReleaseFailed { app, version });
+    watch(&app, release.version, url, context)
+}
+
+/// Prints what the release command says, and ends as the release ends. There is no output before the command says
+/// something, and none at all when it says nothing.
+fn watch(app: &str, version: u32, url: &str, context: &Context) -> Result<()> {
+    let app = app.to_owned();
+    let mut is_printed = false;
+    for _ in 0..OUTPUT_ATTEMPTS {
+        if !is_printed {
+            is_printed = match build::copy_stream(url, context) {
+                Ok(()) => true,
+                Err(Error::Api { status: 404, .. }) => false,
+                Err(error) => return Err(error),
+            };
+        }
+        // The output may end a moment before the release does.
+        match find(&app, Some(&version.to_string()), context)?.status {
+            ReleaseStatus::Failed => return Err(Error::ReleaseFailed { app, version }),
+            ReleaseStatus::Succeeded | ReleaseStatus::Expired => return Ok(()),
+            ReleaseStatus::Pending => thread::sleep(OUTPUT_EVERY),
+        }
     }
-    Ok(())
+    Err(Error::ReleasePending { app, version })
 }
 
 /// The release that ran before the current one and can run again, and the current one's version.

@@ -96,13 +96,12 @@ pub(crate) fn log_session() -> Answer {
     )
 }
 
-pub(crate) fn authorization(token: &str) -> Answer {
-    let body = json!({
+pub(crate) fn authorization(token: &str) -> Value {
+    json!({
         "access_token": { "expires_in": null, "id": ID, "token": token }, "client": null, "created_at": TIME,
         "description": "test", "grant": null, "id": ID, "refresh_token": null, "scope": ["global"], "session": null,
         "updated_at": TIME, "user": { "email": "dev@example.com", "full_name": null, "id": ID }
-    });
-    Answer::json(201, &body)
+    })
 }
 
 pub(crate) fn region() -> Value {

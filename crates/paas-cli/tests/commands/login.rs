@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 
 use crate::{
-    answers::{account, authorization},
+    answers::{account, authorization, but},
     platform::{Answer, Paas},
 };
 
@@ -21,7 +21,10 @@ fn without_description(told: &str) -> String {
 fn a_password_becomes_a_token_in_the_netrc() {
     let paas = Paas::new()
         .unset("PAAS_API_KEY")
-        .on("POST /oauth/authorizations", authorization("the-token"))
+        .on(
+            "POST /oauth/authorizations",
+            Answer::json(201, &authorization("the-token")),
+        )
         .on("GET /account", account());
     fs::write(
         paas.home.path().join(".netrc"),
@@ -126,17 +129,27 @@ fn nothing_is_asked_without_a_terminal() {
 
 #[test]
 fn logging_out_revokes_and_forgets() {
+    let other = but(authorization("no"), &json!({ "access_token": null }));
+    let ours = but(
+        authorization("the-token"),
+        &json!({ "id": "22222222-89ab-7def-8123-456789abcdef" }),
+    );
     let paas = Paas::new()
         .unset("PAAS_API_KEY")
         .on("GET /account", account())
-        .on("DELETE /oauth/sessions/~", json!({}));
+        .on("GET /oauth/authorizations", json!([other, ours]))
+        .on(
+            "DELETE /oauth/authorizations/22222222-89ab-7def-8123-456789abcdef",
+            json!({}),
+        );
     paas.run_with(&["login", "--token"], "the-token\n");
     assert_snapshot!(paas.run("logout"), @r"
     exit: 0
     --- stderr
     Logging out... done
     --- requests
-    DELETE /oauth/sessions/~
+    GET /oauth/authorizations | range=id ..; max=1000
+    DELETE /oauth/authorizations/22222222-89ab-7def-8123-456789abcdef
     ");
     assert_eq!(paas.netrc(), "");
     assert_snapshot!(paas.run("logout"), @r"
@@ -151,4 +164,18 @@ fn logging_out_revokes_and_forgets() {
 
     hint: run `paas login`
     ");
+}
+
+#[test]
+fn logging_out_of_a_platform_that_is_away_forgets_all_the_same() {
+    let paas = Paas::new().unset("PAAS_API_KEY").on("GET /account", account());
+    paas.run_with(&["login", "--token"], "the-token\n");
+    let paas = paas.set("PAAS_URL", "http://127.0.0.1:1");
+    assert_snapshot!(paas.run("logout"), @r"
+    exit: 0
+    --- stderr
+     !    Warning: the token could not be revoked: Couldn't reach http://127.0.0.1:1: connection refused
+    Logging out... done
+    ");
+    assert_eq!(paas.netrc(), "");
 }

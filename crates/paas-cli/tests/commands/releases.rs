@@ -138,7 +138,15 @@ fn a_rollback_whose_release_command_fails_fails() {
         )
         .on(
             "GET /streams/release",
+            Answer::error(404, "not_found", "Couldn't find that stream."),
+        )
+        .on(
+            "GET /streams/release",
             Answer::text(200, "text/plain", "no such table\n"),
+        )
+        .on(
+            "GET /apps/hello/releases/7",
+            but(release(7, "Rollback to v3"), &json!({ "status": "pending" })),
         )
         .on(
             "GET /apps/hello/releases/7",
@@ -160,6 +168,8 @@ fn a_rollback_whose_release_command_fails_fails() {
     GET /apps/hello/releases | range=version ..; max=10, order=desc
     GET /apps/hello/releases/3
     POST /apps/hello/releases | {"release":"00000000-0000-0000-0000-000000000003"}
+    GET /streams/release | no authorization
+    GET /apps/hello/releases/7
     GET /streams/release | no authorization
     GET /apps/hello/releases/7
     "#);

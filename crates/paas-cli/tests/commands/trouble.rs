@@ -76,8 +76,6 @@ fn a_server_that_is_away_or_lost_is_told_apart_from_a_busy_one() {
     exit: 1
     --- stderr
      !    The database is away.
-
-    hint: the platform is starting or busy; try again in a few seconds
     --- requests
     GET /users/~/apps | range=id ..; max=1000
     ");
@@ -87,7 +85,7 @@ fn a_server_that_is_away_or_lost_is_told_apart_from_a_busy_one() {
     --- stderr
      !    http://127.0.0.1:5050 answered 502 Bad Gateway
 
-    hint: the server's log says more
+    hint: is paasd running? the log of what answers here says more
     --- requests
     GET /users/~/apps | range=id ..; max=1000
     ");
