@@ -27,7 +27,7 @@ export_config() {
   for file in "$ENV_DIR"/*; do
     name=${file##*/}
     case $name in
-      '*' | PATH | HOME | GIT_DIR | CPATH | CPPATH | LD_PRELOAD | LIBRARY_PATH | BASH_ENV | ENV_DIR | *_DIR_OF_BUILD) ;;
+      '*' | PATH | HOME | GIT_DIR | CPATH | CPPATH | LD_PRELOAD | LIBRARY_PATH | BASH_ENV | ENV_DIR) ;;
       *) export "$name=$(cat "$file")" ;;
     esac
   done
@@ -45,18 +45,34 @@ hash_of() {
     | sha256sum | cut -c 1-40
 }
 
-# A folder of the app that only changes with its dependencies goes into an image layer of its own, which the next
-# build uses again when KEY is the same. Last thing of a compile.
+# Part of the app that only changes with its dependencies goes into an image layer of its own, under a key that names
+# this very content. The platform tells which keys it has: their content need not be made again.
+is_known_layer() {
+  [[ " ${KNOWN_LAYERS:-} " == *" $1 "* ]]
+}
+
+# usage: keep_as_layer KEY PATH...      paths relative to /app; last thing of a compile
 #
-# usage: keep_as_layer KEY PATH...      paths relative to /app
+# A path that is a link (into the cache) is followed for a new key, and dropped for a known one.
 keep_as_layer() {
   local key=$1 path
   shift
   for path in "$@"; do
-    if [[ -e /app/$path ]]; then
-      mkdir -p "$LAYER_DIR/$(dirname "$path")"
+    [[ -e /app/$path ]] || continue
+    mkdir -p "$LAYER_DIR/$(dirname "$path")"
+    if is_known_layer "$key"; then
+      rm -rf "/app/${path:?}"
+    elif [[ -L /app/$path ]]; then
+      cp -a "$(readlink -f "/app/$path")" "$LAYER_DIR/$path"
+      rm "/app/$path"
+    else
       mv "/app/$path" "$LAYER_DIR/$path"
     fi
   done
   printf '%s\n' "$key" > "$RESULT_DIR/layer"
+}
+
+# A new name for something that was just installed: installing the same on another day may make something else.
+new_key() {
+  head -c 32 /dev/urandom | sha256sum | cut -c 1-40
 }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     BuildError, Buildpack, Source, Stack, buildpack,
     errors::is_disk_full,
-    image::{self, SlugImage},
+    image::Ground,
     output::{Console, human_bytes},
     report::Report,
     sweep,
@@ -72,7 +72,7 @@ pub struct Built {
 }
 
 /// Heroku's limit for a build (Dev Center, *Limits*).
-const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const TIMEOUT: Duration = Duration::from_mins(15);
 /// Against 512 and more of a dyno, so that a build never hurts a running app.
 const CPU_WEIGHT: u32 = 128;
 const IO_WEIGHT: u16 = 50;
@@ -197,7 +197,8 @@ impl Builder {
         let stack = &self.settings.stack;
         console.header(&format!("Building on the {} stack", stack.name)).await;
         let kit = buildpack::kit(request.config);
-        let spec = self.container(request, kit.len());
+        let ground = Ground::find(&*self.engine, request.app, &stack.run).await?;
+        let spec = self.container(request, &ground, kit.len());
         let input = request.source.input_after(kit).await?;
         let (output, pieces) = mpsc::channel(64);
         let run = self.engine.run(&spec, input, output, stop.clone());
@@ -207,7 +208,7 @@ impl Builder {
         let container = self.find_container(&spec.name).await;
         let built = match (exit, &container) {
             (Ok(exit), Some(container)) => match self.judge(exit, saw_full_disk, request) {
-                Ok(()) => self.pack(request, container, console).await,
+                Ok(()) => self.pack(request, &ground, container, console).await,
                 Err(error) => Err(error),
             },
             (Ok(exit), None) => Err(BuildError::Broken { code: exit.code }),
@@ -229,7 +230,7 @@ impl Builder {
             .find_map(|container| (container.name == name).then_some(container.id))
     }
 
-    fn container(&self, request: &BuildRequest<'_>, kit_bytes: usize) -> ContainerSpec {
+    fn container(&self, request: &BuildRequest<'_>, ground: &Ground, kit_bytes: usize) -> ContainerSpec {
         let settings = &self.settings;
         let BuildRequest {
             app,
@@ -242,6 +243,7 @@ impl Builder {
         let mut environment = Environment::new()
             .with("HOME", "/app")
             .with("STACK", settings.stack.name.as_str())
+            .with("KNOWN_LAYERS", join(ground.known_layers(), " "))
             .with("REQUEST_ID", build.to_string());
         if let Some(commit) = commit {
             environment = environment.with("SOURCE_VERSION", commit);
@@ -302,6 +304,7 @@ impl Builder {
     async fn pack(
         &self,
         request: &BuildRequest<'_>,
+        ground: &Ground,
         container: &ContainerId,
         console: &Console,
     ) -> Result<Built, BuildError> {
@@ -310,13 +313,9 @@ impl Builder {
 
         console.header("Packing the slug").await;
         let started = Instant::now();
-        let slug = SlugImage {
-            app: request.app,
-            build: request.build,
-            run_image: &self.settings.stack.run,
-            layer_key: report.layer_key.as_deref(),
-        };
-        let (image, size_bytes) = image::make(&*self.engine, container, &slug).await?;
+        let (image, size_bytes) = ground
+            .make_image(&*self.engine, container, request.build, report.layer_key.as_deref())
+            .await?;
         let (size, seconds) = (human_bytes(size_bytes), started.elapsed().as_secs_f64());
         console.detail(&format!("Done: {size} ({seconds:.1}s)")).await;
         Ok(Built {
@@ -348,11 +347,14 @@ async fn discover(procfile: Option<&Procfile>, report: &Report, console: &Consol
 
     console.header("Discovering process types").await;
     if !declared.is_empty() {
-        let names = join(declared.keys());
+        let names = join(declared.keys().map(ProcessType::as_str), ", ");
         console.detail(&format!("Procfile declares types -> {names}")).await;
     }
     if !process_types.is_empty() {
-        let (description, names) = (report.description.as_deref(), join(process_types.keys()));
+        let (description, names) = (
+            report.description.as_deref(),
+            join(process_types.keys().map(ProcessType::as_str), ", "),
+        );
         let description = description.unwrap_or("buildpack");
         console
             .detail(&format!("Default types for {description} -> {names}"))
@@ -366,6 +368,6 @@ async fn discover(procfile: Option<&Procfile>, report: &Report, console: &Consol
     process_types
 }
 
-fn join<'a>(names: impl Iterator<Item = &'a ProcessType>) -> String {
-    names.map(ProcessType::as_str).collect::<Vec<_>>().join(", ")
+fn join<'a>(words: impl IntoIterator<Item = &'a str>, separator: &str) -> String {
+    words.into_iter().collect::<Vec<_>>().join(separator)
 }

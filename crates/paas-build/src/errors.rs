@@ -1,6 +1,6 @@
 //! The words for people whose build went wrong: a headline, what was seen, what to do next.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{fmt::Write as _, io, path::PathBuf, time::Duration};
 
 use paas_core::{BuildFailure, ProcfileError};
 use paas_engine::EngineError;
@@ -205,7 +205,8 @@ fn nothing_detected(root: &[String]) -> String {
          What we look for there:\n"
     );
     for buildpack in Buildpack::ALL {
-        text.push_str(&format!("  {:<8} {}\n", buildpack.as_str(), buildpack.looks_for()));
+        let (name, signs) = (buildpack.as_str(), buildpack.looks_for());
+        let _ = writeln!(text, "  {name:<8} {signs}");
     }
     text.push_str(
         "  docker   Dockerfile\n\
@@ -258,7 +259,7 @@ mod tests {
             },
             BuildError::DiskFull,
             BuildError::TimedOut {
-                limit: Duration::from_secs(900),
+                limit: Duration::from_mins(15),
             },
             BuildError::Cancelled,
             BuildError::Broken { code: 125 },

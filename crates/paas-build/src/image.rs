@@ -8,85 +8,119 @@
 //! that a push with unchanged dependencies moves the app's own files only. It never grows: an image has two layers of
 //! ours at most, whatever came before (125 layers is the limit).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paas_core::{App, Build, Id, ImageRef};
 use paas_engine::{ContainerId, Engine, EngineError, Environment, Image, LayerSpec};
 
-use crate::{BuildError, sweep};
+use crate::BuildError;
 
-pub(crate) struct SlugImage<'a> {
-    pub(crate) app: Id<App>,
-    pub(crate) build: Id<Build>,
-    pub(crate) run_image: &'a ImageRef,
-    pub(crate) layer_key: Option<&'a str>,
-}
-
-/// Marks the layers that are kept for the next build; the value is their key.
-pub(crate) const LAYER_LABEL: &str = "paas.layer";
-
-/// Makes the image, and tells how many bytes the app adds to its stack.
-pub(crate) async fn make(
-    engine: &dyn Engine,
-    container: &ContainerId,
-    slug: &SlugImage<'_>,
-) -> Result<(ImageRef, u64), BuildError> {
-    let run_image = engine
-        .image(slug.run_image)
-        .await?
-        .ok_or_else(|| EngineError::NoImage {
-            image: slug.run_image.to_string(),
-        })?;
-    let base = match slug.layer_key {
-        Some(key) => layer(engine, container, slug, &run_image, key).await?,
-        None => run_image.id,
-    };
-    let spec = LayerSpec {
-        tag: build_tag(slug.app, slug.build),
-        ..spec(slug.app, base)
-    };
-    let image = commit(engine, container, "/app", &spec).await?;
-    Ok((image.id, image.size_bytes.saturating_sub(run_image.size_bytes)))
+/// What there is to build an app's image on.
+pub(crate) struct Ground {
+    app: Id<App>,
+    run_image: Image,
+    /// The kept layers of this app on this very run image, by key.
+    layers: BTreeMap<String, ImageRef>,
+    /// Kept layers on run images of the past.
+    outdated: Vec<ImageRef>,
 }
 
 /// The tag that keeps an image of a build from being taken for garbage.
 pub(crate) fn build_tag(app: Id<App>, build: Id<Build>) -> ImageRef {
-    ImageRef::new(format!("paas/app-{app}:{build}"))
+    ImageRef::new(format!("{}{build}", tags(app)))
 }
 
-async fn layer(
-    engine: &dyn Engine,
-    container: &ContainerId,
-    slug: &SlugImage<'_>,
-    run_image: &Image,
-    key: &str,
-) -> Result<ImageRef, BuildError> {
-    // The same dependencies on a newer stack are another layer.
-    let stack = run_image.id.as_str().trim_start_matches("sha256:");
-    let stack = stack.get(..12).unwrap_or(stack);
-    let tag = ImageRef::new(format!("paas/app-{}:layer-{stack}-{key}", slug.app));
-    if let Some(image) = engine.image(&tag).await? {
-        return Ok(image.id);
+/// Whether a tag is that of a dependency layer. A label would not tell: images inherit those of what they stand on.
+pub(crate) fn is_layer(tag: &ImageRef) -> bool {
+    tag.as_str().contains(":layer-")
+}
+
+fn tags(app: Id<App>) -> String {
+    format!("paas/app-{app}:")
+}
+
+impl Ground {
+    pub(crate) async fn find(engine: &dyn Engine, app: Id<App>, run_image: &ImageRef) -> Result<Self, BuildError> {
+        let missing = || EngineError::NoImage {
+            image: run_image.to_string(),
+        };
+        let run_image = engine.image(run_image).await?.ok_or_else(missing)?;
+        let mut ground = Self {
+            app,
+            run_image,
+            layers: BTreeMap::new(),
+            outdated: Vec::new(),
+        };
+        let (all, current) = (format!("{}layer-", tags(app)), ground.tags_of_layers());
+        let images = engine.images().await?;
+        for tag in images
+            .iter()
+            .filter(|image| image.app == Some(app))
+            .flat_map(|image| &image.tags)
+        {
+            if let Some(key) = tag.as_str().strip_prefix(&current) {
+                ground.layers.insert(key.to_owned(), tag.clone());
+            } else if tag.as_str().starts_with(&all) {
+                ground.outdated.push(tag.clone());
+            }
+        }
+        Ok(ground)
     }
-    let spec = LayerSpec {
-        tag: tag.clone(),
-        labels: BTreeMap::from([(LAYER_LABEL.to_owned(), key.to_owned())]),
-        ..spec(slug.app, run_image.id.clone())
-    };
-    let image = commit(engine, container, "/tmp/layer/app", &spec).await?;
-    sweep::remove_layers_but(engine, slug.app, &tag).await;
-    Ok(image.id)
-}
 
-fn spec(app: Id<App>, base: ImageRef) -> LayerSpec {
-    LayerSpec {
-        base,
-        tag: ImageRef::new(""),
-        app: Some(app),
-        labels: BTreeMap::new(),
-        environment: Environment::new(),
-        working_dir: "/app".to_owned(),
-        user: "10001:10001".to_owned(),
+    /// The keys of the layers that a build need not make again.
+    pub(crate) fn known_layers(&self) -> BTreeSet<&str> {
+        self.layers.keys().map(String::as_str).collect()
+    }
+
+    /// Makes the image of what `container` has left behind, and tells how many bytes the app adds to its stack.
+    pub(crate) async fn make_image(
+        &self,
+        engine: &dyn Engine,
+        container: &ContainerId,
+        build: Id<Build>,
+        layer_key: Option<&str>,
+    ) -> Result<(ImageRef, u64), BuildError> {
+        let base = match layer_key {
+            Some(key) => self.layer(engine, container, key).await?,
+            None => self.run_image.id.clone(),
+        };
+        let spec = self.spec(base, build_tag(self.app, build));
+        let image = commit(engine, container, "/app", &spec).await?;
+        Ok((image.id, image.size_bytes.saturating_sub(self.run_image.size_bytes)))
+    }
+
+    async fn layer(&self, engine: &dyn Engine, container: &ContainerId, key: &str) -> Result<ImageRef, BuildError> {
+        if let Some(tag) = self.layers.get(key) {
+            return Ok(tag.clone());
+        }
+        let tag = ImageRef::new(format!("{}{key}", self.tags_of_layers()));
+        let spec = self.spec(self.run_image.id.clone(), tag);
+        let image = commit(engine, container, "/tmp/layer/app", &spec).await?;
+        // One is enough: images that stand on the others keep them alive.
+        for old in self.layers.values().chain(&self.outdated) {
+            if let Err(error) = engine.remove_image(old).await {
+                tracing::warn!(app.id = %self.app, image = %old, %error, "an older dependency layer stays behind");
+            }
+        }
+        Ok(image.id)
+    }
+
+    /// The same dependencies on a newer stack are another layer.
+    fn tags_of_layers(&self) -> String {
+        let stack = self.run_image.id.as_str().trim_start_matches("sha256:");
+        format!("{}layer-{}-", tags(self.app), stack.get(..12).unwrap_or(stack))
+    }
+
+    fn spec(&self, base: ImageRef, tag: ImageRef) -> LayerSpec {
+        LayerSpec {
+            base,
+            tag,
+            app: Some(self.app),
+            labels: BTreeMap::new(),
+            environment: Environment::new(),
+            working_dir: "/app".to_owned(),
+            user: "10001:10001".to_owned(),
+        }
     }
 }
 

@@ -30,4 +30,4 @@ pub use buildpack::{Buildpack, UnknownBuildpack};
 pub use errors::{BuildError, StackError};
 pub use source::Source;
 pub use stack::{Stack, StackSettings};
-pub use sweep::{remove_cache, remove_images};
+pub use sweep::{remove_cache, remove_images, remove_unused_images};

@@ -33,7 +33,7 @@ pub struct StackSettings {
     pub extra_ca: Option<PathBuf>,
     /// Belongs to root; shared by all platforms of the machine, so that the images are made once.
     pub work_dir: PathBuf,
-    /// Where the builder reaches Debian, PyPI and npm from.
+    /// The network that Debian's packages, and those of `PyPI` and npm, are reached through.
     pub network: Option<String>,
     pub limits: Limits,
 }
@@ -109,8 +109,7 @@ impl<'a> Making<'a> {
         cancel: CancellationToken,
     ) -> Result<Self, StackError> {
         let context = context(settings.extra_ca.as_deref())?;
-        let digest = Sha256::digest(&context);
-        let inputs = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let inputs = format!("{:x}", Bytes::copy_from_slice(&Sha256::digest(&context)));
         Ok(Self {
             engine,
             settings,

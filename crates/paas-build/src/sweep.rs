@@ -1,9 +1,11 @@
 //! Removing what builds left on the engine: found by label, never by name alone.
 
-use paas_core::{App, Id, ImageRef};
-use paas_engine::{Engine, EngineError};
+use std::{collections::HashSet, hash::BuildHasher};
 
-use crate::image::LAYER_LABEL;
+use paas_core::{App, Id, ImageRef};
+use paas_engine::{Engine, EngineError, Image};
+
+use crate::image::is_layer;
 
 /// The volume with an app's build cache.
 pub(crate) fn cache_volume(app: Id<App>) -> String {
@@ -33,20 +35,30 @@ pub async fn remove_images(engine: &dyn Engine, app: Id<App>) -> Result<(), Engi
     Ok(())
 }
 
-/// Lets go of an app's older dependency layers. Images that stand on them keep them alive.
-pub(crate) async fn remove_layers_but(engine: &dyn Engine, app: Id<App>, kept: &ImageRef) {
-    let images = match engine.images().await {
-        Ok(images) => images,
-        Err(error) => return tracing::warn!(app.id = %app, %error, "older dependency layers stay behind"),
-    };
-    let old = images
-        .iter()
-        .filter(|image| image.app == Some(app) && image.labels.contains_key(LAYER_LABEL))
-        .flat_map(|image| &image.tags)
-        .filter(|tag| *tag != kept && tag.as_str().contains(":layer-"));
-    for tag in old {
-        if let Err(error) = engine.remove_image(tag).await {
-            tracing::warn!(app.id = %app, image = %tag, %error, "an older dependency layer stays behind");
+/// Removes the apps' images among `images` that are in nobody's use, neither by id nor by tag: what builds made whose release
+/// was never stored. Dependency layers stay, for the next build.
+pub async fn remove_unused_images<S: BuildHasher>(
+    engine: &dyn Engine,
+    images: Vec<Image>,
+    in_use: &HashSet<ImageRef, S>,
+) -> Result<(), EngineError> {
+    for image in images {
+        let is_used = in_use.contains(&image.id) || image.tags.iter().any(|tag| in_use.contains(tag));
+        if image.app.is_none() || is_used || image.tags.iter().any(is_layer) {
+            continue;
+        }
+        let names = if image.tags.is_empty() {
+            vec![image.id]
+        } else {
+            image.tags
+        };
+        for name in names {
+            match engine.remove_image(&name).await {
+                // A container still needs it: it goes another time.
+                Ok(()) | Err(EngineError::InUse { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
+    Ok(())
 }

@@ -1,0 +1,70 @@
+# Installing dependencies, whatever file describes them.
+# shellcheck shell=bash
+
+# The order is Heroku's: the more exact file wins.
+package_manager() {
+  if [[ -f uv.lock ]]; then echo uv
+  elif [[ -f poetry.lock ]]; then echo poetry
+  elif [[ -f Pipfile.lock || -f Pipfile ]]; then echo pipenv
+  elif [[ -f requirements.txt ]]; then echo pip
+  elif [[ -f pyproject.toml ]]; then echo project
+  else echo none
+  fi
+}
+
+# A hash of all that decides what is installed. Prints nothing and fails when the app's own code is part of it.
+inputs_of() {
+  local files=()
+  case $1 in
+    pip)
+      if grep -qE '^[[:space:]]*(-e|--editable|\.|/|file:)|@[[:space:]]*file:' requirements.txt; then return 1; fi
+      # One may include others (-r, -c).
+      mapfile -t files < <(find . -path ./.heroku -prune -o \( -name '*.txt' -o -name '*.in' \) -path '*requirement*' -print | sort)
+      if grep -qE '^[[:space:]]*(-r|-c|--requirement|--constraint)' requirements.txt; then
+        mapfile -t files < <(find . -path ./.heroku -prune -o -name '*.txt' -print | sort)
+      fi
+      ;;
+    pipenv) files=(Pipfile Pipfile.lock) ;;
+    poetry) files=(pyproject.toml poetry.lock) ;;
+    uv | project)
+      if grep -q '^\[build-system\]' pyproject.toml || grep -qE '(path|workspace)[[:space:]]*=' pyproject.toml; then return 1; fi
+      files=(pyproject.toml uv.lock)
+      ;;
+  esac
+  "$PYTHON" -VV | hash_of /etc/debian_version "$BUILDPACK/lib/install.sh" "${files[@]}"
+}
+
+install() {
+  local started=$EPOCHREALTIME
+  header "Installing dependencies ($1)"
+  # Versions that an earlier build has fetched are in uv's cache.
+  uv venv --quiet --allow-existing --no-project --python "$PYTHON" "$VENV"
+  if ! "install_with_$1" 2>&1 | indent; then
+    fail 'The dependencies could not be installed.' '' \
+      'The lines above say which, and why. Try the same on your own machine with' \
+      "Python $(version_of "$PYTHON"), correct it, commit, and push again."
+  fi
+  detail "Done in $(seconds_since "$started")"
+}
+
+install_with_none() { echo 'No requirements.txt, pyproject.toml, Pipfile or lock file: nothing to install'; }
+install_with_pip() { uv pip install --python "$VENV" -r requirements.txt; }
+install_with_project() {
+  uv pip install --python "$VENV" -r pyproject.toml
+  if grep -q '^\[build-system\]' pyproject.toml; then uv pip install --python "$VENV" --no-deps -e .; fi
+}
+
+install_with_uv() {
+  UV_PROJECT_ENVIRONMENT=$VENV uv sync --python "$VENV/bin/python" --locked --no-default-groups
+}
+
+# pipenv would have to be installed first and takes minutes; its lock file says all that is needed.
+install_with_pipenv() {
+  "$STACK_PYTHON" "$BUILDPACK/lib/pipfile.py" > /tmp/requirements.txt
+  uv pip install --python "$VENV" -r /tmp/requirements.txt
+}
+
+install_with_poetry() {
+  VIRTUAL_ENV=$VENV POETRY_VIRTUALENVS_CREATE=false POETRY_CACHE_DIR=$CACHE_DIR/poetry \
+    uv tool run --python "$PYTHON" --from 'poetry>=2,<3' poetry install --only main --no-root --no-interaction --compile
+}
