@@ -161,3 +161,57 @@ impl Drop for InFlight {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::*;
+
+    fn backend() -> Arc<Backend> {
+        Backend::new(BackendEntry {
+            dyno: Uuid::nil(),
+            name: "web.1".to_owned(),
+            container: String::new(),
+            address: SocketAddr::from(([127, 0, 0, 1], 1)),
+        })
+    }
+
+    #[test]
+    fn nobody_enters_a_backend_that_was_seen_retired_and_empty() {
+        for _ in 0..2000 {
+            let (backend, is_drained) = (backend(), AtomicBool::new(false));
+            let start = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    start.wait();
+                    while let Some(entered) = backend.enter() {
+                        assert!(!is_drained.load(SeqCst), "a request after the drain");
+                        drop(entered);
+                    }
+                });
+                start.wait();
+                backend.retire();
+                while backend.in_flight() > 0 {
+                    thread::yield_now();
+                }
+                is_drained.store(true, SeqCst);
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn a_tunnel_counts_until_it_is_cut() {
+        let backend = backend();
+        let (request, tunnel) = (backend.enter().unwrap(), backend.enter().unwrap().into_tunnel());
+        assert_eq!((backend.in_flight(), backend.requests()), (2, 1));
+        backend.retire();
+        assert!(backend.enter().is_none());
+        tokio::join!(backend.cut_tunnels(), async {
+            backend.cut().await;
+            drop(tunnel);
+        });
+        assert_eq!((backend.in_flight(), backend.requests()), (1, 1));
+        tokio::join!(backend.emptied(), async { drop(request) });
+    }
+}

@@ -87,6 +87,7 @@ impl Body for RequestBody {
             match Pin::new(incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     this.flow.touch();
+                    this.flow.await_client(false);
                     this.timer = IdleTimer::default();
                     if this.incoming.as_ref().is_some_and(Body::is_end_stream) {
                         this.flow.end_request();
@@ -107,6 +108,7 @@ impl Body for RequestBody {
                     return Poll::Ready(None);
                 }
                 Poll::Pending => {
+                    this.flow.await_client(true);
                     if this.flow.poll_idle(&mut this.timer, cx).is_pending() {
                         return Poll::Pending;
                     }

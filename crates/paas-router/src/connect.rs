@@ -66,8 +66,10 @@ pub(crate) struct Search<'a> {
     table: Arc<Table>,
     changes: Option<watch::Receiver<Arc<Table>>>,
     tried: Vec<Arc<Backend>>,
-    /// When every dyno had refused for the first time, and the code that it will be.
-    refused: Option<(Instant, Code)>,
+    /// How the last dyno failed.
+    failure: Code,
+    /// When every dyno had failed for the first time.
+    failing_since: Option<Instant>,
     pause: Duration,
 }
 
@@ -87,7 +89,8 @@ impl<'a> Search<'a> {
             table,
             changes: None,
             tried: Vec::new(),
-            refused: None,
+            failure: Code::H21,
+            failing_since: None,
             pause: FIRST_PAUSE,
         }
     }
@@ -125,7 +128,7 @@ impl<'a> Search<'a> {
         // Once all have refused, quarantine means nothing: there is nobody else.
         let may_try = |backend: &&Arc<Backend>| {
             !self.tried.iter().any(|tried| Arc::ptr_eq(tried, backend))
-                && (self.refused.is_some() || !backend.is_quarantined(now))
+                && (self.failing_since.is_some() || !backend.is_quarantined(now))
         };
         let choice = if self.tried.len() < limits.tries {
             choose(backends, may_try)
@@ -139,8 +142,8 @@ impl<'a> Search<'a> {
             return self.wait_at_most(self.started + limits.boot, Code::H99, now);
         }
         self.tried.clear();
-        let (since, code) = *self.refused.get_or_insert((now, Code::H21));
-        self.wait_at_most(since + limits.swap, code, now)
+        let since = *self.failing_since.get_or_insert(now);
+        self.wait_at_most(since + limits.swap, self.failure, now)
     }
 
     fn wait_at_most(&mut self, deadline: Instant, code: Code, now: Instant) -> Result<Move, NoDyno> {
@@ -190,7 +193,7 @@ impl<'a> Search<'a> {
                 elapsed: Duration::ZERO,
             }));
         }
-        let code = match timeout(limits.connect, TcpStream::connect(backend.address)).await {
+        self.failure = match timeout(limits.connect, TcpStream::connect(backend.address)).await {
             Ok(Ok(stream)) => match self.open(stream).await {
                 Ok(sender) => {
                     backend.acquit();
@@ -213,18 +216,15 @@ impl<'a> Search<'a> {
             Ok(Err(_)) => Code::H21,
             Err(_) => Code::H19,
         };
+        // Once per quarantine is enough to be told.
+        let is_news = !backend.dyno.is_nil() && !backend.is_quarantined(now);
         backend.quarantine(Instant::now(), limits.quarantine);
-        match &mut self.refused {
-            Some((_, last)) => *last = code,
-            None if backend.dyno.is_nil() => {}
-            None => self.shared.reports.push(Report::Refused {
+        if is_news {
+            self.shared.reports.push(Report::Refused {
                 at: DateTime::<Utc>::from(std::time::SystemTime::now()),
                 dyno: backend.dyno,
                 container: backend.container.clone(),
-            }),
-        }
-        if code == Code::H19 && self.refused.is_none() {
-            self.refused = Some((Instant::now(), code));
+            });
         }
         Ok(None)
     }

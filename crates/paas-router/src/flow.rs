@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{Instant, Sleep},
+    time::{Instant, Sleep, sleep_until, timeout_at},
 };
 
 use crate::code::Code;
@@ -28,6 +28,8 @@ pub(crate) struct Flow {
     request_end: Notify,
     client_is_gone: AtomicBool,
     client_is_idle: AtomicBool,
+    /// The dyno would take more of the request, and the client has not sent it.
+    client_is_awaited: AtomicBool,
 }
 
 /// How long a request may take. Hosts of the platform have all the time there is: a push is as long as its build.
@@ -53,11 +55,17 @@ impl Flow {
             request_end: Notify::new(),
             client_is_gone: AtomicBool::new(false),
             client_is_idle: AtomicBool::new(false),
+            client_is_awaited: AtomicBool::new(false),
         })
     }
 
+    /// A byte moved.
     pub(crate) fn touch(&self) {
         self.last_byte.store(self.elapsed(), Relaxed);
+    }
+
+    pub(crate) fn await_client(&self, is_awaited: bool) {
+        self.client_is_awaited.store(is_awaited, Relaxed);
     }
 
     /// The request leaves for a dyno: from here on its clocks run, whatever it waited for until now.
@@ -103,28 +111,27 @@ impl Flow {
     pub(crate) async fn first_byte<T>(&self, response: impl Future<Output = T>) -> Result<T, Code> {
         let mut response = std::pin::pin!(response);
         loop {
-            let (deadline, code) = match self.request_ended.load(Relaxed) {
-                0 => (
-                    self.patience.idle.map(|idle| self.at(&self.last_byte) + idle),
-                    Code::H28,
-                ),
-                ended => {
-                    let ended = self.opened + Duration::from_millis(ended - 1);
-                    (self.patience.first_byte.map(|limit| ended + limit), Code::H12)
+            let ended = self.request_ended.load(Relaxed);
+            if ended > 0 {
+                let ended = self.opened + Duration::from_millis(ended - 1);
+                return match self.patience.first_byte {
+                    Some(limit) => timeout_at(ended + limit, response).await.map_err(|_| Code::H12),
+                    None => Ok(response.await),
+                };
+            }
+            let idle = async {
+                match self.patience.idle {
+                    Some(limit) => sleep_until(self.at(&self.last_byte) + limit).await,
+                    None => std::future::pending().await,
                 }
             };
-            let Some(deadline) = deadline else {
-                return Ok(response.await);
-            };
-            if code == Code::H12 {
-                return tokio::time::timeout_at(deadline, response).await.map_err(|_| Code::H12);
-            }
             tokio::select! {
                 response = &mut response => return Ok(response),
                 () = self.request_end.notified() => {}
-                () = tokio::time::sleep_until(deadline) => {
+                () = idle => {
                     if self.is_idle() && !self.request_has_ended() {
-                        return Err(code);
+                        let awaits_client = self.client_is_awaited.load(Relaxed);
+                        return Err(if awaits_client { Code::H28 } else { Code::H12 });
                     }
                 }
             }
@@ -138,9 +145,7 @@ impl Flow {
         };
         loop {
             let deadline = self.at(&self.last_byte) + limit;
-            let sleep = timer
-                .sleep
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            let sleep = timer.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
             ready!(sleep.as_mut().poll(cx));
             timer.sleep = None;
             if self.is_idle() {

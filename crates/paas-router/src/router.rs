@@ -65,10 +65,11 @@ impl Router {
             socket,
             limits,
         } = settings;
-        // The socket is the lock: whoever has it may have the ports.
-        let feed = FeedServer::bind(socket).await?;
+        FeedServer::check(&socket).await?;
+        // Of two that start at once only one gets the ports, and only that one may replace the socket.
         let http = bind(http)?;
         let https = https.map(bind).transpose()?;
+        let feed = FeedServer::bind(socket)?;
         let address = |listener: &TcpListener| {
             listener.local_addr().map_err(|source| RouterError::Listen {
                 address: SocketAddr::from(([0, 0, 0, 0], 0)),

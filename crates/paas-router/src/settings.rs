@@ -52,7 +52,7 @@ impl Default for Limits {
             quarantine: Duration::from_secs(5),
             swap: Duration::from_secs(3),
             keep_alive: Duration::from_secs(90),
-            client_idle: Duration::from_secs(60),
+            client_idle: Duration::from_mins(1),
             drain: Duration::from_secs(30),
             records: 10_000,
         }

@@ -138,7 +138,7 @@ impl Table {
     fn backend(&mut self, entry: BackendEntry, before: &Self) -> Arc<Backend> {
         let known = [&self.backends, &before.backends]
             .into_iter()
-            .flat_map(|backends| backends.get(&entry.dyno))
+            .filter_map(|backends| backends.get(&entry.dyno))
             .flatten()
             .find(|backend| backend.is(&entry))
             .cloned();

@@ -23,7 +23,6 @@ use tokio_util::{
     sync::CancellationToken,
     task::TaskTracker,
 };
-use uuid::Uuid;
 
 use super::{DrainOutcome, FeederFrame, Hello, MAX_FRAME_BYTES, Report, RouterFrame, Table};
 
@@ -63,8 +62,15 @@ pub enum FeedError {
 /// What came from the router and who waits for it.
 struct Inbox {
     applied: watch::Sender<u64>,
-    drains: Mutex<HashMap<Uuid, Vec<oneshot::Sender<DrainOutcome>>>>,
+    drains: Mutex<Drains>,
     closed: CancellationToken,
+}
+
+/// Drains that were not answered yet, by their number.
+#[derive(Default)]
+struct Drains {
+    asked: u64,
+    waiting: HashMap<u64, oneshot::Sender<DrainOutcome>>,
 }
 
 impl FeedClient {
@@ -128,8 +134,8 @@ impl FeedClient {
     pub async fn drained(&self, dyno: Id<Dyno>, within: Duration) -> Result<DrainOutcome, FeedError> {
         let (answer, answered) = oneshot::channel();
         let dyno = *dyno.as_uuid();
-        self.inbox.drains().entry(dyno).or_default().push(answer);
-        self.send(FeederFrame::Drain { dyno, within }).await?;
+        let drain = self.inbox.drains().ask(answer);
+        self.send(FeederFrame::Drain { drain, dyno, within }).await?;
         tokio::select! {
             outcome = answered => outcome.map_err(|_| FeedError::Disconnected),
             () = self.inbox.closed.cancelled() => Err(FeedError::Disconnected),
@@ -157,8 +163,16 @@ impl Reports {
 }
 
 impl Inbox {
-    fn drains(&self) -> MutexGuard<'_, HashMap<Uuid, Vec<oneshot::Sender<DrainOutcome>>>> {
+    fn drains(&self) -> MutexGuard<'_, Drains> {
         self.drains.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drains {
+    fn ask(&mut self, answer: oneshot::Sender<DrainOutcome>) -> u64 {
+        self.asked += 1;
+        self.waiting.insert(self.asked, answer);
+        self.asked
     }
 }
 
@@ -191,8 +205,8 @@ async fn receive(mut lines: FramedRead<OwnedReadHalf, LinesCodec>, inbox: Arc<In
             RouterFrame::Applied { version } => {
                 inbox.applied.send_replace(version);
             }
-            RouterFrame::Drained { dyno, outcome } => {
-                for waiting in inbox.drains().remove(&dyno).unwrap_or_default() {
+            RouterFrame::Drained { drain, outcome } => {
+                if let Some(waiting) = inbox.drains().waiting.remove(&drain) {
                     // Whoever asked may have given up.
                     let _ = waiting.send(outcome);
                 }

@@ -5,10 +5,10 @@
 //!
 //! ```text
 //! feeder ── Table{version, …} ─▶ router        the whole table each time; a version is the feeder's own count
-//! feeder ── Drain{dyno, within} ─▶ router      tell me when nothing of this dyno is left
+//! feeder ── Drain{drain, dyno, within} ─▶      tell me when nothing of this dyno is left
 //! router ── Hello{pid, version, …} ─▶ feeder   first frame of each connection
 //! router ── Applied{version} ─▶ feeder         no request that comes from here on sees an older table
-//! router ── Drained{dyno, outcome} ─▶ feeder   the answer to each Drain
+//! router ── Drained{drain, outcome} ─▶ feeder  the answer to each Drain, by its number
 //! router ── Access, Refused, Dropped ─▶ feeder
 //! ```
 //!
@@ -38,7 +38,7 @@ pub(crate) const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FeederFrame {
     Table { version: u64, table: Table },
-    Drain { dyno: Uuid, within: Duration },
+    Drain { drain: u64, dyno: Uuid, within: Duration },
 }
 
 /// What a router says.
@@ -46,7 +46,7 @@ pub(crate) enum FeederFrame {
 pub(crate) enum RouterFrame {
     Hello(Hello),
     Applied { version: u64 },
-    Drained { dyno: Uuid, outcome: DrainOutcome },
+    Drained { drain: u64, outcome: DrainOutcome },
     Report(Report),
 }
 
@@ -65,7 +65,7 @@ pub struct Hello {
 pub enum DrainOutcome {
     /// Nothing is in flight, and nothing will be.
     Drained,
-    /// Time is up: tunnels (WebSockets, upgrades) were closed, and this many requests go on without a limit.
+    /// Time is up: tunnels (every upgraded connection) were closed, and this many requests go on without a limit.
     Unfinished { requests: usize },
     /// The dyno still is in the router's latest table: it cannot drain.
     StillRouted,

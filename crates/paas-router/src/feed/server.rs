@@ -43,11 +43,16 @@ struct Outbox {
 }
 
 impl FeedServer {
-    /// Takes the path over unless a router answers there.
-    pub(crate) async fn bind(path: PathBuf) -> Result<Self, RouterError> {
-        if UnixStream::connect(&path).await.is_ok() {
-            return Err(RouterError::AlreadyRunning { path });
+    /// Makes sure that no other router answers there.
+    pub(crate) async fn check(path: &Path) -> Result<(), RouterError> {
+        match UnixStream::connect(path).await {
+            Ok(_) => Err(RouterError::AlreadyRunning { path: path.to_owned() }),
+            Err(_) => Ok(()),
         }
+    }
+
+    /// Takes the path over, from whoever died with it.
+    pub(crate) fn bind(path: PathBuf) -> Result<Self, RouterError> {
         match listen(&path) {
             Ok(listener) => Ok(Self { listener, path }),
             Err(source) => Err(RouterError::Feed { path, source }),
@@ -145,11 +150,11 @@ async fn serve(
                     shared.tables.apply(version, table);
                     send(&mut sink, &RouterFrame::Applied { version }).await?;
                 }
-                Some(FeederFrame::Drain { dyno, within }) => {
-                    drains.push(async move { (dyno, shared.tables.drain(dyno, within).await) });
+                Some(FeederFrame::Drain { drain, dyno, within }) => {
+                    drains.push(async move { (drain, shared.tables.drain(dyno, within).await) });
                 }
             },
-            Some((dyno, outcome)) = drains.next() => send(&mut sink, &RouterFrame::Drained { dyno, outcome }).await?,
+            Some((drain, outcome)) = drains.next() => send(&mut sink, &RouterFrame::Drained { drain, outcome }).await?,
             _ = outbox.reports.recv_many(&mut outbox.batch, BATCH) => {}
             () = stop.cancelled() => break,
         }
