@@ -19,7 +19,7 @@ use crate::{
     output::{Output, Style},
 };
 
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+const RECONNECT_AFTER: Duration = Duration::from_millis(250);
 const RECONNECT_CEILING: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Args)]
