@@ -1,6 +1,6 @@
 //! Making containers, all hardened in the same way.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     models::{
@@ -22,6 +22,10 @@ const STARTING: &str = "starting a container";
 const LOG_FILE_SIZE: &str = "10m";
 const LOG_FILES: &str = "3";
 
+/// How long a container may take from having a name to being seen.
+const APPEARANCE: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// Where the output of a container goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Streams {
@@ -36,8 +40,7 @@ impl DockerEngine {
         let container = match self.find(&spec.name).await? {
             Some(container) => container,
             None => match self.create_container(spec, Streams::Logged).await {
-                // Someone else was faster.
-                Err(EngineError::InUse { .. }) => self.find(&spec.name).await?.ok_or_else(|| vanished(&spec.name))?,
+                Err(EngineError::InUse { .. }) => self.find_soon(&spec.name).await?,
                 created => self.require(&created?).await?,
             },
         };
@@ -85,6 +88,20 @@ impl DockerEngine {
             }
             Err(error) => Err(error).explain(self, CREATING),
         }
+    }
+
+    /// A container that someone else is making: Docker keeps its name before it shows it.
+    async fn find_soon(&self, name: &str) -> Result<Container> {
+        let appears = async {
+            loop {
+                if let Some(container) = self.find(name).await? {
+                    return Ok(container);
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let found = tokio::time::timeout(APPEARANCE, appears).await;
+        found.unwrap_or_else(|_| Err(vanished(name)))
     }
 
     async fn find(&self, name: &str) -> Result<Option<Container>> {

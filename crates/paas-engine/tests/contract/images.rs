@@ -1,0 +1,147 @@
+//! Images: importing, layering, building, removing.
+
+use std::{collections::BTreeMap, io};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use paas_core::{Id, ImageRef};
+use paas_engine::{DockerfileBuild, EngineError, Environment, LayerSpec, Limits};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    contract,
+    world::{Program, World, bytes, tar},
+};
+
+contract!(
+    an_imported_image_keeps_its_labels,
+    a_layer_is_an_image_of_its_app,
+    a_layer_on_nothing_is_refused,
+    an_input_that_breaks_off_is_not_the_engines_fault,
+    an_image_in_use_stays,
+    a_dockerfile_is_built,
+    what_no_registry_gives_is_refused,
+);
+
+fn layer(world: &World, name: &str) -> LayerSpec {
+    LayerSpec {
+        base: world.image.clone(),
+        tag: ImageRef::new(format!("paas-test-{}:{name}", world.platform)),
+        app: Some(Id::from_uuid(Uuid::from_u128(7))),
+        labels: BTreeMap::from([("commit".to_owned(), "abc".to_owned())]),
+        environment: Environment::new().with("GREETING", "hello there"),
+        working_dir: "/app".to_owned(),
+        user: "10001:10001".to_owned(),
+    }
+}
+
+async fn an_imported_image_keeps_its_labels(world: &World) {
+    let tag = ImageRef::new(format!("paas-test-{}:imported", world.platform));
+    let strange = r#"a "b" \c $HOME"#.to_owned();
+    let labels = BTreeMap::from([("strange".to_owned(), strange)]);
+    let tar = tar(&[("hello", "world")]);
+    let image = world.engine.import_image(&tag, &labels, bytes(&tar)).await.unwrap();
+    assert_eq!(image.labels.get("strange"), labels.get("strange"));
+    assert_eq!(image.tags, std::slice::from_ref(&tag));
+    assert!(image.size_bytes > 0 && image.created_at.is_some());
+    assert!(
+        world
+            .engine
+            .images()
+            .await
+            .unwrap()
+            .iter()
+            .any(|other| other.id == image.id)
+    );
+
+    world.engine.remove_image(&tag).await.unwrap();
+    world.engine.remove_image(&tag).await.unwrap();
+    assert_eq!(world.engine.image(&tag).await.unwrap(), None);
+}
+
+async fn a_layer_is_an_image_of_its_app(world: &World) {
+    let layer = layer(world, "layer");
+    let tar = tar(&[("app/hello", "world")]);
+    let image = world.engine.commit_layer(&layer, bytes(&tar)).await.unwrap();
+    assert_eq!((image.app, image.tags), (layer.app, vec![layer.tag.clone()]));
+    assert_eq!((&image.user[..], &image.working_dir[..]), ("10001:10001", "/app"));
+    assert_eq!(
+        (image.entrypoint, image.command),
+        (vec![], vec!["/bin/bash".to_owned()])
+    );
+    assert_eq!(image.labels["commit"], "abc");
+    assert!(image.created_at.is_some());
+    // What it took to make it is gone.
+    assert_eq!(world.engine.list().await.unwrap(), []);
+    let mut spec = world.spec("layer", Program::Sleep);
+    spec.image = layer.tag;
+    let container = world.engine.start(&spec).await.unwrap();
+    assert_eq!(container.role, Some(spec.role));
+}
+
+async fn a_layer_on_nothing_is_refused(world: &World) {
+    let mut layer = layer(world, "nothing");
+    layer.base = ImageRef::new("paas-test-no-such:image");
+    let error = world.engine.commit_layer(&layer, bytes(&tar(&[]))).await.unwrap_err();
+    assert!(matches!(error, EngineError::NoImage { .. }), "{error}");
+}
+
+async fn an_input_that_breaks_off_is_not_the_engines_fault(world: &World) {
+    let layer = layer(world, "broken");
+    let whole = tar(&[("app/hello", "world")]);
+    let start = Bytes::copy_from_slice(&whole[..700]);
+    let broken = stream::iter([Ok(start), Err(io::Error::other("the pipe burst"))]);
+    let error = world.engine.commit_layer(&layer, broken.boxed()).await.unwrap_err();
+    let EngineError::Input { source, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(source.to_string(), "the pipe burst");
+    assert_eq!(world.engine.image(&layer.tag).await.unwrap(), None);
+    assert_eq!(world.engine.list().await.unwrap(), []);
+}
+
+async fn an_image_in_use_stays(world: &World) {
+    let container = world.engine.start(&world.spec("user", Program::Sleep)).await.unwrap();
+    let error = world.engine.remove_image(&world.image).await.unwrap_err();
+    assert!(matches!(error, EngineError::InUse { .. }), "{error}");
+    world.engine.remove(&container.id).await.unwrap();
+    world.engine.remove_image(&world.image).await.unwrap();
+}
+
+async fn a_dockerfile_is_built(world: &World) {
+    let tag = ImageRef::new(format!("paas-test-{}:built", world.platform));
+    let build = DockerfileBuild {
+        dockerfile: "Dockerfile".to_owned(),
+        tag: tag.clone(),
+        app: None,
+        labels: BTreeMap::from([("commit".to_owned(), "abc".to_owned())]),
+        arguments: Environment::new(),
+        limits: Limits {
+            memory_bytes: 3 * 1024 * 1024 * 1024,
+            cpu_weight: 100,
+            io_weight: None,
+            pids: 64,
+        },
+        network: None,
+        target: None,
+    };
+    let dockerfile = format!("FROM {}\nRUN echo said by a step\n", world.image);
+    let context = bytes(&tar(&[("Dockerfile", &dockerfile)]));
+    let (sender, mut receiver) = mpsc::channel(100);
+    let image = world
+        .engine
+        .build_image(&build, context, sender, CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!((image.tags, &image.labels["commit"][..]), (vec![tag], "abc"));
+    assert!(receiver.recv().await.unwrap().starts_with(b"Step 1/"));
+}
+
+async fn what_no_registry_gives_is_refused(world: &World) {
+    // Nobody listens on port 1 of this machine.
+    let image = ImageRef::new("127.0.0.1:1/no/such:image");
+    let error = world.engine.pull(&image).await.unwrap_err();
+    assert!(matches!(error, EngineError::Refused { .. }), "{error}");
+}
