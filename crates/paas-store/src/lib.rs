@@ -16,6 +16,9 @@ mod stamp;
 mod store;
 mod wakeups;
 
+#[cfg(test)]
+mod fixture;
+
 pub mod account;
 pub mod app;
 pub mod authorization;

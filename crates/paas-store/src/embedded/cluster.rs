@@ -212,7 +212,7 @@ fn socket_directory(base: &Path, owner: &Owner) -> Result<PathBuf, EmbeddedError
     make_directory(&directory, owner)?;
     // In `/tmp` anybody may have been here first, with a link or a directory of their own.
     let metadata = fs::symlink_metadata(&directory).map_err(file("look at", &directory))?;
-    if metadata.is_dir() && metadata.uid() == owner.uid && metadata.mode() & 0o077 == 0 {
+    if metadata.is_dir() && metadata.uid() == owner.uid && metadata.mode() & 0o777 == 0o700 {
         Ok(directory)
     } else {
         Err(EmbeddedError::SocketDirectory { directory })
