@@ -76,6 +76,13 @@ pub(crate) fn wants_upgrade<B>(request: &Request<B>) -> bool {
         && !tokens(headers, &UPGRADE).any(|token| token.eq_ignore_ascii_case("h2c"))
 }
 
+/// Whether a 101 says that WebSocket frames follow.
+pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
+    headers
+        .get(UPGRADE)
+        .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
 /// Turns the client's headers into those for the dyno.
 pub(crate) fn to_dyno(headers: &mut HeaderMap, client: &Forwarded, upgrade: bool) -> Identity {
     strip_hop_by_hop(headers, upgrade);

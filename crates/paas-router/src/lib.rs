@@ -36,6 +36,7 @@ mod shared;
 mod table;
 mod tls;
 mod tunnel;
+mod websocket;
 
 pub use code::Code;
 pub use probe::probe;

@@ -181,6 +181,7 @@ impl Client {
                         patience,
                         in_flight: in_flight.into_tunnel(),
                         exchange,
+                        is_websocket: header::is_websocket(response.headers()),
                     };
                     return self.switch(response, tunnel);
                 }

@@ -8,11 +8,15 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional},
+    time::timeout,
+};
 
 use crate::{
     backend::InFlight,
@@ -20,7 +24,11 @@ use crate::{
     exchange::Exchange,
     flow::{Flow, IdleTimer, Patience},
     shared::Shared,
+    websocket::{Frames, GOING_AWAY},
 };
+
+/// How long a client may take to take a close frame.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Bytes both ways, until either side ends, both are silent too long, or the dyno has to go.
 pub(crate) struct Tunnel {
@@ -28,6 +36,7 @@ pub(crate) struct Tunnel {
     pub(crate) patience: Patience,
     pub(crate) in_flight: InFlight,
     pub(crate) exchange: Exchange,
+    pub(crate) is_websocket: bool,
 }
 
 impl Tunnel {
@@ -37,6 +46,7 @@ impl Tunnel {
             patience,
             in_flight,
             mut exchange,
+            is_websocket,
         } = self;
         let Ok((client, dyno)) = tokio::try_join!(client, dyno) else {
             // The client was gone before it had the 101.
@@ -47,14 +57,23 @@ impl Tunnel {
         let mut client = Watched::new(TokioIo::new(client), flow.clone());
         let mut dyno = Watched::new(TokioIo::new(dyno), flow.clone());
         dyno.bytes = sent.clone();
+        client.frames = is_websocket.then(Frames::default);
         let mut timer = IdleTimer::default();
-        tokio::select! {
+        let has_ended = tokio::select! {
             // However it ended, both sides know.
-            _ = copy_bidirectional(&mut client, &mut dyno) => exchange.finish(),
-            () = std::future::poll_fn(|cx| flow.poll_idle(&mut timer, cx)) => exchange.fail(Code::H15),
-            () = in_flight.backend().cut() => exchange.finish(),
-            () = shared.abort.cancelled() => exchange.finish(),
+            _ = copy_bidirectional(&mut client, &mut dyno) => true,
+            () = std::future::poll_fn(|cx| flow.poll_idle(&mut timer, cx)) => {
+                exchange.fail(Code::H15);
+                true
+            }
+            () = in_flight.backend().cut() => false,
+            () = shared.abort.cancelled() => false,
+        };
+        if !has_ended && client.frames.as_ref().is_some_and(Frames::is_between) {
+            // A client that does not hear it learns from the end of the connection.
+            let _ = timeout(GOODBYE, client.write_all(&GOING_AWAY)).await;
         }
+        exchange.finish();
         exchange.sent(usize::try_from(sent.load(Ordering::Relaxed)).unwrap_or(usize::MAX));
     }
 }
@@ -64,12 +83,18 @@ struct Watched<S> {
     stream: S,
     flow: Arc<Flow>,
     bytes: Arc<AtomicU64>,
+    /// The WebSocket frames that were written.
+    frames: Option<Frames>,
 }
 
 impl<S> Watched<S> {
     fn new(stream: S, flow: Arc<Flow>) -> Self {
-        let bytes = Arc::default();
-        Self { stream, flow, bytes }
+        Self {
+            stream,
+            flow,
+            bytes: Arc::default(),
+            frames: None,
+        }
     }
 }
 
@@ -86,7 +111,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        if let Some(frames) = &mut self.frames {
+            frames.feed(&bytes[..written]);
+        }
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -168,7 +168,10 @@ async fn serve(
 fn read(frame: Option<Result<String, tokio_util::codec::LinesCodecError>>) -> io::Result<Option<FeederFrame>> {
     let Some(line) = frame else { return Ok(None) };
     let line = line.map_err(io::Error::other)?;
-    serde_json::from_str(&line).map(Some).map_err(io::Error::other)
+    // The parser's own words could quote a key.
+    serde_json::from_str(&line)
+        .map(Some)
+        .map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 async fn send(sink: &mut SplitSink<Lines, String>, frame: &RouterFrame) -> io::Result<()> {

@@ -11,7 +11,12 @@ use paas_router::{
     Limits,
     feed::{AppState, DrainOutcome},
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, sync::mpsc, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::mpsc,
+    time::timeout,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -122,7 +127,7 @@ async fn a_drain_waits_for_the_request_in_flight_and_no_longer() {
 }
 
 #[tokio::test]
-async fn a_tunnel_gets_the_drain_limit_and_is_closed_then() {
+async fn a_websocket_gets_the_drain_limit_and_then_a_close_frame() {
     let (dyno, other) = (upgrading().await, TestDyno::named("web.2").await);
     let mut world = World::serving(Limits::default(), &[&dyno]).await;
     let mut stream = world.connect().await;
@@ -130,12 +135,18 @@ async fn a_tunnel_gets_the_drain_limit_and_is_closed_then() {
     stream.write_all(head.as_bytes()).await.unwrap();
     read_until(&mut stream, "\r\n\r\n").await;
     world.serve(&[&other]).await;
-    // It still works while it may.
-    stream.write_all(b"hello").await.unwrap();
-    assert_eq!(read_until(&mut stream, "hello").await, "hello");
+    // It still works while it may: a whole frame, as the dyno would send it.
+    stream.write_all(b"\x01\x05hello").await.unwrap();
+    assert_eq!(read_until(&mut stream, "hello").await, "\u{1}\u{5}hello");
     let outcome = world.feed.drained(dyno.id, Duration::from_millis(100)).await.unwrap();
     assert_eq!(outcome, DrainOutcome::Unfinished { requests: 0 });
-    assert_eq!(Answer::read_to_end(&mut stream).await.raw, "");
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(
+        rest,
+        [0x88, 0x02, 0x03, 0xe9],
+        "a close frame that says 1001, going away"
+    );
     let record = world.record().await;
     assert_eq!((record.status, record.code), (101, None));
     assert_eq!(
