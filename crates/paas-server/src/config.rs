@@ -14,7 +14,7 @@ const SETTINGS_FILE: &str = "/etc/paas/paasd.toml";
 /// The settings as given; every one may be absent.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SettingsArgs {
+pub(crate) struct SettingsArgs {
     /// Read settings from this file instead of /etc/paas/paasd.toml
     #[arg(long, env = "PAAS_SETTINGS", value_name = "FILE", global = true)]
     #[serde(skip)]
@@ -74,24 +74,24 @@ pub struct SettingsArgs {
 
 /// The settings in force.
 #[derive(Clone)]
-pub struct Settings {
-    pub data_dir: PathBuf,
-    pub domain: Hostname,
-    pub http: SocketAddr,
-    pub https: SocketAddr,
-    pub api: SocketAddr,
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) domain: Hostname,
+    pub(crate) http: SocketAddr,
+    pub(crate) https: SocketAddr,
+    pub(crate) api: SocketAddr,
     /// `None`: the embedded server.
-    pub database_url: Option<String>,
-    pub docker: PathBuf,
-    pub network_pool: Pool,
-    pub extra_ca: PathBuf,
-    pub concurrent_builds: usize,
-    pub failpoint: Option<String>,
+    pub(crate) database_url: Option<String>,
+    pub(crate) docker: PathBuf,
+    pub(crate) network_pool: Pool,
+    pub(crate) extra_ca: PathBuf,
+    pub(crate) concurrent_builds: usize,
+    pub(crate) failpoint: Option<String>,
 }
 
 impl SettingsArgs {
     /// Reads the settings file and fills in the defaults.
-    pub fn resolve(self) -> Result<Settings> {
+    pub(crate) fn resolve(self) -> Result<Settings> {
         let file = self.read_file()?;
         let domain = self.domain.or(file.domain).unwrap_or_else(|| "localhost".to_owned());
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
@@ -155,12 +155,12 @@ fn parse_pool(text: &str) -> Result<Pool> {
 
 impl Settings {
     /// Where an app answers, as a person would type it.
-    pub fn app_url(&self, app: &AppName) -> String {
+    pub(crate) fn app_url(&self, app: &AppName) -> String {
         self.public_url(app.as_str())
     }
 
     /// Where an app is pushed to by those who cannot reach the loopback listener.
-    pub fn git_url(&self, app: &AppName) -> String {
+    pub(crate) fn git_url(&self, app: &AppName) -> String {
         format!("{}{app}.git", self.public_url("git"))
     }
 
@@ -172,27 +172,27 @@ impl Settings {
         }
     }
 
-    pub fn repositories(&self) -> PathBuf {
+    pub(crate) fn repositories(&self) -> PathBuf {
         self.data_dir.join("repositories")
     }
 
-    pub fn sources(&self) -> PathBuf {
+    pub(crate) fn sources(&self) -> PathBuf {
         self.data_dir.join("sources")
     }
 
-    pub fn outputs(&self) -> PathBuf {
+    pub(crate) fn outputs(&self) -> PathBuf {
         self.data_dir.join("output")
     }
 
-    pub fn logs(&self) -> PathBuf {
+    pub(crate) fn logs(&self) -> PathBuf {
         self.data_dir.join("logs")
     }
 
-    pub fn router_socket(&self) -> PathBuf {
+    pub(crate) fn router_socket(&self) -> PathBuf {
         self.data_dir.join("router.sock")
     }
 
-    pub fn hook_socket(&self) -> PathBuf {
+    pub(crate) fn hook_socket(&self) -> PathBuf {
         self.data_dir.join("hook.sock")
     }
 }

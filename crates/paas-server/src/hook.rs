@@ -57,7 +57,7 @@ enum HookError {
     TwoCommits,
     #[error("{0}")]
     Source(SourceError),
-    #[error("the commit cannot be read")]
+    #[error("the commit cannot be read: {0}")]
     Read(#[from] git2::Error),
     #[error("the platform does not answer: push again in a moment")]
     Connect(#[source] io::Error),

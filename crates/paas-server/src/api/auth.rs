@@ -76,9 +76,8 @@ pub(super) async fn authenticate_password(api: &Api, headers: &HeaderMap) -> Res
 }
 
 async fn identify(platform: &Platform, headers: &HeaderMap) -> Result<Caller, ApiError> {
-    let token = match credentials(headers) {
-        Some(Credentials::Token(token) | Credentials::Basic { password: token, .. }) => token,
-        None => return Err(ApiError::unauthorized()),
+    let Some(Credentials::Token(token) | Credentials::Basic { password: token, .. }) = credentials(headers) else {
+        return Err(ApiError::unauthorized());
     };
     let mut connection = platform.store.connection().await?;
     let hash = TokenHash::of(token.expose());

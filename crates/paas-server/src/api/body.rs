@@ -23,7 +23,9 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state).await.map_err(refusal)?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| refusal(&rejection))?;
         parse(&bytes).map(Self)
     }
 }
@@ -65,7 +67,7 @@ fn explain(error: &serde_json::Error) -> String {
     }
 }
 
-fn refusal(rejection: BytesRejection) -> ApiError {
+fn refusal(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
         ApiError::new(
             ErrorId::TooLarge,

@@ -50,7 +50,7 @@ pub(super) async fn list(
     let mut connection = api.connection().await?;
     let dynos = slots(dyno::of(&mut connection, row.app.id).await?);
     let commands = commands(&mut connection, &dynos).await?;
-    Ok(page(&range, dynos, &FIELDS)?.map(|dyno| answer(&row.app, dyno, &commands)))
+    Ok(page(&range, dynos, &FIELDS)?.map(|dyno| answer(&row.app, &dyno, &commands)))
 }
 
 pub(super) async fn info(
@@ -60,10 +60,8 @@ pub(super) async fn info(
 ) -> Result<Json<paas_api::Dyno>, ApiError> {
     let mut connection = api.connection().await?;
     let dyno = find(&mut connection, row.app.id, &name).await?;
-    let dynos = [dyno];
-    let commands = commands(&mut connection, &dynos).await?;
-    let [dyno] = dynos;
-    Ok(Json(answer(&row.app, dyno, &commands)))
+    let commands = commands(&mut connection, std::slice::from_ref(&dyno)).await?;
+    Ok(Json(answer(&row.app, &dyno, &commands)))
 }
 
 pub(super) async fn restart_all(
@@ -152,7 +150,7 @@ async fn commands(
     Ok(commands)
 }
 
-fn answer(app: &App, dyno: Dyno, commands: &HashMap<Id<Release>, BTreeMap<ProcessType, String>>) -> paas_api::Dyno {
+fn answer(app: &App, dyno: &Dyno, commands: &HashMap<Id<Release>, BTreeMap<ProcessType, String>>) -> paas_api::Dyno {
     let command = commands
         .get(&dyno.release)
         .and_then(|types| types.get(&dyno.name.process_type));

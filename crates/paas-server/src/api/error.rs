@@ -45,7 +45,7 @@ impl ApiError {
     }
 
     /// Whether the same request may well be answered a little later.
-    pub(crate) fn is_unavailable(&self) -> bool {
+    pub(crate) const fn is_unavailable(&self) -> bool {
         self.id.status() >= 500
     }
 

@@ -79,9 +79,10 @@ pub(super) fn invent() -> AppName {
 }
 
 fn from_number(random: u64) -> AppName {
-    let pick = |words: &[&'static str; 32], shift: u32| words[usize::from((random >> shift) as u8 & 31)];
+    let [first, second, ..] = random.to_le_bytes();
+    let pick = |words: &[&'static str; 32], byte: u8| words[usize::from(byte % 32)];
     let number = 10_000 + (random >> 16) % 90_000;
-    format!("{}-{}-{number}", pick(&ADJECTIVES, 0), pick(&NOUNS, 8))
+    format!("{}-{}-{number}", pick(&ADJECTIVES, first), pick(&NOUNS, second))
         .parse()
         .expect("the words are short lower-case letters")
 }

@@ -165,3 +165,6 @@ fn catalogue() -> Router<Arc<Api>> {
         .route("/dyno-sizes", get(dyno_size::list))
         .route("/dyno-sizes/{size}", get(dyno_size::info))
 }
+
+#[cfg(test)]
+mod tests;

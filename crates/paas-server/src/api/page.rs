@@ -54,9 +54,8 @@ fn wanted(headers: &HeaderMap) -> PageRange {
 /// unknown field is a range over the usual one.
 pub(super) fn page<T>(range: &PageRange, mut items: Vec<T>, fields: &[Field<T>]) -> Result<Page<T>, ApiError> {
     let asked = fields.iter().find(|field| range.field.as_deref() == Some(field.name));
-    let field = match asked.or(fields.first()) {
-        Some(field) => field,
-        None => return Ok(Page::whole(items)),
+    let Some(field) = asked.or(fields.first()) else {
+        return Ok(Page::whole(items));
     };
     let key = field.key;
     items.sort_by_key(key);

@@ -4,10 +4,12 @@
 //! nothing from anywhere on a client's word.
 
 use std::{
+    fmt::Write,
     fs::File,
     io::{self, Read},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -37,7 +39,7 @@ use super::{
 const MAXIMUM_SOURCE_BYTES: u64 = 1024 * 1024 * 1024;
 const MAXIMUM_UPLOAD_BYTES: u64 = 512 * 1024 * 1024;
 /// An upload whose build never came is removed after this.
-const KEEP_UPLOADS: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+const KEEP_UPLOADS: Duration = Duration::from_hours(24);
 
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
@@ -209,7 +211,11 @@ fn digest(source: &mut impl Read) -> io::Result<String> {
             bytes => hasher.update(&chunk[..bytes]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher.finalize().iter().fold(String::new(), |mut text, byte| {
+        // Writing into a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
 }
 
 fn sweep(directory: &std::path::Path) -> io::Result<()> {

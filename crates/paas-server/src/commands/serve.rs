@@ -265,7 +265,7 @@ pub(super) async fn connect_engine(settings: &Settings) -> Result<Arc<dyn Engine
 
 /// Closes what Docker leaves open between dynos and this host.
 pub(super) async fn shut_doors() -> Result<Firewall> {
-    let firewall = Firewall::new();
+    let firewall = Firewall::of_this_machine();
     firewall.ensure().await.context("setting the firewall rules")?;
     Ok(firewall)
 }

@@ -35,6 +35,8 @@ pub(crate) struct AppsController {
     in_flight: Mutex<HashSet<Work>>,
     /// Containers whose port has answered a probe.
     pub(super) answering: Mutex<BTreeSet<String>>,
+    /// Dynos that the engine refused to launch, until the next pass makes that a crash.
+    refused: Mutex<HashSet<Id<Dyno>>>,
 }
 
 /// What a task works on.
@@ -64,12 +66,18 @@ impl AppsController {
             feed,
             in_flight: Mutex::default(),
             answering: Mutex::default(),
+            refused: Mutex::default(),
         }
     }
 
     pub(crate) async fn run(self: Arc<Self>) -> Result<()> {
         let stop = self.platform.stop.clone();
         let mut hints = self.platform.engine.hints();
+        // What booted while nobody looked must not seem to have missed its boot limit.
+        tokio::select! {
+            () = probe::all(&self) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
         loop {
             let pause = tokio::select! {
                 passed = self.pass() => match passed {
@@ -138,8 +146,22 @@ impl AppsController {
 
         let mut conn = platform.store.connection().await?;
         let wanted = store::wanted::all(&mut conn, &platform.settings.domain).await?;
-        let stored = store::dyno::all(&mut conn).await?;
-        let observation = observe(&stored, &seen, &answering, now);
+        let mut stored = store::dyno::all(&mut conn).await?;
+        for dyno in &mut stored {
+            if self.was_refused(dyno.id) {
+                let before = dyno.clone();
+                dyno.refuse_launch(now);
+                store::dyno::update(&mut conn, dyno, now).await?;
+                dyno::log_change(platform, &before, dyno);
+            }
+        }
+        let mut observation = observe(&stored, &seen, &answering, now);
+        // A launch may still make the container of a dyno that seems to be gone: its row stays for as long.
+        let (busy, gone) = observation.gone.iter().partition(|dyno| self.is_in_flight(**dyno));
+        observation.gone = gone;
+        let busy: Vec<Id<Dyno>> = busy;
+        let kept = stored.iter().filter(|dyno| busy.contains(&dyno.id));
+        observation.dynos.extend(kept.cloned());
         for dyno in &observation.dynos {
             let before = stored.iter().find(|stored| stored.id == dyno.id);
             if before.is_some_and(|before| before != dyno) {
@@ -305,6 +327,22 @@ impl AppsController {
                 self.platform.collector.follow(*app, &container.id, &name.to_string());
             }
         }
+    }
+
+    /// Lets the next pass treat a dyno as crashed: the engine answered, and would not make its container.
+    pub(super) fn refuse(&self, dyno: Id<Dyno>) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(dyno);
+    }
+
+    fn was_refused(&self, dyno: Id<Dyno>) -> bool {
+        self.refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&dyno)
+    }
+
+    fn is_in_flight(&self, dyno: Id<Dyno>) -> bool {
+        self.lock_in_flight().contains(&Work::Dyno(dyno))
     }
 
     fn lock_in_flight(&self) -> std::sync::MutexGuard<'_, HashSet<Work>> {

@@ -1,6 +1,6 @@
 //! The end of an app: everything of it goes, and its rows last, so that a crash on the way is found again.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use paas_core::{App, Id};
@@ -8,7 +8,7 @@ use paas_engine::Role;
 use paas_store as store;
 
 use super::{AppsController, apps::Work};
-use crate::platform::Platform;
+use crate::{git::Repositories, platform::Platform};
 
 /// Removes what is left of each destroyed app. Its dynos are the planner's to stop; they go first.
 pub(super) async fn spawn(controller: &Arc<AppsController>) -> Result<()> {
@@ -66,13 +66,11 @@ async fn remove(platform: &Arc<Platform>, row: store::app::AppRow) -> Result<()>
 }
 
 async fn remove_files(platform: &Platform, app: Id<App>) -> Result<()> {
-    let repository = platform.settings.repositories().join(format!("{app}.git"));
-    match tokio::fs::remove_dir_all(&repository).await {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("removing {}", repository.display()));
-        }
-        _ => {}
-    }
+    let repositories = Repositories::at(platform.settings.repositories());
+    tokio::task::spawn_blocking(move || repositories.remove(app))
+        .await
+        .context("removing the repository")?
+        .context("removing the repository")?;
     platform.logs.remove(app).await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use paas_core::{App, ConfigVars, Crash, Dyno, DynoState, Id, LogSource, ProcessType, Slug, StopReason};
+use paas_core::{App, ConfigVars, Crash, Dyno, DynoState, Id, LogSource, ProcessType, Slug};
 use paas_engine::{Container, ContainerId, ContainerSpec, ContainerState, DYNO_PORT, Environment, Limits, Role};
 use paas_store as store;
 use tokio::time::timeout;
@@ -55,7 +55,21 @@ pub(super) async fn launch(controller: &AppsController, dyno: &Dyno, receipt: &R
     let message = format!("Starting process with command `{command}`");
     platform.log(dyno.app, LogSource::Heroku, &process, message);
     failpoint::hit("start.before");
-    let container = platform.engine.start(&spec).await?;
+    let container = match platform.engine.start(&spec).await {
+        Ok(container) => container,
+        Err(error) => {
+            if !error.is_temporary() {
+                platform.log(
+                    dyno.app,
+                    LogSource::Heroku,
+                    &process,
+                    format!("Error R99 (Platform error) -> {error}"),
+                );
+                controller.refuse(dyno.id);
+            }
+            return Err(error.into());
+        }
+    };
     failpoint::hit("start.after");
     platform.collector.follow(dyno.app, &container.id, &process);
     Ok(())
@@ -198,14 +212,4 @@ fn crash_lines(process_type: &ProcessType, crash: &Crash) -> Vec<String> {
         None => {}
     }
     lines
-}
-
-/// Why a dyno stops, for people.
-pub(super) const fn stop_reason(why: StopReason) -> &'static str {
-    match why {
-        StopReason::ScaledDown => "scaled down",
-        StopReason::Replaced => "replaced by a newer dyno",
-        StopReason::Abandoned => "its release does not go live",
-        StopReason::Unwanted => "the app runs nothing any more",
-    }
 }

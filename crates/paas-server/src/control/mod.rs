@@ -16,7 +16,7 @@ mod router_feed;
 mod sweep;
 
 pub(crate) use apps::AppsController;
-pub(crate) use deploy::{Deploy, NewBuild, Turns, Verdict, cancel, submit};
+pub(crate) use deploy::{NewBuild, Turns, cancel, submit};
 pub(crate) use firewall::FirewallController;
 pub(crate) use git_backend::GitBackend;
 pub(crate) use release_phase::start as start_release_phase;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 use paas_core::{Dyno, DynoState};
-use paas_engine::{Container, ContainerState, DYNO_PORT};
+use paas_engine::{Container, ContainerState, DYNO_PORT, Role};
 use tokio::time::sleep;
 
 use super::{AppsController, apps::Work};
@@ -19,6 +19,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_millis(250);
 /// How long one connection may take: the dyno is on this machine.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+/// The same at the start, when nothing else happens before.
+const FIRST_LIMIT: Duration = Duration::from_millis(500);
 
 /// Probes each running container of a starting web dyno until it answers or is gone.
 pub(super) fn spawn<'a>(
@@ -45,6 +47,31 @@ pub(super) fn spawn<'a>(
             until_it_answers(&controller, &container, address).await
         });
     }
+}
+
+/// Probes each running container of the formation once.
+pub(super) async fn all(controller: &AppsController) {
+    let containers = match controller.platform.engine.list().await {
+        Ok(containers) => containers,
+        Err(error) => return tracing::warn!(%error, "no container could be probed"),
+    };
+    let web = containers
+        .iter()
+        .filter_map(|container| match (&container.role, &container.state) {
+            (Some(Role::Dyno { name, .. }), ContainerState::Running { address: Some(address) })
+                if name.process_type.is_web() =>
+            {
+                Some((container, SocketAddr::new(*address, DYNO_PORT)))
+            }
+            _ => None,
+        });
+    let probes = web.map(|(container, address)| async move {
+        let answers = paas_router::probe(address, FIRST_LIMIT).await;
+        answers.then(|| container.id.as_str().to_owned())
+    });
+    let answered = futures_util::future::join_all(probes).await;
+    let mut answering = controller.answering.lock().unwrap_or_else(PoisonError::into_inner);
+    answering.extend(answered.into_iter().flatten());
 }
 
 async fn until_it_answers(controller: &AppsController, container: &Container, address: SocketAddr) -> Result<()> {

@@ -92,7 +92,10 @@ async fn remove_leftovers(platform: &Arc<Platform>) -> Result<()> {
     }
     remove_images(platform, &running).await?;
     remove_networks_and_volumes(platform).await?;
-    remove_sources(platform, &running).await
+    remove_sources(platform, &running).await?;
+    let (logs, now) = (Arc::clone(&platform.logs), platform.clock.now());
+    tokio::task::spawn_blocking(move || logs.prune(now)).await??;
+    Ok(())
 }
 
 /// Images of apps that no release can run. Those of builds under way are not in a row yet: none is touched meanwhile.

@@ -34,7 +34,7 @@ use super::{
 mod upload;
 
 /// An answer that takes longer is not read any more; the push it belongs to goes on without it.
-const SLOW_READER: Duration = Duration::from_secs(60);
+const SLOW_READER: Duration = Duration::from_mins(1);
 
 /// Listing refs takes milliseconds.
 const ADVERTISEMENT: Duration = Duration::from_secs(30);

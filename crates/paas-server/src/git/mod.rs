@@ -125,10 +125,6 @@ impl Git {
             stop,
         }))
     }
-
-    pub(crate) fn repositories(&self) -> &Repositories {
-        &self.repositories
-    }
 }
 
 #[cfg(test)]

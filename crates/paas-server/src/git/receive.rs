@@ -1,7 +1,7 @@
 //! The server's end of the hook: takes the source, hands it to a deploy, and passes its output and its verdict back.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -30,7 +30,7 @@ use super::{
 use crate::failpoint;
 
 /// A hook that says nothing for so long while it sends is dead.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// A checkout of the largest size, with a header for each of its files.
 const MAXIMUM_TAR_BYTES: u64 = 1024 * 1024 * 1024 + 100 * 1024 * 1024;
@@ -144,10 +144,10 @@ impl Connection {
 
     async fn hello(&mut self) -> Result<Hello, Rejection> {
         match timeout(IDLE, Frame::receive(&mut self.reader)).await {
-            Ok(Ok(Frame::Hello(json))) => serde_json::from_slice(&json).map_err(broken),
-            Ok(Ok(_)) => Err(broken("no hello")),
-            Ok(Err(error)) => Err(broken(error)),
-            Err(elapsed) => Err(broken(elapsed)),
+            Ok(Ok(Frame::Hello(json))) => serde_json::from_slice(&json).map_err(|error| broken(&error)),
+            Ok(Ok(_)) => Err(broken(&"no hello")),
+            Ok(Err(error)) => Err(broken(&error)),
+            Err(elapsed) => Err(broken(&elapsed)),
         }
     }
 
@@ -166,9 +166,9 @@ impl Connection {
                     file.write_all(&bytes).await.map_err(unwritable)?;
                 }
                 Ok(Ok(Frame::SourceEnd)) => break,
-                Ok(Ok(_)) => return Err(broken("no source")),
-                Ok(Err(error)) => return Err(broken(error)),
-                Err(elapsed) => return Err(broken(elapsed)),
+                Ok(Ok(_)) => return Err(broken(&"no source")),
+                Ok(Err(error)) => return Err(broken(&error)),
+                Err(elapsed) => return Err(broken(&elapsed)),
             }
         }
         file.flush().await.map_err(unwritable)?;
@@ -195,7 +195,7 @@ impl Connection {
         let now = tokio::task::spawn_blocking(move || repositories.target(id, &reference))
             .await
             .map_err(|_| stopping())?
-            .map_err(|error| broken(error.message().to_owned()))?;
+            .map_err(|error| broken(&error))?;
         if now.map(|id| id.to_string()) != hello.old_commit {
             return Err(Rejection(format!(
                 "Another push has moved {} meanwhile. Fetch, merge and push again.",
@@ -279,8 +279,8 @@ impl Drop for SourceFile {
     }
 }
 
-fn broken(error: impl ToString) -> Rejection {
-    tracing::info!(error = error.to_string(), "a push broke off");
+fn broken(error: &dyn fmt::Display) -> Rejection {
+    tracing::info!(%error, "a push broke off");
     Rejection("The push broke off before its source had arrived. Push again.".to_owned())
 }
 

@@ -15,6 +15,12 @@ pub(crate) struct Repositories {
 }
 
 impl Repositories {
+    /// The repositories as they are, for one who does not push.
+    pub(crate) fn at(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// Clears away what a crash has left of pushes: only before the first one.
     pub(super) fn open(directory: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&directory)?;
         for entry in fs::read_dir(&directory)? {

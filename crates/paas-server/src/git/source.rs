@@ -82,7 +82,7 @@ pub(crate) enum SourceError {
     LinkLeadsOut { path: String, target: String },
     #[error("the links of the source are too tangled to follow")]
     TangledLinks,
-    #[error("reading the commit")]
+    #[error("the commit cannot be read: {0}")]
     Read(#[from] git2::Error),
 }
 

@@ -298,13 +298,12 @@ impl Files {
             self.begin_segment(directory)?;
         }
         let segment = self.segments.last_mut().expect("begun above");
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let file = OpenOptions::new().append(true).open(&segment.path)?;
-                file.set_len(segment.bytes)?;
-                self.file.insert(file)
-            }
+        let file = if let Some(file) = &mut self.file {
+            file
+        } else {
+            let file = OpenOptions::new().append(true).open(&segment.path)?;
+            file.set_len(segment.bytes)?;
+            self.file.insert(file)
         };
         if let Err(error) = file.write_all(bytes) {
             // A full disk takes half a line. Opening the file again cuts it off.

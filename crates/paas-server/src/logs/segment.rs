@@ -113,7 +113,9 @@ impl Segment {
 
 /// What a segment begins with.
 pub(super) fn header(marks: &[Mark]) -> String {
-    marks.iter().map(|mark| format!("{MARK_PREFIX}{mark}\n")).collect()
+    marks.iter().fold(String::new(), |header, mark| {
+        header + MARK_PREFIX + &mark.to_string() + "\n"
+    })
 }
 
 /// The records in a text of whole lines.

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use tokio::{io::AsyncWriteExt, process::ChildStdin, time::timeout};
 
 /// A client that sends nothing for so long is gone.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Compressed bytes at a time, so that a bomb of zeros becomes a few megabytes here and not a gigabyte.
 const COMPRESSED_BYTES: usize = 4 * 1024;

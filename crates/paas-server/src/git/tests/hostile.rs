@@ -10,9 +10,8 @@ struct Crafted {
 }
 
 impl Crafted {
-    async fn in_client(client: &Client) -> Self {
-        // The local git checks what it packs no more than it must, but it does look at paths it writes: nothing is
-        // checked out here.
+    /// The client's git packs it as it is: only what is checked out is looked at there.
+    fn in_client(client: &Client) -> Self {
         Self {
             repository: Repository::open(&client.path).unwrap(),
         }
@@ -53,12 +52,15 @@ fn raw(signature: &Signature<'_>) -> String {
     )
 }
 
+/// What it is, how it is made, and what is said about it.
+type Case<'a> = (&'a str, &'a dyn Fn(&Crafted) -> Oid, &'a str);
+
 /// Pushes each tree, and expects these words, no deploy and no ref.
-async fn assert_refused(cases: &[(&str, &dyn Fn(&Crafted) -> Oid, &str)]) {
+async fn assert_refused(cases: &[Case<'_>]) {
     let fixture = Fixture::start().await;
     for (number, (what, craft, words)) in cases.iter().enumerate() {
         let client = fixture.client(&format!("client-{number}")).await;
-        let crafted = Crafted::in_client(&client).await;
+        let crafted = Crafted::in_client(&client);
         crafted.commit(craft(&crafted));
         let Err(said) = client.push(&["main"]).await else {
             panic!("{what} was accepted");
@@ -208,7 +210,7 @@ async fn what_is_no_source_is_refused() {
 async fn links_inside_of_the_tree_and_old_modes_are_fine_and_submodules_left_out() {
     let fixture = Fixture::start().await;
     let client = fixture.client("client").await;
-    let crafted = Crafted::in_client(&client).await;
+    let crafted = Crafted::in_client(&client);
     let long = "d".repeat(200);
     let deep = crafted.tree(&[("100644", "file", crafted.blob("deep"))]);
     let submodule = Oid::from_str(&"1".repeat(40)).unwrap();

@@ -1,0 +1,9 @@
+//! The API on a real database and an engine in memory, through its router, as a client would see it.
+
+mod destroy;
+mod protocol;
+mod refusal;
+mod server;
+mod shape;
+mod story;
+mod stream;
