@@ -18,6 +18,8 @@ mod wakeups;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod migrations;
 
 pub mod account;
 pub mod app;

@@ -30,17 +30,32 @@ pub struct TestDatabase {
 
 /// A fresh, migrated database on the test server, which is started when it does not run.
 pub async fn database() -> TestDatabase {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    static TEMPLATE: OnceCell<(DatabaseAddress, String)> = OnceCell::const_new();
-    let (server, template) = TEMPLATE.get_or_init(template).await;
-    let name = format!("test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    let mut conn = connect(server).await;
-    execute(&mut conn, format!("create database {name} template {template}")).await;
-    let address = server.with_database(&name);
+    let (_, template) = server().await;
+    let address = create_from(template).await;
     TestDatabase {
         store: Store::new(&address, Sealer::ephemeral()),
         address,
     }
+}
+
+/// A fresh database without a schema.
+#[cfg(test)]
+pub(crate) async fn empty_database() -> DatabaseAddress {
+    create_from("template0").await
+}
+
+async fn server() -> &'static (DatabaseAddress, String) {
+    static SERVER: OnceCell<(DatabaseAddress, String)> = OnceCell::const_new();
+    SERVER.get_or_init(start).await
+}
+
+async fn create_from(template: &str) -> DatabaseAddress {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let (server, _) = server().await;
+    let name = format!("test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let mut conn = connect(server).await;
+    execute(&mut conn, format!("create database {name} template {template}")).await;
+    server.with_database(&name)
 }
 
 impl TestDatabase {
@@ -63,7 +78,7 @@ pub fn noon() -> DateTime<Utc> {
 }
 
 /// The server, and the name of a database that has every migration.
-async fn template() -> (DatabaseAddress, String) {
+async fn start() -> (DatabaseAddress, String) {
     let data_dir = PathBuf::from(format!(
         "/tmp/paas-test-postgres-{}",
         rustix::process::geteuid().as_raw()
