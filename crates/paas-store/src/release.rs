@@ -22,7 +22,7 @@ mod change;
 mod config;
 
 pub(crate) use change::{NewRelease, insert};
-pub use change::{rollback, set_config};
+pub use change::{of_slug, rollback, set_config};
 pub use config::config;
 
 /// A release with what is shown beside it.

@@ -63,6 +63,8 @@ pub enum SealError {
 struct Key {
     id: [u8; KEY_ID_BYTES],
     cipher: XChaCha20Poly1305,
+    /// What keys for other purposes are derived from.
+    root: [u8; 32],
 }
 
 impl Sealer {
@@ -102,6 +104,15 @@ impl Sealer {
         Self {
             keys: Arc::new([Key::new(&random())]),
         }
+    }
+
+    /// A key of its own for another purpose, such as signing URLs. The same after a restart; another once keys rotate.
+    pub fn derive_key(&self, purpose: &'static str) -> [u8; 32] {
+        Sha256::new()
+            .chain_update(self.keys[0].root)
+            .chain_update(purpose)
+            .finalize()
+            .into()
     }
 
     pub fn seal(&self, noun: &'static str, row: &Uuid, secret: &[u8]) -> Sealed {
@@ -146,16 +157,14 @@ impl Sealer {
 
 impl Key {
     fn new(key: &[u8; KEY_BYTES]) -> Self {
-        let digest: [u8; 32] = Sha256::new()
-            .chain_update(b"paas key id\0")
-            .chain_update(key)
-            .finalize()
-            .into();
+        let digest =
+            |purpose: &[u8]| -> [u8; 32] { Sha256::new().chain_update(purpose).chain_update(key).finalize().into() };
         let mut id = [0; KEY_ID_BYTES];
-        id.copy_from_slice(&digest[..KEY_ID_BYTES]);
+        id.copy_from_slice(&digest(b"paas key id\0")[..KEY_ID_BYTES]);
         Self {
             id,
             cipher: XChaCha20Poly1305::new(key.into()),
+            root: digest(b"paas derive\0"),
         }
     }
 }
@@ -240,6 +249,14 @@ fn from_hex(text: &str) -> Option<[u8; KEY_BYTES]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn derived_keys_differ_by_purpose_and_by_key_and_last() {
+        let sealer = Sealer::ephemeral();
+        assert_eq!(sealer.derive_key("one"), sealer.clone().derive_key("one"));
+        assert_ne!(sealer.derive_key("one"), sealer.derive_key("two"));
+        assert_ne!(sealer.derive_key("one"), Sealer::ephemeral().derive_key("one"));
+    }
 
     const NOUN: &str = "release config";
 

@@ -4,7 +4,7 @@ use paas_core::{App, ConfigKey, ConfigVars, Id, Release, ReleaseStatus, ReleaseV
 use serde_json::json;
 use sqlx::Connection;
 
-use super::{ReleaseRow, by_id, by_version, config, head};
+use super::{Page, ReleaseRow, by_id, by_version, config, head, list};
 use crate::{
     PgConnection, Sealer, Stamp, StoreError, app,
     event::{self, Change},
@@ -78,6 +78,44 @@ pub async fn rollback(
         slug: old.release.slug,
         config: &config,
         description: &description,
+    };
+    let row = insert(&mut transaction, sealer, new, stamp).await?;
+    transaction.commit().await?;
+    Ok(row)
+}
+
+/// Makes a release with a slug that the app already has, and the config of the head. Fails with [`StoreError::NotEligible`]
+/// once the slug's image is gone.
+pub async fn of_slug(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    app: Id<App>,
+    slug: Id<Slug>,
+    description: &str,
+    stamp: Stamp,
+) -> Result<ReleaseRow, StoreError> {
+    let mut transaction = conn.begin().await?;
+    let Some(head) = lock_head(&mut transaction, app).await? else {
+        return Err(StoreError::AppGone);
+    };
+    let all = Page {
+        versions: 1..=u32::MAX,
+        is_descending: true,
+        max: u32::MAX,
+    };
+    let releases = list(&mut transaction, app, all).await?;
+    let mut of_slug = releases.iter().filter(|row| row.release.slug == Some(slug));
+    if let Some(expired) = of_slug.find(|row| row.release.status == ReleaseStatus::Expired) {
+        return Err(StoreError::NotEligible {
+            version: expired.release.version,
+        });
+    }
+    let config = config::config(&mut transaction, sealer, head.release.id).await?;
+    let new = NewRelease {
+        app,
+        slug: Some(slug),
+        config: &config,
+        description,
     };
     let row = insert(&mut transaction, sealer, new, stamp).await?;
     transaction.commit().await?;
