@@ -32,6 +32,10 @@ use crate::failpoint;
 /// A hook that says nothing for so long while it sends is dead.
 const IDLE: Duration = Duration::from_mins(1);
 
+/// A hook that takes nothing in for so long is dead. A pusher who stopped reading is given up much earlier, where the
+/// answer goes out, and then the hook reads on: its verdict must still reach it.
+const STALLED: Duration = Duration::from_mins(10);
+
 /// A checkout of the largest size, with a header for each of its files.
 const MAXIMUM_TAR_BYTES: u64 = 1024 * 1024 * 1024 + 100 * 1024 * 1024;
 
@@ -253,7 +257,7 @@ impl Hook {
     }
 
     async fn send(&mut self, frame: &Frame) {
-        if !self.is_gone && !matches!(timeout(IDLE, frame.send(&mut self.writer)).await, Ok(Ok(()))) {
+        if !self.is_gone && !matches!(timeout(STALLED, frame.send(&mut self.writer)).await, Ok(Ok(()))) {
             self.is_gone = true;
         }
     }

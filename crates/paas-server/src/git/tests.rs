@@ -215,7 +215,7 @@ impl Fixture {
     }
 
     fn main(&self) -> Option<String> {
-        let target = self.git.repositories().target(self.platform.app.id, "refs/heads/main");
+        let target = self.git.repositories.target(self.platform.app.id, "refs/heads/main");
         target.unwrap().map(|id| id.to_string())
     }
 
@@ -242,7 +242,7 @@ impl Fixture {
     fn assert_clean(&self) {
         let sources: Vec<_> = fs::read_dir(&self.git.paths.sources).unwrap().collect();
         assert!(sources.is_empty(), "{sources:?}");
-        let objects = self.git.repositories().path(self.platform.app.id).join("objects");
+        let objects = self.git.repositories.path(self.platform.app.id).join("objects");
         let quarantines: Vec<_> = fs::read_dir(objects)
             .into_iter()
             .flatten()

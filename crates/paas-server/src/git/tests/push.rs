@@ -131,14 +131,8 @@ async fn other_refs_are_stored_and_main_cannot_be_deleted() {
 async fn large_pushes_come_in_chunks_and_long_questions_compressed() {
     let fixture = Fixture::start().await;
     let client = fixture.client("client").await;
-    // Incompressible, and more than git sends without chunks.
-    let mut state = 1_u64;
-    let noise: Vec<u8> = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        state.to_be_bytes()[0]
-    })
-    .take(3_000_000)
-    .collect();
+    // More than git sends without chunks.
+    let noise = noise();
     fs::write(client.path.join("noise"), &noise).unwrap();
     client.commit(&[("Procfile", "web: ./run\n")], "Noise").await;
     client.push(&["main"]).await.unwrap();
@@ -197,7 +191,7 @@ async fn an_upload_that_breaks_off_leaves_nothing_behind() {
     let mut stream = tokio::net::TcpStream::connect(fixture.address).await.unwrap();
     let chunk = format!("{head}{:x}\r\n{body}\r\n", body.len());
     stream.write_all(chunk.as_bytes()).await.unwrap();
-    let objects = fixture.git.repositories().path(fixture.platform.app.id).join("objects");
+    let objects = fixture.git.repositories.path(fixture.platform.app.id).join("objects");
     let is_receiving = || {
         fs::read_dir(&objects)
             .into_iter()
@@ -271,4 +265,31 @@ async fn a_stop_ends_a_push_with_a_word() {
     assert!(said.contains("The platform is restarting"), "{said}");
     assert_eq!(fixture.main(), None);
     fixture.end().await;
+}
+
+#[tokio::test]
+async fn a_source_that_cannot_be_stored_is_rejected_with_the_reason() {
+    let fixture = Fixture::start().await;
+    let client = fixture.client("client").await;
+    fs::write(client.path.join("noise"), noise()).unwrap();
+    client.commit(&[("Procfile", "web: ./run\n")], "Noise").await;
+    fs::remove_dir(&fixture.git.paths.sources).unwrap();
+    // The hook is still writing when it is answered.
+    let said = client.push(&["main"]).await.unwrap_err();
+    assert!(said.contains("The platform could not store the source"), "{said}");
+    assert_eq!(fixture.main(), None);
+    fs::create_dir(&fixture.git.paths.sources).unwrap();
+    client.push(&["main"]).await.unwrap();
+    fixture.end().await;
+}
+
+/// Three megabytes that no compression makes smaller.
+fn noise() -> Vec<u8> {
+    let mut state = 1_u64;
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_be_bytes()[0]
+    })
+    .take(3_000_000)
+    .collect()
 }
