@@ -78,13 +78,17 @@ impl Backend {
             backend: self.clone(),
             is_tunnel: false,
         };
-        (!self.is_retired.load(SeqCst)).then_some(entered)
+        (!self.is_retired()).then_some(entered)
     }
 
     /// From here on nothing new is sent; unused connections are closed now.
     pub(crate) fn retire(&self) {
         self.is_retired.store(true, SeqCst);
         self.pool.close();
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.is_retired.load(SeqCst)
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -156,7 +160,7 @@ impl Drop for InFlight {
             self.backend.tunnels.fetch_sub(1, SeqCst);
         }
         self.backend.in_flight.fetch_sub(1, SeqCst);
-        if self.backend.is_retired.load(SeqCst) {
+        if self.backend.is_retired() {
             self.backend.emptied.notify_waiters();
         }
     }

@@ -105,10 +105,15 @@ impl<'a> Search<'a> {
                         self.table = self.shared.tables.current();
                         continue;
                     };
-                    if let Some(connected) = self.try_backend(in_flight, reuse, now).await? {
-                        return Ok(connected);
+                    match self.try_backend(in_flight, reuse, now).await? {
+                        // While it connected, the dyno may have died and its address may have been given away: what
+                        // was opened since then may lead to anybody.
+                        Some(connected) if !connected.is_reused && backend.is_retired() => {
+                            self.table = self.shared.tables.current();
+                        }
+                        Some(connected) => return Ok(connected),
+                        None => self.tried.push(backend),
                     }
-                    self.tried.push(backend);
                 }
             }
         }

@@ -39,6 +39,6 @@ mod tunnel;
 mod websocket;
 
 pub use code::Code;
-pub use probe::probe;
+pub use probe::{ProbeLimits, answers, probe};
 pub use router::{Addresses, Router, RouterError, run};
 pub use settings::{Limits, Settings};

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -51,6 +52,7 @@ pub enum RouterError {
 
 /// Binds, and serves until `stop`: what `paasd router` does.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RouterError> {
+    raise_open_files();
     Router::bind(settings).await?.run(stop).await
 }
 
@@ -146,6 +148,15 @@ impl Router {
 
 fn bind(address: SocketAddr) -> Result<TcpListener, RouterError> {
     listener::bind(address).map_err(|source| RouterError::Listen { address, source })
+}
+
+/// Every request is two sockets, and the usual soft limit of 1024 files is for programs that use `select`.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Closes connections to dynos that nobody uses.

@@ -198,6 +198,22 @@ async fn an_old_client_gets_a_plain_body_and_a_close() {
 }
 
 #[tokio::test]
+async fn an_old_dyno_that_ends_its_body_by_closing_is_understood() {
+    let dyno = TestDyno::speaking("web.1", |mut stream| async move {
+        read_until(&mut stream, "\r\n\r\n").await;
+        stream
+            .write_all(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nold")
+            .await
+            .unwrap();
+    })
+    .await;
+    let mut world = World::serving(quick(), &[&dyno]).await;
+    let answer = world.get("/").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "3\r\nold\r\n0\r\n\r\n"));
+    assert_eq!(world.record().await.code, None);
+}
+
+#[tokio::test]
 async fn head_and_304_keep_their_length_and_have_no_body() {
     let dyno = TestDyno::answering("web.1", |request| async move {
         let status = if request.uri().path() == "/same" {

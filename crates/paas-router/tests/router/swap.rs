@@ -175,3 +175,45 @@ async fn a_whole_table_is_a_whole_table() {
     world.publish(paas_router::feed::Table::default()).await;
     assert_eq!(world.get("/").await.status, 404);
 }
+
+#[tokio::test]
+async fn a_connection_that_came_about_after_the_dyno_left_is_not_used() {
+    // A dyno that accepts nothing yet: the router's connect hangs in the kernel.
+    let (mut leaving, other) = (TestDyno::named("web.1").await, TestDyno::named("web.2").await);
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    leaving.address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while paas_router::probe(leaving.address, Duration::from_millis(300)).await {
+        waiting.push(TcpStream::connect(leaving.address).await.unwrap());
+    }
+    let world = World::serving(Limits::default(), &[&leaving]).await;
+    let mut stream = world.connect().await;
+    let request = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // Whoever asks afterwards is answered first, so the request is on its way.
+    let other_host = "GET / HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n";
+    assert_eq!(world.send(other_host).await.status, 404);
+    world.serve(&[&other]).await;
+    assert_eq!(
+        world.feed.drained(leaving.id, Duration::ZERO).await.unwrap(),
+        DrainOutcome::Unfinished { requests: 1 },
+        "the request is connecting"
+    );
+    // Now somebody else answers at that address.
+    let accepting = async {
+        loop {
+            let (mut accepted, _) = listener.accept().await.unwrap();
+            // Those that waited say nothing; the router must not either.
+            waiting.clear();
+            let mut heard = Vec::new();
+            accepted.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(String::from_utf8_lossy(&heard), "");
+        }
+    };
+    tokio::select! {
+        answer = Answer::read_to_end(&mut stream) => assert_eq!(answer.body, "web.2"),
+        () = accepting => unreachable!(),
+    }
+}
