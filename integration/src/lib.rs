@@ -1,1 +1,30 @@
-//! wip
+//! The harness of the story tests: a whole platform of real parts in a directory of its own.
+//!
+//! A story starts a [`Platform`] (the real `paasd`, embedded Postgres, router, Docker), makes an [`App`], and does to it what
+//! a user does: writes files, `git push`, the command `paas`, requests through the router. Several platforms share one
+//! Docker, so nothing here touches what does not carry the platform's own label. Dropping a platform takes all of it away.
+//!
+//! Everything here panics when the machinery itself breaks: a story has no other use for such an error.
+
+mod answer;
+mod app;
+mod background;
+mod binary;
+mod engine;
+mod output;
+mod platform;
+mod process;
+mod server;
+mod slot;
+mod tiny;
+mod wait;
+
+pub use answer::{Answer, request};
+pub use app::App;
+pub use background::Background;
+pub use binary::binary;
+pub use engine::{Container, Engine};
+pub use output::Output;
+pub use platform::{Options, Platform};
+pub use process::{Process, processes};
+pub use wait::{eventually, within};

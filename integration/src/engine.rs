@@ -1,0 +1,107 @@
+//! What of one platform is in the Docker engine, seen from outside with Docker's own command.
+
+use std::process::Command;
+
+use crate::Output;
+
+/// The engine, through the eyes of one platform.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    platform: String,
+}
+
+/// A container of the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    pub id: String,
+    /// `dyno`, `build`, …
+    pub role: String,
+    /// `web.1`, for a dyno.
+    pub dyno: String,
+    /// `running`, `exited`, …
+    pub state: String,
+}
+
+const CONTAINER_FORMAT: &str = "{{.ID}}\t{{.Label \"paas.role\"}}\t{{.Label \"paas.dyno-name\"}}\t{{.State}}";
+
+impl Engine {
+    pub(crate) fn new(platform: String) -> Self {
+        Self { platform }
+    }
+
+    pub fn containers(&self) -> Vec<Container> {
+        let listed = self.list(&["ps", "--all", "--no-trunc", "--format", CONTAINER_FORMAT]);
+        let container = |line: &String| {
+            let mut words = line.split('\t').map(str::to_owned);
+            Some(Container {
+                id: words.next()?,
+                role: words.next()?,
+                dyno: words.next()?,
+                state: words.next()?,
+            })
+        };
+        listed.iter().filter_map(container).collect()
+    }
+
+    /// The container of a dyno such as `web.1` that runs.
+    pub fn dyno(&self, name: &str) -> Option<Container> {
+        self.containers()
+            .into_iter()
+            .find(|container| container.dyno == name && container.state == "running")
+    }
+
+    pub fn networks(&self) -> Vec<String> {
+        self.list(&["network", "ls", "--format", "{{.Name}}"])
+    }
+
+    pub fn volumes(&self) -> Vec<String> {
+        self.list(&["volume", "ls", "--format", "{{.Name}}"])
+    }
+
+    /// Names of images, or ids of those without a name. The stack's images carry the label of whoever made them, and are
+    /// everybody's.
+    pub fn images(&self) -> Vec<String> {
+        let listed = self.list(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.ID}}"]);
+        let image = |line: &String| {
+            let (name, id) = line.split_once('\t')?;
+            let name = if name.contains("<none>") { id } else { name };
+            (!name.starts_with("paas/stack-")).then(|| name.to_owned())
+        };
+        listed.iter().filter_map(image).collect()
+    }
+
+    /// Runs Docker's command, such as `docker kill ID`.
+    #[track_caller]
+    pub fn docker(&self, arguments: &[&str]) -> Output {
+        Output::of(Command::new("docker").args(arguments), "")
+    }
+
+    /// Runs a command inside a dyno.
+    #[track_caller]
+    pub fn exec(&self, container: &Container, command: &[&str]) -> Output {
+        self.docker(&[&["exec", container.id.as_str()], command].concat())
+    }
+
+    /// Takes away everything that has exactly this platform's label.
+    pub(crate) fn clear(&self) {
+        for container in self.containers() {
+            self.docker(&["rm", "--force", "--volumes", &container.id]);
+        }
+        for image in self.images() {
+            self.docker(&["image", "rm", "--force", &image]);
+        }
+        for volume in self.volumes() {
+            self.docker(&["volume", "rm", "--force", &volume]);
+        }
+        for network in self.networks() {
+            self.docker(&["network", "rm", &network]);
+        }
+    }
+
+    #[track_caller]
+    fn list(&self, arguments: &[&str]) -> Vec<String> {
+        let filter = format!("label=paas.platform={}", self.platform);
+        let listed = self.docker(&[arguments, &["--filter", &filter]].concat());
+        listed.expect_success().stdout.lines().map(str::to_owned).collect()
+    }
+}
