@@ -152,12 +152,16 @@ fn deploy(update: &Update, output: &mut impl Write) -> Result<bool, HookError> {
     let mut stream = UnixStream::connect(&introduction.socket).map_err(HookError::Connect)?;
     let hello = serde_json::to_vec(&hello).map_err(io::Error::other)?;
     Frame::Hello(hello).write_to(&mut stream)?;
+    if watch(&mut stream, output)? == Frame::Rejected {
+        return Ok(false);
+    }
     let sent = send(&source, &repository, &mut stream);
     let _ = writeln!(output, "Building source:\n");
     // A server that stops reading (a full disk) has said why.
-    let is_accepted = watch(&mut stream, output).map_err(|error| sent.err().unwrap_or(error))?;
-    let verdict = if is_accepted { " done." } else { "" };
-    let _ = writeln!(output, "\nVerifying deploy...{verdict}");
+    let verdict = watch(&mut stream, output).map_err(|error| sent.err().unwrap_or(error))?;
+    let is_accepted = verdict == Frame::Accepted;
+    let word = if is_accepted { " done." } else { "" };
+    let _ = writeln!(output, "\nVerifying deploy...{word}");
     Ok(is_accepted)
 }
 
@@ -167,16 +171,15 @@ fn send(source: &Source, repository: &Repository, stream: &mut UnixStream) -> io
     Frame::SourceEnd.write_to(stream)
 }
 
-/// Passes on what the server says until its verdict. A pusher who is gone does not end the push.
-fn watch(stream: &mut UnixStream, output: &mut impl Write) -> io::Result<bool> {
+/// Passes on what the server says until it decides. A pusher who is gone does not end the push.
+fn watch(stream: &mut UnixStream, output: &mut impl Write) -> io::Result<Frame> {
     loop {
         match Frame::read_from(stream)? {
             Frame::Output(bytes) => {
                 let _ = output.write_all(&bytes);
                 let _ = output.flush();
             }
-            Frame::Accepted => return Ok(true),
-            Frame::Rejected => return Ok(false),
+            decision @ (Frame::Ready | Frame::Accepted | Frame::Rejected) => return Ok(decision),
             Frame::Hello(_) | Frame::Source(_) | Frame::SourceEnd => {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "unexpected frame"));
             }

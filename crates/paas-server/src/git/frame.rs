@@ -1,9 +1,10 @@
 //! How the hook and the server speak: frames of a type (one byte), a length (four bytes, big endian) and a payload.
 //!
 //! ```text
-//! hook ─▶ server   Hello{json}  Source{tar bytes}…  SourceEnd
-//! server ─▶ hook   Output{bytes}…  Accepted | Rejected
+//! hook ─▶ server   Hello{json}                Source{tar bytes}…  SourceEnd
+//! server ─▶ hook                Output… Ready                                Output{bytes}…  Accepted | Rejected
 //! ```
+//! The server may reject at any time; nothing follows that.
 
 use std::io::{self, Read, Write};
 
@@ -18,6 +19,8 @@ const HEADER_BYTES: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Frame {
     Hello(Vec<u8>),
+    /// It is this push's turn.
+    Ready,
     Source(Vec<u8>),
     SourceEnd,
     Output(Vec<u8>),
@@ -75,6 +78,7 @@ impl Frame {
             Self::Output(payload) => (4, payload),
             Self::Accepted => (5, &[]),
             Self::Rejected => (6, &[]),
+            Self::Ready => (7, &[]),
         };
         let length = u32::try_from(payload.len())
             .ok()
@@ -92,6 +96,7 @@ impl Frame {
             (4, _) => Ok(Self::Output(payload)),
             (5, true) => Ok(Self::Accepted),
             (6, true) => Ok(Self::Rejected),
+            (7, true) => Ok(Self::Ready),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "unknown frame")),
         }
     }
@@ -127,6 +132,7 @@ mod tests {
     async fn frames_arrive_as_they_were_sent_either_way() {
         let frames = [
             Frame::Hello(b"{}".to_vec()),
+            Frame::Ready,
             Frame::Source(vec![7; MAXIMUM_BYTES]),
             Frame::SourceEnd,
             Frame::Output(Vec::new()),

@@ -11,7 +11,7 @@
 //! * The ref moves when, and only when, the hook says so; until then the pushed objects are in git's quarantine, which
 //!   only the hook can see. So the hook reads the tree, judges it ([`source`]) and sends it as a tar.
 //! * A push is driven to its end by a task of the server's: a client that goes away stops nothing.
-//! * An app's pushes take turns from the moment their source is here until their ref has moved.
+//! * An app's pushes take turns: one has it from before its source is sent until its ref has moved.
 //! * A repository is found by the id of its app: no name that somebody chose is ever part of a path.
 
 use std::{io, path::PathBuf, sync::Arc};
@@ -65,7 +65,7 @@ pub(crate) enum Refusal {
 pub(crate) struct NewSource {
     pub(crate) app: App,
     pub(crate) account: Account,
-    /// A tar of the commit's tree. It belongs to the deploy, which removes it.
+    /// A tar of the commit's tree. It belongs to the deploy once that has begun, and is removed by it.
     pub(crate) tar: PathBuf,
     pub(crate) commit: String,
     /// The first line of the commit's message.

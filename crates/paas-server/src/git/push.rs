@@ -25,7 +25,7 @@ struct State {
 struct Push {
     app: App,
     account: Account,
-    /// Held from the deploy until the ref has moved. Without it, a second push could deploy a commit that its own ref
+    /// Held until the ref has moved. Without it, a second push could deploy a commit that its own ref
     /// then cannot move to.
     turn: Option<OwnedSemaphorePermit>,
 }

@@ -138,10 +138,10 @@ impl Connection {
             .pushes
             .find(hello.push)
             .ok_or_else(|| Rejection("This push is not known any more. Push again.".to_owned()))?;
-        let tar = self.source().await?;
-        // From here on the file has an owner: the deploy, or this.
-        let source = SourceFile(Some(tar));
+        // First the turn, then the source: those who wait take no room on the disk.
         self.take_turn(&app, &hello).await?;
+        self.hook.send(&Frame::Ready).await;
+        let source = self.source().await?;
         failpoint::hit("receive.after");
         self.deploy(app, account, hello, source).await
     }
@@ -155,11 +155,14 @@ impl Connection {
         }
     }
 
-    async fn source(&mut self) -> Result<PathBuf, Rejection> {
+    async fn source(&mut self) -> Result<SourceFile, Rejection> {
         let name = format!("{SOURCE_PREFIX}{}.tar", Uuid::new_v4());
-        let source = SourceFile(Some(self.git.paths.sources.join(name)));
-        let path = source.0.clone().unwrap_or_default();
-        let mut file = BufWriter::with_capacity(MAXIMUM_BYTES, File::create(&path).await.map_err(unwritable)?);
+        let source = SourceFile {
+            path: self.git.paths.sources.join(name),
+            is_kept: false,
+        };
+        let file = File::create(&source.path).await.map_err(unwritable)?;
+        let mut file = BufWriter::with_capacity(MAXIMUM_BYTES, file);
         let mut rest_bytes = MAXIMUM_TAR_BYTES;
         loop {
             match timeout(IDLE, Frame::receive(&mut self.reader)).await {
@@ -176,7 +179,7 @@ impl Connection {
             }
         }
         file.flush().await.map_err(unwritable)?;
-        Ok(source.keep())
+        Ok(source)
     }
 
     /// Waits until no other push to the app is between its deploy and its ref.
@@ -214,12 +217,12 @@ impl Connection {
         app: App,
         account: Account,
         hello: Hello,
-        source: SourceFile,
+        mut source: SourceFile,
     ) -> Result<bool, Rejection> {
         let new_source = NewSource {
             app,
             account,
-            tar: source.keep(),
+            tar: source.path.clone(),
             commit: hello.commit,
             subject: hello.subject,
         };
@@ -227,6 +230,7 @@ impl Connection {
             mut output,
             mut accepted,
         } = self.git.backend.deploy(new_source).await.map_err(refused)?;
+        source.is_kept = true;
         let stop = self.git.stop.clone();
         while let Some(bytes) = stop.run_until_cancelled(output.next()).await.ok_or_else(stopping)? {
             match bytes {
@@ -263,22 +267,19 @@ impl Hook {
     }
 }
 
-/// A tar that is removed unless somebody keeps it.
-struct SourceFile(Option<PathBuf>);
-
-impl SourceFile {
-    fn keep(mut self) -> PathBuf {
-        self.0.take().unwrap_or_default()
-    }
+/// A tar that is removed unless a deploy keeps it.
+struct SourceFile {
+    path: PathBuf,
+    is_kept: bool,
 }
 
 impl Drop for SourceFile {
     fn drop(&mut self) {
-        if let Some(path) = &self.0
-            && let Err(error) = fs::remove_file(path)
+        if !self.is_kept
+            && let Err(error) = fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %path.display(), %error, "a source is left over");
+            tracing::warn!(path = %self.path.display(), %error, "a source is left over");
         }
     }
 }

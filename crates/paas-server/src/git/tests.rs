@@ -6,7 +6,10 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Output,
-    sync::{Mutex, OnceLock},
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -59,6 +62,7 @@ struct TestPlatform {
     deploys: Mutex<Vec<Deployed>>,
     began: watch::Sender<usize>,
     verdict: OnceLock<bool>,
+    cannot_build: AtomicBool,
     /// While there is one, a deploy waits for it.
     gate: Mutex<Option<Arc<Notify>>>,
 }
@@ -97,6 +101,9 @@ impl Backend for TestPlatform {
     }
 
     async fn deploy(&self, source: NewSource) -> Result<Deploying, Refusal> {
+        if self.cannot_build.load(Ordering::Relaxed) {
+            return Err(Refusal::Unavailable);
+        }
         let files = files_of(&source.tar);
         fs::remove_file(&source.tar).unwrap();
         self.deploys.lock().unwrap().push(Deployed {
@@ -159,6 +166,7 @@ impl Fixture {
             deploys: Mutex::default(),
             began: watch::Sender::new(0),
             verdict: OnceLock::new(),
+            cannot_build: AtomicBool::new(false),
             gate: Mutex::default(),
         });
         let hook_test = format!("{}::hook_process", module_path!().split_once("::").unwrap().1);

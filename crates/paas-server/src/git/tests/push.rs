@@ -283,6 +283,20 @@ async fn a_source_that_cannot_be_stored_is_rejected_with_the_reason() {
     fixture.end().await;
 }
 
+#[tokio::test]
+async fn a_build_that_cannot_begin_leaves_no_source_behind() {
+    let fixture = Fixture::start().await;
+    let client = fixture.client("client").await;
+    client.commit(&[("Procfile", "web: ./run\n")], "One").await;
+    fixture.platform.cannot_build.store(true, Ordering::Relaxed);
+    let said = client.push(&["main"]).await.unwrap_err();
+    assert!(said.contains("The platform cannot start a build right now"), "{said}");
+    fixture.assert_clean();
+    fixture.platform.cannot_build.store(false, Ordering::Relaxed);
+    client.push(&["main"]).await.unwrap();
+    fixture.end().await;
+}
+
 /// Three megabytes that no compression makes smaller.
 fn noise() -> Vec<u8> {
     let mut state = 1_u64;
