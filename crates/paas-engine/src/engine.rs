@@ -29,7 +29,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Creates the container called `spec.name` unless there is one, and starts it unless it was started before.
     ///
     /// A container that already exited is returned as it is: a new attempt has a new name. A command that the image does
-    /// not have is no error but an exit with 126 or 127, as it is in a shell.
+    /// not have is no error: the container ends with 126 or 127, as a shell would.
     async fn start(&self, spec: &ContainerSpec) -> Result<Container>;
 
     /// SIGTERM to every process of the container, SIGKILL after `grace`; returns when it has ended.
@@ -48,7 +48,8 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The output of a container that was started, from the beginning or from behind `after`, then live.
     ///
-    /// Nothing is lost and nothing comes twice across any number of resumptions. Ends when the container has ended and
+    /// Nothing comes twice across any number of resumptions, and nothing is lost that the engine still keeps (30 MB of a
+    /// container's output). What a container of [`Engine::run`] said is not kept. Ends when the container has ended and
     /// all was said, or when it is gone; an error ends it too, and then it can be resumed.
     fn logs(&self, id: &ContainerId, after: Option<LogPosition>) -> BoxStream<'static, Result<LogChunk>>;
 

@@ -9,7 +9,9 @@ type Cause = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, Error)]
 pub enum EngineError {
     /// Nobody answers: try again later.
-    #[error("no container engine answers at {address}")]
+    #[error(
+        "no container engine answers at {address}: is Docker installed and running, and may this user open its socket?"
+    )]
     Unavailable {
         address: String,
         #[source]

@@ -14,7 +14,7 @@ use bollard::{
         RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
     },
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{DockerEngine, error, error::Explain as _};
@@ -70,10 +70,13 @@ impl DockerEngine {
         };
         let labels = response.config.as_ref().and_then(|config| config.labels.as_ref());
         let is_ours = labels.is_some_and(|labels| self.labels.are_our_containers(labels));
-        let container = inspected_container(response).ok_or_else(|| EngineError::Refused {
+        let mut container = inspected_container(response).ok_or_else(|| EngineError::Refused {
             doing: INSPECTING,
             message: "its answer names no container".to_owned(),
         })?;
+        if let (true, ContainerState::Exited(exit)) = (is_ours, &mut container.state) {
+            *exit = self.judge(&container.id, *exit).await;
+        }
         Ok(Some((is_ours, container)))
     }
 
@@ -84,10 +87,14 @@ impl DockerEngine {
         if let ContainerState::Exited(exit) = container.state {
             return Ok(Some(exit));
         }
-        self.terminate(id).await?;
-        if let Ok(waited) = tokio::time::timeout(grace, self.wait(id)).await {
-            waited?;
+        let ask = async {
+            self.terminate(id).await?;
+            self.wait(id).await
+        };
+        if let Ok(asked) = tokio::time::timeout(grace, ask).await {
+            asked?;
         } else {
+            self.verdicts.acquit(id);
             self.kill(id, "SIGKILL").await?;
             self.wait(id).await?;
         }
@@ -102,6 +109,7 @@ impl DockerEngine {
         if self.inspect_container(id.as_str()).await?.is_none() {
             return Ok(());
         }
+        self.verdicts.forget(id);
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         match self.docker.remove_container(id.as_str(), Some(options)).await {
             // Someone else is removing it this very moment.
@@ -205,7 +213,8 @@ fn running(summary: &ContainerSummary) -> Option<Container> {
 }
 
 fn inspected_container(response: ContainerInspectResponse) -> Option<Container> {
-    let created_at = response.created?;
+    // To the second, as a list has it: the same container looks the same.
+    let created_at = response.created?.trunc_subsecs(0);
     let state = response.state?;
     let networks = response.network_settings.and_then(|settings| settings.networks);
     let code = state
@@ -227,8 +236,6 @@ fn inspected_container(response: ContainerInspectResponse) -> Option<Container> 
         | ContainerStateStatusEnum::STOPPING => ContainerState::Running {
             address: networks.as_ref().and_then(address),
         },
-        // Its command could not be executed.
-        ContainerStateStatusEnum::CREATED if code != 0 => exit(created_at),
         ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::EMPTY => ContainerState::Created,
         ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD => {
             let finished_at = state.finished_at.as_deref().and_then(|at| at.parse().ok());

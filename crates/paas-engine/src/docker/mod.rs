@@ -14,6 +14,7 @@ mod labels;
 mod layer;
 mod log;
 mod network;
+mod oom;
 mod run;
 mod start;
 mod volume;
@@ -33,7 +34,7 @@ use paas_core::ImageRef;
 use tokio::{net::UnixStream, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use self::{error::Explain as _, labels::Labels};
+use self::{error::Explain as _, labels::Labels, oom::Verdicts};
 use crate::{
     ByteStream, Container, ContainerId, ContainerSpec, DockerfileBuild, Engine, EngineError, EngineVersion, Exit,
     Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, Result, Volume,
@@ -46,6 +47,7 @@ pub struct DockerEngine {
     /// The same, for what takes long before it says anything: committing, importing, building.
     patient: Docker,
     labels: Labels,
+    verdicts: Verdicts,
     address: String,
     /// How many files a container may open.
     open_files: i64,
@@ -83,6 +85,7 @@ impl DockerEngine {
             patient: docker.clone().with_timeout(PATIENCE),
             docker,
             labels: Labels::new(platform),
+            verdicts: Verdicts::default(),
             open_files: open_files(socket).await,
             address,
         })

@@ -49,9 +49,7 @@ impl DockerEngine {
             .attach_container(id.as_str(), Some(options))
             .await
             .explain(self, RUNNING)?;
-        if let Some(exit) = self.start_created(&id).await? {
-            return Ok(exit);
-        }
+        self.start_created(&id).await?;
         if let Some(size) = spec.terminal {
             self.resize(&id, size).await;
         }

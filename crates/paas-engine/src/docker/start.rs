@@ -14,7 +14,7 @@ use super::{
     DockerEngine,
     error::{self, Explain as _},
 };
-use crate::{Container, ContainerId, ContainerSpec, ContainerState, EngineError, Exit, Result, Tmpfs, User};
+use crate::{Container, ContainerId, ContainerSpec, ContainerState, EngineError, Result, Tmpfs, User};
 
 const CREATING: &str = "creating a container";
 const STARTING: &str = "starting a container";
@@ -51,17 +51,9 @@ impl DockerEngine {
         self.require(&container.id).await
     }
 
-    /// Starts a container that was made. Its exit is returned when its command could not be executed.
-    pub(super) async fn start_created(&self, id: &ContainerId) -> Result<Option<Exit>> {
-        let Err(error) = self.docker.start_container(id.as_str(), None).await else {
-            return Ok(None);
-        };
-        let inspected = self.inspect_container(id.as_str()).await?;
-        match inspected.map(|container| container.state) {
-            Some(ContainerState::Exited(exit)) if matches!(exit.code, 126 | 127) => Ok(Some(exit)),
-            Some(_) => Err(error).explain(self, STARTING),
-            None => Err(vanished(id.as_str())),
-        }
+    pub(super) async fn start_created(&self, id: &ContainerId) -> Result<()> {
+        let started = self.docker.start_container(id.as_str(), None).await;
+        started.explain(self, STARTING)
     }
 
     /// Makes a container; [`EngineError::InUse`] when there is one of that name.

@@ -9,7 +9,13 @@ mod image;
 mod server;
 mod state;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -18,7 +24,10 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 pub use self::behaviour::Behaviour;
-use self::{behaviour::Life, state::State};
+use self::{
+    behaviour::Life,
+    state::{FakeContainer, State},
+};
 use crate::{ContainerId, ContainerSpec, ContainerState, EngineError, Exit, OutputStream, Result};
 
 /// An engine in memory. Clones are the same engine.
@@ -32,7 +41,8 @@ pub struct FakeEngine {
 }
 
 impl FakeEngine {
-    /// An empty engine. Its containers answer on their port unless [`FakeEngine::teach`] says otherwise.
+    /// An empty engine. Unless [`FakeEngine::teach`] says otherwise, dynos of a formation answer on their port and
+    /// everything else ends well at once.
     pub fn new(clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self {
             state: Arc::default(),
@@ -140,7 +150,6 @@ impl FakeEngine {
     fn bring_to_life(&self, id: &ContainerId) -> Result<()> {
         let now = self.now();
         let mut state = self.state();
-        let address = state.next_address();
         let networks: Vec<_> = state.networks.keys().cloned().collect();
         let Some(fake) = state.find(id) else {
             return Err(refused("starting a container", "no such container"));
@@ -148,21 +157,15 @@ impl FakeEngine {
         if let Some(network) = fake.spec.network.as_ref().filter(|name| !networks.contains(name)) {
             return Err(refused("starting a container", &format!("network {network} not found")));
         }
-        let has_network = fake.spec.network.is_some();
-        fake.container.state = ContainerState::Running {
-            address: has_network.then_some(address),
+        let address = match fake.spec.network {
+            Some(_) => Some(self.settle(fake)?),
+            None => None,
         };
+        fake.container.state = ContainerState::Running { address };
         for (stream, line) in fake.behaviour.says.clone() {
             fake.say(stream, line, now);
         }
         match fake.behaviour.life {
-            Life::Answers if has_network => {
-                let body = format!("{}\n", fake.container.name);
-                let listening = server::listen(&self.tracker, address, body, fake.life.clone());
-                if listening.is_none() {
-                    return Err(refused("starting a container", &format!("{address} is in use")));
-                }
-            }
             Life::Exits { code, out_of_memory } => {
                 fake.end(code, out_of_memory, now);
             }
@@ -171,12 +174,37 @@ impl FakeEngine {
         Ok(())
     }
 
+    /// Finds an address, and listens there if the container is one that answers.
+    fn settle(&self, fake: &FakeContainer) -> Result<IpAddr> {
+        for _ in 0..u8::MAX {
+            let address = next_address();
+            if fake.behaviour.life != Life::Answers {
+                return Ok(address);
+            }
+            let body = format!("{}\n", fake.container.name);
+            // Another process of the same tests may be there already.
+            if server::listen(&self.tracker, address, body, fake.life.clone()).is_some() {
+                return Ok(address);
+            }
+        }
+        Err(refused("starting a container", "every address is in use"))
+    }
+
     fn end(&self, id: &ContainerId, code: i32) -> Option<Exit> {
         let now = self.now();
         let exit = self.state().find(id).map(|fake| fake.end(code, false, now));
         self.touch();
         exit
     }
+}
+
+/// A loopback address that no other container of this process has, and most likely none of another's.
+fn next_address() -> IpAddr {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let number = GIVEN.fetch_add(1, Ordering::Relaxed) % 254 + 1;
+    let [_, _, _, last] = number.to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, 64 | (high & 0x3f), low, last))
 }
 
 fn unavailable() -> EngineError {

@@ -1,10 +1,6 @@
 //! What the fake remembers. No rule of the engine is here, only what follows from one step to the next.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -14,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Behaviour;
 use crate::{
     Container, ContainerId, ContainerSpec, ContainerState, EngineError, Exit, Image, LogChunk, LogPosition,
-    NetworkSpec, OutputStream, Result, Volume,
+    NetworkSpec, OutputStream, Result, Role, Volume,
 };
 
 pub(super) type Rule = Arc<dyn Fn(&ContainerSpec) -> bool + Send + Sync>;
@@ -74,7 +70,12 @@ impl State {
             .iter()
             .rev()
             .find_map(|(applies, behaviour)| applies(spec).then(|| behaviour.clone()))
-            .unwrap_or_else(Behaviour::answers);
+            .unwrap_or_else(|| match spec.role {
+                Role::Dyno { .. } => Behaviour::answers(),
+                Role::OneOff { .. } | Role::Release { .. } | Role::Build { .. } | Role::Task { .. } => {
+                    Behaviour::exits(0)
+                }
+            });
         let id = ContainerId::new(format!("{:064x}", self.number()));
         self.containers.push(FakeContainer {
             container: Container {
@@ -101,15 +102,6 @@ impl State {
         image.tags = vec![tag.clone()];
         self.images.push(image.clone());
         image
-    }
-
-    /// A loopback address that no other container of this process or its neighbours has.
-    pub(super) fn next_address(&mut self) -> IpAddr {
-        let number = self.number();
-        let process = std::process::id();
-        let [_, _, high, low] = process.to_be_bytes();
-        let [_, _, _, last] = (number % 254 + 1).to_be_bytes();
-        IpAddr::V4(Ipv4Addr::new(127, 64 | (high & 0x3f), low, last))
     }
 
     fn number(&mut self) -> u32 {

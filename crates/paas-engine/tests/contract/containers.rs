@@ -61,7 +61,7 @@ async fn a_container_is_listed_with_its_role_until_it_is_removed(world: &World) 
     assert!(container.is_running());
     let listed = world.engine.list().await.unwrap();
     assert_eq!(listed.len(), 1);
-    assert_eq!((&listed[0].id, &listed[0].name), (&container.id, &spec.name));
+    assert_eq!((&listed[0], &listed[0].name), (&container, &spec.name));
     assert_eq!(listed[0].role.as_ref(), Some(&spec.role));
 
     world.engine.remove(&container.id).await.unwrap();
@@ -84,13 +84,12 @@ async fn a_container_that_ended_is_not_started_again(world: &World) {
 
 async fn a_command_that_is_not_there_is_an_exit_with_127(world: &World) {
     let spec = world.spec("missing", Program::Missing);
-    for _ in 0..2 {
-        let container = world.engine.start(&spec).await.unwrap();
-        let ContainerState::Exited(exit) = container.state else {
-            panic!("{container:?} has not ended");
-        };
-        assert_eq!(exit.code, 127);
-    }
+    let id = world.engine.start(&spec).await.unwrap().id;
+    let ended = world.until(&id, |container| !container.is_running()).await;
+    let ContainerState::Exited(exit) = ended.state else {
+        panic!("{ended:?} has not ended");
+    };
+    assert_eq!((exit.code, exit.out_of_memory), (127, false));
 }
 
 async fn an_image_that_is_not_there_is_named(world: &World) {

@@ -16,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     sync::mpsc,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::world::{Program, SOCKET, World};
 
@@ -53,8 +53,7 @@ fn address(container: &Container) -> IpAddr {
 async fn greeter(address: IpAddr) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind((address, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    #[expect(clippy::disallowed_methods, reason = "the test's own runtime ends it")]
-    let task = tokio::spawn(async move {
+    let task = TaskTracker::new().spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             stream.write_all(b"greetings\n").await.ok();
         }

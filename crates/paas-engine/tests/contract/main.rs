@@ -4,11 +4,13 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the answer")]
 
+mod builds;
 mod containers;
 mod docker;
 mod images;
 mod logs;
 mod networks;
+mod outage;
 mod runs;
 mod world;
 

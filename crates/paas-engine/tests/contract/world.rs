@@ -140,10 +140,17 @@ impl World {
         for volume in engine.volumes().await.unwrap() {
             engine.remove_volume(&volume.name).await.unwrap();
         }
-        for image in engine.images().await.unwrap() {
-            // A parent of another goes with it; what a failed build left has no tag.
-            let name = image.tags.first().unwrap_or(&image.id);
-            engine.remove_image(name).await.ok();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let images = engine.images().await.unwrap();
+            if images.is_empty() {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{images:?} stay");
+            for image in images {
+                // A step of a build that was cancelled may still be ending, and a child goes before its parent.
+                engine.remove_image(image.tags.first().unwrap_or(&image.id)).await.ok();
+            }
         }
     }
 
