@@ -23,7 +23,8 @@ pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 const MAXIMUM_CONNECTIONS: u32 = 10;
 /// Short, because the API answers 503 while the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
+/// Each idle connection is a process of the server with megabytes of its own.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The database, and the key to its secrets.
 #[derive(Clone)]

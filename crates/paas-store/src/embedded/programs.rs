@@ -7,9 +7,12 @@ use std::{
 
 use super::{EmbeddedError, Owner};
 
-/// Where distributions and people put them: Debian, Red Hat, built from source. `*` is a version.
-const PLACES: [(&str, &str); 2] = [("/usr/lib/postgresql", "bin"), ("/usr", "bin")];
-const OTHER_PLACES: [&str; 3] = ["/usr/local/pgsql/bin", "/usr/local/bin", "/usr/bin"];
+/// Debian has one directory per version in here.
+const DEBIAN: &str = "/usr/lib/postgresql";
+/// The packages for Red Hat have `/usr/pgsql-15`.
+const RED_HAT: (&str, &str) = ("/usr", "pgsql-");
+/// Built from source, or packaged without a version in the path.
+const UNVERSIONED: [&str; 3] = ["/usr/local/pgsql/bin", "/usr/local/bin", "/usr/bin"];
 
 /// One installed PostgreSQL.
 #[derive(Debug, Clone)]
@@ -80,17 +83,22 @@ impl Programs {
 }
 
 fn usual_directories() -> Vec<PathBuf> {
-    let mut directories = Vec::new();
-    for (above, below) in PLACES {
-        let entries = fs::read_dir(above).into_iter().flatten().flatten();
-        let versions = entries.filter(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') || name.starts_with("pgsql-")
-        });
-        directories.extend(versions.map(|entry| entry.path().join(below)));
-    }
-    directories.extend(OTHER_PLACES.iter().map(PathBuf::from));
-    directories
+    let entries = |directory| {
+        fs::read_dir(directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+    };
+    let is_red_hat = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().starts_with(RED_HAT.1)
+    };
+    entries(DEBIAN)
+        .chain(entries(RED_HAT.0).filter(is_red_hat))
+        .map(|directory| directory.join("bin"))
+        .chain(UNVERSIONED.map(PathBuf::from))
+        .collect()
 }
 
 /// `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)` → `15`.

@@ -331,3 +331,15 @@ async fn a_directory_that_the_server_cannot_pass_is_named() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn the_pid_file_of_a_power_cut_does_not_keep_the_server_from_starting() {
+    let directory = TempDir::new().unwrap();
+    start(directory.path()).await.stop().await.unwrap();
+    // After a reboot its number is another program's: here, ours.
+    let path = directory.path().join("postgres/data/postmaster.pid");
+    fs::write(&path, format!("{}\n", std::process::id())).unwrap();
+    let postgres = start(directory.path()).await;
+    assert!(ask(&store(&postgres), "select 'answers'").await.is_ok());
+    postgres.stop().await.unwrap();
+}

@@ -257,6 +257,27 @@ async fn old_slugs_expire_but_none_that_a_kept_release_runs() {
 }
 
 #[tokio::test]
+async fn an_old_slug_is_released_again_with_the_config_of_today_until_it_expires() {
+    let world = World::new().await;
+    let app = world.app("hello").await;
+    let mut conn = world.conn().await;
+    let sealer = &world.store().sealer;
+    let old = world.deploy(app, &["web"]).await.release.slug.unwrap();
+    world.deploy(app, &["web"]).await;
+    world.set(app, &[("A", Some("today"))]).await.unwrap();
+    let again = of_slug(&mut conn, sealer, app, old, "Deploy again", world.stamp())
+        .await
+        .unwrap();
+    assert_eq!((again.release.slug, again.release.version), (Some(old), version(6)));
+    assert_eq!(world.config(again.release.id).await, "A=today");
+
+    world.deploy(app, &["web"]).await;
+    crate::slug::expire(&mut conn, app, 1, seconds(9)).await.unwrap();
+    let expired = of_slug(&mut conn, sealer, app, old, "Deploy again", world.stamp()).await;
+    assert!(matches!(expired, Err(StoreError::NotEligible { .. })));
+}
+
+#[tokio::test]
 async fn config_moved_to_another_row_does_not_open() {
     let world = World::new().await;
     let app = world.app("hello").await;
