@@ -21,7 +21,7 @@ pub struct Cli {
     #[command(flatten)]
     settings: SettingsArgs,
 
-    /// What to log, such as info or paas_server=debug [default: info]
+    /// What to log, such as `info` or `paas_server=debug` [default: info]
     #[arg(
         long,
         env = "PAAS_LOG",

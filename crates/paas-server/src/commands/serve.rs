@@ -84,7 +84,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         engine,
         logs,
     });
-    let ended = run_parts(&platform, firewall, api_listener).await;
+    let ended = Box::pin(run_parts(&platform, firewall, api_listener)).await;
 
     stop.cancel();
     tracker.close();

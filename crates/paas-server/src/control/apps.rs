@@ -129,7 +129,7 @@ impl AppsController {
         for orphan in &round.orphans {
             self.spawn_removal(orphan, &containers, &receipt);
         }
-        probe::spawn(self, &containers, round.dynos.values().flatten());
+        probe::spawn(self, &containers, &round.wanted, &round.dynos);
         destroy::spawn(self).await?;
         self.platform.passes.send_modify(|passes| *passes += 1);
 

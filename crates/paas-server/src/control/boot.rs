@@ -12,7 +12,7 @@ use super::deploy::Verdict;
 use crate::{logs::Filter, output::OutputWriter, platform::Platform};
 
 /// Longer than the boot limit, so that the planner's word comes first; an engine that is away may take longer.
-const WAIT_LIMIT: Duration = Duration::from_secs(120);
+const WAIT_LIMIT: Duration = Duration::from_mins(2);
 /// How much of a dying dyno's output a pusher gets to see.
 const LAST_LINES: usize = 20;
 

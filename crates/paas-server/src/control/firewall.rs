@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::platform::Platform;
 
 /// Another program may flush the rules at any time; the engine does so when it restarts.
-const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_mins(1);
 
 pub(crate) struct FirewallController {
     platform: Arc<Platform>,

@@ -1,14 +1,16 @@
-//! Probes: does the port of a booting web dyno answer?
+//! Probes: does a booting web dyno take requests?
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use anyhow::Result;
-use paas_core::{Dyno, DynoState};
+use paas_core::{App, AppWanted, Dyno, DynoState, Id};
 use paas_engine::{Container, ContainerState, DYNO_PORT, Role};
+use paas_router::{ProbeLimits, answers};
 use tokio::time::sleep;
 
 use super::{AppsController, apps::Work};
@@ -17,18 +19,25 @@ use crate::failpoint;
 /// Between two probes of one dyno: soon at first, because a deploy waits for it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_millis(250);
-/// How long one connection may take: the dyno is on this machine.
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+/// The dyno is on this machine; how long its app thinks about a page is another matter.
+const LIMITS: ProbeLimits = ProbeLimits {
+    connect: Duration::from_secs(1),
+    answer: Duration::from_secs(3),
+};
 /// The same at the start, when nothing else happens before.
-const FIRST_LIMIT: Duration = Duration::from_millis(500);
+const FIRST_LIMITS: ProbeLimits = ProbeLimits {
+    connect: Duration::from_millis(500),
+    answer: Duration::from_millis(500),
+};
 
 /// Probes each running container of a starting web dyno until it answers or is gone.
-pub(super) fn spawn<'a>(
+pub(super) fn spawn(
     controller: &Arc<AppsController>,
     containers: &[Container],
-    dynos: impl Iterator<Item = &'a Dyno>,
+    wanted: &[AppWanted],
+    dynos: &BTreeMap<Id<App>, Vec<Dyno>>,
 ) {
-    for dyno in dynos {
+    for dyno in dynos.values().flatten() {
         let (DynoState::Starting { .. }, Some(id)) = (&dyno.state, &dyno.container) else {
             continue;
         };
@@ -43,8 +52,16 @@ pub(super) fn spawn<'a>(
         };
         let address = SocketAddr::new(address, DYNO_PORT);
         let container = container.clone();
+        let Some(host) = wanted
+            .iter()
+            .find(|wanted| wanted.app == dyno.app)
+            .and_then(|wanted| wanted.hostnames.first())
+            .map(ToString::to_string)
+        else {
+            continue;
+        };
         controller.spawn(Work::Probe(id.clone()), move |controller| async move {
-            until_it_answers(&controller, &container, address).await
+            until_it_answers(&controller, &container, address, &host).await
         });
     }
 }
@@ -66,7 +83,7 @@ pub(super) async fn all(controller: &AppsController) {
             _ => None,
         });
     let probes = web.map(|(container, address)| async move {
-        let answers = paas_router::probe(address, FIRST_LIMIT).await;
+        let answers = answers(address, controller.platform.settings.domain.as_str(), FIRST_LIMITS).await;
         answers.then(|| container.id.as_str().to_owned())
     });
     let answered = futures_util::future::join_all(probes).await;
@@ -74,10 +91,15 @@ pub(super) async fn all(controller: &AppsController) {
     answering.extend(answered.into_iter().flatten());
 }
 
-async fn until_it_answers(controller: &AppsController, container: &Container, address: SocketAddr) -> Result<()> {
+async fn until_it_answers(
+    controller: &AppsController,
+    container: &Container,
+    address: SocketAddr,
+    host: &str,
+) -> Result<()> {
     failpoint::hit("probe.before");
     let mut pause = FIRST_PAUSE;
-    while !paas_router::probe(address, CONNECT_LIMIT).await {
+    while !answers(address, host, LIMITS).await {
         sleep(pause).await;
         pause = (pause * 2).min(LAST_PAUSE);
         // A container that ended gives its address away: never ask another one in its name.

@@ -35,12 +35,12 @@ pub(crate) fn start(platform: &Arc<Platform>, release: ReleaseRow) {
 pub(super) async fn run(
     platform: &Arc<Platform>,
     release: &ReleaseRow,
-    mut pusher: Option<&mut OutputWriter>,
+    pusher: Option<&mut OutputWriter>,
 ) -> Result<bool> {
     if release.release.status != ReleaseStatus::Pending {
         return Ok(release.release.status == ReleaseStatus::Succeeded);
     }
-    let ended = watch(platform, release, pusher.as_deref_mut()).await;
+    let ended = watch(platform, release, pusher).await;
     let now = platform.clock.now();
     let app = release.release.app;
     let version = release.release.version;

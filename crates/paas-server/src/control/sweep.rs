@@ -82,11 +82,14 @@ async fn expire_leases(platform: &Arc<Platform>) -> Result<()> {
 async fn remove_leftovers(platform: &Arc<Platform>) -> Result<()> {
     let running = platform.turns.running();
     for container in platform.engine.list().await? {
-        let Some(Role::Build { build, .. }) = container.role else {
-            continue;
+        let is_leftover = match &container.role {
+            Some(Role::Build { build, .. }) => !platform.turns.running().contains(build),
+            // Between a build and its image; no longer than its build.
+            Some(Role::Task { purpose }) => purpose == "layer" && platform.turns.running().is_empty(),
+            _ => false,
         };
-        if !platform.turns.running().contains(&build) {
-            tracing::info!(container.id = %container.id, "removing a build container that nobody waits for");
+        if is_leftover {
+            tracing::info!(container.id = %container.id, "removing a build's container that nobody waits for");
             platform.engine.remove(&container.id).await?;
         }
     }
