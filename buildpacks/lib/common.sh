@@ -3,7 +3,7 @@
 
 header() { printf -- '-----> %s\n' "$*"; }
 detail() { printf '       %s\n' "$*"; }
-warning() { printf ' !     %s\n' "$@"; }
+warning() { printf ' !     %s\n' "$@" | sed 's/ *$//'; }
 
 # Shows a program's output as details, as it comes.
 indent() { sed -u 's/^/       /'; }
@@ -43,6 +43,22 @@ hash_of() {
   local file
   { cat; for file in "$@"; do if [[ -f $file ]]; then printf '%s\n' "$file"; cat "$file"; fi; done; } \
     | sha256sum | cut -c 1-40
+}
+
+# What installers keep for themselves only helps while it is small. Called after they have run, since it takes a look at
+# every file.
+#
+# usage: trim_cache FOLDER...
+trim_cache() {
+  local folder megabytes
+  for folder in "$@"; do
+    [[ -d $folder ]] || continue
+    megabytes=$(du -sm "$folder" | cut -f 1)
+    if ((megabytes > 1024)); then
+      detail "Emptying the cache of ${folder##*/}, which has grown to $megabytes MB"
+      rm -rf "$folder"
+    fi
+  done
 }
 
 # Part of the app that only changes with its dependencies goes into an image layer of its own, under a key that names

@@ -65,6 +65,6 @@ install_with_pipenv() {
 }
 
 install_with_poetry() {
-  VIRTUAL_ENV=$VENV POETRY_VIRTUALENVS_CREATE=false POETRY_CACHE_DIR=$CACHE_DIR/poetry \
-    uv tool run --python "$PYTHON" --from 'poetry>=2,<3' poetry install --only main --no-root --no-interaction --compile
+  "$STACK_PYTHON" "$BUILDPACK/lib/poetry.py" "$(version_of "$PYTHON")" > /tmp/requirements.txt
+  uv pip install --python "$VENV" -r /tmp/requirements.txt
 }

@@ -5,7 +5,7 @@ STACK_PYTHON=/usr/bin/python3.11
 
 # Sets PYTHON to an interpreter that fits what the app asks for: .python-version, runtime.txt, or requires-python.
 choose_python() {
-  local wanted="" origin="" found
+  local wanted="" origin="" found version
   read_wanted_version
   if [[ -z $wanted ]]; then
     PYTHON=$STACK_PYTHON
@@ -28,7 +28,11 @@ choose_python() {
     fi
     PYTHON=$found
   fi
-  header "Using Python $(version_of "$PYTHON") specified in $origin"
+  version=$(version_of "$PYTHON")
+  header "Using Python $version specified in $origin"
+  if [[ $wanted =~ ^[0-9]+\.[0-9]+\.[0-9]+$ && $wanted != "$version" ]]; then
+    detail "This stack keeps its own 3.11 up to date; $wanted was asked for"
+  fi
 }
 
 read_wanted_version() {

@@ -42,6 +42,15 @@ pub struct BuildSettings {
     pub network: String,
     pub limits: Limits,
     pub timeout: Duration,
+    /// Told where a build has come to: for tests that let the process die there.
+    pub checkpoint: fn(Checkpoint),
+}
+
+/// A place in a build at which nothing but the engine knows yet what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checkpoint {
+    BeforeImage,
+    AfterImage,
 }
 
 /// What to build, and for whom.
@@ -113,6 +122,7 @@ impl BuildSettings {
                 pids: PIDS,
             },
             timeout: TIMEOUT,
+            checkpoint: |_| {},
         }
     }
 }
@@ -313,9 +323,11 @@ impl Builder {
 
         console.header("Packing the slug").await;
         let started = Instant::now();
+        (self.settings.checkpoint)(Checkpoint::BeforeImage);
         let (image, size_bytes) = ground
             .make_image(&*self.engine, container, request.build, report.layer_key.as_deref())
             .await?;
+        (self.settings.checkpoint)(Checkpoint::AfterImage);
         let (size, seconds) = (human_bytes(size_bytes), started.elapsed().as_secs_f64());
         console.detail(&format!("Done: {size} ({seconds:.1}s)")).await;
         Ok(Built {

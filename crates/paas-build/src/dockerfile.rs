@@ -10,7 +10,7 @@ use paas_engine::{DockerfileBuild, Environment, Image};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{BuildError, BuildRequest, Builder, Built, image, output::Console};
+use crate::{BuildError, BuildRequest, Builder, Built, Checkpoint, image, output::Console};
 
 impl Builder {
     pub(crate) async fn build_dockerfile(
@@ -32,6 +32,7 @@ impl Builder {
             target: None,
         };
         let context = request.source.stream().await?;
+        (self.settings.checkpoint)(Checkpoint::BeforeImage);
         let (output, mut lines) = mpsc::channel(64);
         let build = self.engine.build_image(&spec, context, output, stop.clone());
         let forward = async {
@@ -41,6 +42,7 @@ impl Builder {
         };
         let (image, ()) = tokio::join!(build, forward);
         let image = image?;
+        (self.settings.checkpoint)(Checkpoint::AfterImage);
 
         let mut process_types = BTreeMap::new();
         if let Some(command) = command(&image) {

@@ -187,6 +187,12 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_bad_procfile_is_refused_with_its_line() {
+        let result = open(&[("Procfile", "web: ./serve\nno colon here\n")]).await;
+        assert!(matches!(result, Err(BuildError::Procfile(error)) if error.line == 2));
+    }
+
+    #[tokio::test]
     async fn what_is_no_archive_is_refused() {
         let page = "<html>not a tar</html>\n".repeat(100);
         assert!(matches!(

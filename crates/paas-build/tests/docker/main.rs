@@ -43,7 +43,7 @@ async fn builds_and_boots(workshop: &Workshop, fixture: &str, description: &str,
 #[ignore = "needs docker"]
 async fn python_apps_build_and_boot_whatever_names_their_dependencies() {
     in_workshop(async |workshop| {
-        for fixture in ["hello-python", "hello-uv", "hello-pipenv"] {
+        for fixture in ["hello-python", "hello-uv", "hello-pipenv", "hello-poetry"] {
             builds_and_boots(workshop, fixture, "Python", "Hello from").await;
         }
     })
@@ -279,6 +279,22 @@ async fn a_build_that_wants_too_much_memory_is_told_so() {
         let built = workshop.build(&node_app(script)).await;
         assert!(
             matches!(built.result, Err(BuildError::OutOfMemory { .. })),
+            "{}",
+            built.output
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs docker"]
+async fn a_full_disk_is_not_blamed_on_the_app() {
+    in_workshop(async |workshop| {
+        // A real ENOSPC, on the one file system of a build that is small.
+        let built = workshop.build(&node_app("head -c 1G /dev/zero > /tmp/env/large")).await;
+        assert!(matches!(built.result, Err(BuildError::DiskFull)), "{}", built.output);
+        assert!(
+            built.output.contains(" !     The platform's disk is full."),
             "{}",
             built.output
         );

@@ -1,0 +1,235 @@
+//! What a builder makes of how a build container ends, on an engine in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use chrono::DateTime;
+use paas_build::{BuildError, BuildRequest, BuildSettings, Builder, Buildpack, Built, Source, Stack};
+use paas_core::{BuildFailure, ConfigVars, Id, ImageRef, ProcessType};
+use paas_engine::{Behaviour, ContainerSpec, Engine, FakeEngine, NetworkSpec, Role};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, path, content.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+fn engine() -> Arc<FakeEngine> {
+    let engine = FakeEngine::new(|| DateTime::UNIX_EPOCH);
+    engine.add_image("paas/stack-12:run");
+    engine.add_image("paas/stack-12:build");
+    Arc::new(engine)
+}
+
+fn is_build(spec: &ContainerSpec) -> bool {
+    matches!(spec.role, Role::Build { .. })
+}
+
+/// A build that succeeds, and leaves this behind.
+fn succeeds(result: &[(&str, &str)]) -> Behaviour {
+    let result: Vec<_> = result
+        .iter()
+        .map(|(name, content)| (format!("result/{name}"), *content))
+        .collect();
+    let result: Vec<_> = result.iter().map(|(path, content)| (path.as_str(), *content)).collect();
+    Behaviour::exits(0)
+        .leaving("/tmp/result", tar(&result))
+        .leaving("/app", tar(&[("app/app.py", "")]))
+        .leaving("/tmp/layer/app", tar(&[("app/.heroku/python/bin/python", "")]))
+}
+
+struct Try {
+    engine: Arc<FakeEngine>,
+    files: Vec<(&'static str, &'static str)>,
+    config: ConfigVars,
+    buildpack: Option<Buildpack>,
+}
+
+impl Try {
+    fn new(behaviour: Behaviour) -> Self {
+        let engine = engine();
+        engine.teach(is_build, behaviour);
+        Self {
+            engine,
+            files: vec![("app.py", ""), ("Procfile", "web: ./serve\n")],
+            config: ConfigVars::default(),
+            buildpack: None,
+        }
+    }
+
+    async fn build(&self) -> (Result<Built, BuildError>, String) {
+        let network = NetworkSpec {
+            name: "builds".to_owned(),
+            app: None,
+            subnet: "10.0.0.0/26".parse().unwrap(),
+            bridge: "ps-builds".to_owned(),
+            is_internal: false,
+        };
+        self.engine.ensure_network(&network).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("source.tar");
+        std::fs::write(&path, tar(&self.files)).unwrap();
+        let source = Source::open(path).await.unwrap();
+        let builder = Builder::new(
+            Arc::clone(&self.engine) as Arc<dyn Engine>,
+            BuildSettings::new(Stack::ours(), "builds", 1 << 30),
+        );
+        let request = BuildRequest {
+            app: Id::from_uuid(Uuid::from_u128(1)),
+            build: Id::from_uuid(Uuid::new_v4()),
+            source: &source,
+            config: &self.config,
+            commit: None,
+            buildpack: self.buildpack,
+        };
+        let (lines, mut received) = mpsc::channel::<Bytes>(256);
+        let result = builder.build(request, lines, CancellationToken::new()).await;
+        let mut output = String::new();
+        while let Some(bytes) = received.recv().await {
+            output.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        (result, output)
+    }
+}
+
+#[tokio::test]
+async fn each_way_to_fail_has_its_own_words_and_leaves_no_container() {
+    let ways = [
+        (
+            Behaviour::exits(20),
+            " !     No default language could be detected for this app.",
+        ),
+        (Behaviour::exits(21), " !     The build failed."),
+        (
+            Behaviour::exits(21).complaining("cp: cannot write: No space left on device"),
+            " !     The platform's disk is full.",
+        ),
+        (Behaviour::exits(22), " !     The build ran out of memory."),
+        (Behaviour::runs_out_of_memory(), " !     The build ran out of memory."),
+        (Behaviour::exits(23), " !     The platform's disk is full."),
+        (Behaviour::exits(24), " !     The source archive cannot be read."),
+        (Behaviour::exits(25), " !     The app's process types cannot be read."),
+        (Behaviour::exits(125), " !     The build could not be run."),
+    ];
+    for (behaviour, headline) in ways {
+        let attempt = Try::new(behaviour.clone());
+        let (result, output) = attempt.build().await;
+        let error = result.unwrap_err();
+        assert!(output.contains(headline), "{behaviour:?} said {output}");
+        assert_eq!(error.failure(), BuildFailure::Rejected);
+        assert!(
+            attempt.engine.list().await.unwrap().is_empty(),
+            "{behaviour:?} left its container"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_chosen_buildpack_is_named_when_it_does_not_fit() {
+    let mut attempt = Try::new(Behaviour::exits(20));
+    attempt.buildpack = Some(Buildpack::Nodejs);
+    let (result, output) = attempt.build().await;
+    assert!(matches!(result, Err(BuildError::WrongBuildpack { .. })));
+    assert!(output.contains("App not compatible with buildpack: nodejs"), "{output}");
+}
+
+#[tokio::test]
+async fn the_procfile_wins_over_the_buildpacks_default_process_types() {
+    let release = "default_process_types:\n  web: by default\n  console: python\n";
+    let attempt = Try::new(succeeds(&[("description", "Python\n"), ("release", release)]));
+    let (result, output) = attempt.build().await;
+    let built = result.unwrap();
+    assert_eq!(built.process_types[&ProcessType::web()], "./serve");
+    assert_eq!(built.process_types[&"console".parse().unwrap()], "python");
+    assert!(output.contains("Procfile declares types -> web\n"), "{output}");
+    assert!(output.contains("Default types for Python -> console\n"), "{output}");
+}
+
+#[tokio::test]
+async fn an_app_with_nothing_to_run_is_told_so_and_builds() {
+    let mut attempt = Try::new(succeeds(&[("description", "Python\n")]));
+    attempt.files = vec![("requirements.txt", "")];
+    let (result, output) = attempt.build().await;
+    assert!(result.unwrap().process_types.is_empty());
+    assert!(output.contains("There is nothing to run: add a Procfile"), "{output}");
+}
+
+#[tokio::test]
+async fn config_vars_are_in_no_argv_and_no_environment() {
+    let mut attempt = Try::new(succeeds(&[]));
+    let change = ("SECRET".parse().unwrap(), Some("hunter2".to_owned()));
+    attempt.config = attempt.config.with([change]).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&seen);
+    let watch = move |spec: &ContainerSpec| {
+        let environment: Vec<_> = spec
+            .environment
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        record
+            .lock()
+            .unwrap()
+            .push(format!("{:?} {environment:?}", spec.command));
+        false
+    };
+    attempt.engine.teach(watch, Behaviour::exits(0));
+    attempt.build().await.0.unwrap();
+    let seen = seen.lock().unwrap();
+    assert!(seen.iter().any(|spec| spec.contains("STACK=paas-12")), "{seen:?}");
+    assert!(!seen.iter().any(|spec| spec.contains("hunter2")), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_kept_layer_is_announced_to_the_next_build_and_replaced_by_another() {
+    let key = "0123456789abcdef";
+    let attempt = Try::new(succeeds(&[("layer", key)]));
+    attempt.build().await.0.unwrap();
+
+    let announced = Arc::new(Mutex::new(None));
+    let record = Arc::clone(&announced);
+    let watch = move |spec: &ContainerSpec| {
+        if is_build(spec) {
+            *record.lock().unwrap() = spec.environment.get("KNOWN_LAYERS").map(str::to_owned);
+        }
+        is_build(spec)
+    };
+    let other = succeeds(&[("layer", "fedcba9876543210")]);
+    attempt.engine.teach(watch, other);
+    attempt.build().await.0.unwrap();
+    assert_eq!(announced.lock().unwrap().as_deref(), Some(key));
+
+    let images = attempt.engine.images().await.unwrap();
+    let tags: Vec<_> = images
+        .iter()
+        .flat_map(|image| &image.tags)
+        .map(ImageRef::as_str)
+        .collect();
+    let layers: Vec<_> = tags.iter().filter(|tag| tag.contains(":layer-")).collect();
+    assert!(layers.len() == 1 && layers[0].ends_with("fedcba9876543210"), "{tags:?}");
+}
+
+#[tokio::test]
+async fn a_dockerfile_that_fails_says_which_step() {
+    let mut attempt = Try::new(Behaviour::exits(20));
+    attempt.files = vec![("Dockerfile", "FROM scratch\n")];
+    attempt
+        .engine
+        .fail_build("The command 'make' returned a non-zero code: 2");
+    let (result, output) = attempt.build().await;
+    assert!(matches!(result, Err(BuildError::DockerfileFailed { .. })));
+    assert!(
+        output.contains(" !     The command 'make' returned a non-zero code: 2"),
+        "{output}"
+    );
+}
