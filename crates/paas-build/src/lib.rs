@@ -25,7 +25,7 @@ mod stack;
 
 mod sweep;
 
-pub use builder::{BuildRequest, BuildSettings, Builder, Built};
+pub use builder::{BuildRequest, BuildSettings, Builder, Built, Checkpoint};
 pub use buildpack::{Buildpack, UnknownBuildpack};
 pub use errors::{BuildError, StackError};
 pub use source::Source;
