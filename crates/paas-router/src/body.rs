@@ -88,7 +88,6 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Ok(frame))) => {
                     this.flow.touch();
                     this.flow.await_client(false);
-                    this.timer = IdleTimer::default();
                     if this.incoming.as_ref().is_some_and(Body::is_end_stream) {
                         this.flow.end_request();
                     }
@@ -180,7 +179,6 @@ impl DynoResponse {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.flow.touch();
-                    self.timer = IdleTimer::default();
                     if let Some(data) = frame.data_ref() {
                         self.exchange.sent(data.len());
                     }

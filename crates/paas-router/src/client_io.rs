@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Sleep,
+    time::{Instant, Sleep, sleep_until},
 };
 
 use crate::framing::{Framing, Verdict};
@@ -21,8 +21,10 @@ pub(crate) struct ClientIo<S> {
     framing: Framing,
     verdict: Arc<Verdict>,
     idle: Duration,
-    /// Runs while a write is stuck.
-    stuck: Option<Pin<Box<Sleep>>>,
+    /// Since when the client takes nothing.
+    stuck: Option<Instant>,
+    /// Made when a write is stuck for the first time; rings early when another was stuck before, and sleeps on.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> ClientIo<S> {
@@ -33,6 +35,7 @@ impl<S> ClientIo<S> {
             verdict,
             idle,
             stuck: None,
+            timer: None,
         }
     }
 
@@ -41,10 +44,15 @@ impl<S> ClientIo<S> {
             self.stuck = None;
             return outcome;
         }
-        let idle = self.idle;
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
-        ready!(stuck.as_mut().poll(cx));
-        self.stuck = None;
+        let deadline = *self.stuck.get_or_insert_with(Instant::now) + self.idle;
+        loop {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+            if Instant::now() >= deadline {
+                break;
+            }
+        }
         if self.verdict.patient.load(Ordering::Relaxed) {
             return Poll::Pending;
         }

@@ -39,7 +39,8 @@ pub(crate) struct Patience {
     pub(crate) idle: Option<Duration>,
 }
 
-/// The idle clock of one direction; costs nothing while bytes are there.
+/// The idle clock of one direction. It starts when bytes are waited for and is not set anew with each of them: when it rings
+/// it looks at the flow, and sleeps on for the rest.
 #[derive(Default)]
 pub(crate) struct IdleTimer {
     sleep: Option<Pin<Box<Sleep>>>,

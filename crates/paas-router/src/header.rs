@@ -117,13 +117,17 @@ pub(crate) fn to_client(headers: &mut HeaderMap, upgrade: bool) {
 
 fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
     let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+        // What nearly every client says names no header, or one that goes anyway.
+        .filter(|token| {
+            !["close", "keep-alive", "upgrade"]
+                .iter()
+                .any(|word| token.eq_ignore_ascii_case(word))
+        })
         .filter_map(|token| token.parse().ok())
         .filter(|name: &HeaderName| !is_end_to_end(name))
         .collect();
     for name in named {
-        if !(upgrade && name == UPGRADE) {
-            headers.remove(name);
-        }
+        headers.remove(name);
     }
     for name in [
         CONNECTION,
