@@ -32,12 +32,12 @@ type Accepted = (StatusCode, Json<Value>);
 
 const FIELDS: [Field<Dyno>; 2] = [
     Field {
-        name: "id",
-        key: |dyno| Key::Text(dyno.id.to_string()),
-    },
-    Field {
         name: "name",
         key: |dyno| Key::Text(dyno.name.to_string()),
+    },
+    Field {
+        name: "id",
+        key: |dyno| Key::Text(dyno.id.to_string()),
     },
 ];
 

@@ -25,12 +25,12 @@ use super::{
 
 const FIELDS: [Field<FormationRow>; 2] = [
     Field {
-        name: "id",
-        key: |row| Key::Text(row.id.to_string()),
-    },
-    Field {
         name: "type",
         key: |row| Key::Text(row.process_type.to_string()),
+    },
+    Field {
+        name: "id",
+        key: |row| Key::Text(row.id.to_string()),
     },
 ];
 

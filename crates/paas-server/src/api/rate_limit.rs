@@ -83,6 +83,6 @@ mod tests {
         let later = now + TimeDelta::minutes(1);
         assert_eq!(limits.remaining(account, later), 75);
         assert_eq!(limits.take(account, later).ok(), Some(74));
-        assert_eq!(limits.remaining(account, now + TimeDelta::hours(1)), 4500);
+        assert_eq!(limits.remaining(account, now + TimeDelta::hours(2)), 4500);
     }
 }

@@ -10,6 +10,7 @@ use super::server::{EMAIL, PASSWORD, server};
 #[tokio::test]
 async fn a_login_gives_a_token_that_works_until_it_is_revoked() {
     let server = server().await;
+    server.tick();
     let mut request = server.request(Method::POST, "/oauth/authorizations");
     let login = BASE64_STANDARD.encode(format!("{EMAIL}:{PASSWORD}"));
     request
