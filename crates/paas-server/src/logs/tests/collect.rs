@@ -220,3 +220,22 @@ async fn a_container_that_was_removed_is_forgotten() {
     assert_eq!(server.logs.position(APP, &container).unwrap(), None);
     server.end().await;
 }
+
+#[tokio::test]
+async fn a_long_line_is_stored_in_pieces_and_not_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = engine();
+    let container = start(&engine, "web.1").await;
+    let long = "0123456789".repeat(2500);
+    engine.say(&container, OutputStream::Stdout, &long);
+    for lines in [3, 4] {
+        let server = Server::start(&engine, open(directory.path()));
+        server.collector.follow(APP, &container, "web.1");
+        server.wait_for_lines(lines).await;
+        let stored = messages(&server.logs).await;
+        assert_eq!(stored[..3].concat(), long);
+        assert_eq!(stored.len() as u64, lines);
+        server.end().await;
+        engine.say(&container, OutputStream::Stdout, "more");
+    }
+}
