@@ -174,18 +174,24 @@ pub async fn latest(conn: &mut PgConnection, app: Id<App>) -> Result<Option<Buil
     Ok(list(conn, app, 1).await?.pop())
 }
 
-/// Fails every pending build whose lease has run out.
-pub async fn expire_leases(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<BuildRow>, StoreError> {
+/// Fails every pending build whose lease ends before `horizon`: those that have run out, or, for a server that has just
+/// started and knows that nobody works on any, all of them.
+pub async fn expire_leases(
+    conn: &mut PgConnection,
+    horizon: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<BuildRow>, StoreError> {
     let mut transaction = conn.begin().await?;
     let why = BuildFailure::LeaseExpired;
     let expired = sqlx::query!(
         "update builds
         set status = 'failed', failure = $2, lease_expires_at = null, updated_at = $1
         where status = 'pending'
-            and lease_expires_at < $1
+            and lease_expires_at < $3
         returning id, app",
         now,
         why.as_str(),
+        horizon,
     )
     .fetch_all(&mut *transaction)
     .await?;

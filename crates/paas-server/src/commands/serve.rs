@@ -59,7 +59,10 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         .await
         .with_context(|| format!("listening on {} for the API: does another paasd run?", settings.api))?;
     let memory_bytes = engine.version().await?.memory_bytes;
-    let build_settings = BuildSettings::new(Stack::ours(), network.clone(), memory_bytes);
+    let build_settings = BuildSettings {
+        checkpoint: failpoint::hit_in_build,
+        ..BuildSettings::new(Stack::ours(), network.clone(), memory_bytes)
+    };
 
     let tracker = TaskTracker::new();
     // The database outlives everything that asks it.
@@ -84,6 +87,9 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         engine,
         logs,
     });
+    control::abandon_builds(&platform)
+        .await
+        .context("ending the builds of the server before this one")?;
     let ended = Box::pin(run_parts(&platform, firewall, api_listener)).await;
 
     stop.cancel();
@@ -233,7 +239,7 @@ pub(super) async fn open_store(settings: &Settings) -> Result<(Store, Option<Emb
     let (address, embedded): (DatabaseAddress, _) = match &settings.database_url {
         Some(url) => (url.parse().context("--database-url")?, None),
         None => {
-            let embedded = EmbeddedPostgres::start(&settings.data_dir.join("postgres"), EmbeddedOptions::default())
+            let embedded = EmbeddedPostgres::start(&settings.data_dir, EmbeddedOptions::default())
                 .await
                 .context("starting the embedded database")?;
             (embedded.address().clone(), Some(embedded))

@@ -21,4 +21,4 @@ pub(crate) use firewall::FirewallController;
 pub(crate) use git_backend::GitBackend;
 pub(crate) use release_phase::start as start_release_phase;
 pub(crate) use router_feed::RouterFeed;
-pub(crate) use sweep::sweep;
+pub(crate) use sweep::{abandon_builds, sweep};

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, TimeDelta, Utc};
 use paas_core::{Id, LogSource};
 use paas_engine::Role;
 use paas_store as store;
@@ -35,7 +36,7 @@ pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
     let mut until_leftovers = 0;
     loop {
         let swept = async {
-            expire_leases(&platform).await?;
+            expire_leases(&platform, platform.clock.now()).await?;
             if until_leftovers == 0 {
                 remove_leftovers(&platform).await?;
                 until_leftovers = LEFTOVER_PERIODS;
@@ -65,10 +66,17 @@ async fn resume_release_phases(platform: &Arc<Platform>) -> Result<()> {
     Ok(())
 }
 
-/// Fails builds whose server is gone.
-async fn expire_leases(platform: &Arc<Platform>) -> Result<()> {
+/// Fails the builds of a server before this one, at once: nobody works on them any more, and a push may be waiting to be
+/// tried again. Only before this one has begun any.
+pub(crate) async fn abandon_builds(platform: &Arc<Platform>) -> Result<()> {
+    let after_any_lease = platform.clock.now() + TimeDelta::days(1);
+    expire_leases(platform, after_any_lease).await
+}
+
+/// Fails builds whose lease ends before `horizon`.
+async fn expire_leases(platform: &Arc<Platform>, horizon: DateTime<Utc>) -> Result<()> {
     let mut conn = platform.store.connection().await?;
-    for expired in store::build::expire_leases(&mut conn, platform.clock.now()).await? {
+    for expired in store::build::expire_leases(&mut conn, horizon, platform.clock.now()).await? {
         if let Ok(mut output) = platform.outputs.write(*expired.build.id.as_uuid()).await {
             let line = " !     The server ended while it was building. Nothing changed; push again.";
             output.line(line).await.context("ending the output of a build")?;

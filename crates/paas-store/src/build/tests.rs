@@ -52,9 +52,9 @@ async fn a_build_whose_lease_ran_out_has_failed_and_its_worker_is_told() {
     let (hello, other) = (world.app("hello").await, world.app("other").await);
     let (lost, kept) = (world.build(hello).await, world.build(other).await);
     let mut conn = world.conn().await;
-    assert_eq!(expire_leases(&mut conn, seconds(29)).await.unwrap(), []);
+    assert_eq!(expire_leases(&mut conn, seconds(29), seconds(29)).await.unwrap(), []);
     assert!(heartbeat(&mut conn, kept, seconds(60)).await.unwrap());
-    let expired = expire_leases(&mut conn, seconds(31)).await.unwrap();
+    let expired = expire_leases(&mut conn, seconds(31), seconds(31)).await.unwrap();
     assert_eq!(expired.iter().map(|row| row.build.id).collect::<Vec<_>>(), [lost]);
     assert_eq!(
         expired[0].build.status,
