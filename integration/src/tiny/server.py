@@ -5,8 +5,11 @@
 /dyno        the dyno that answered
 /slow?2.5    answers after that many seconds
 /exit?3      answers, then ends with that code
+/socket      a WebSocket that sends back what it gets (RFC 6455), short messages only
 """
 
+import base64
+import hashlib
 import os
 import sys
 import threading
@@ -21,6 +24,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         path, _, query = self.path.partition("?")
+        if path == "/socket":
+            return self.echo()
         if path == "/env":
             body = os.environ.get(query, "(not set)")
         elif path == "/dyno":
@@ -39,6 +44,19 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/exit":
             self.wfile.flush()
             threading.Timer(0.1, os._exit, [int(query)]).start()
+
+    def echo(self):
+        self.close_connection = True
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
+        self.end_headers()
+        while head := self.rfile.read(2):
+            length = head[1] & 0x7F
+            mask, data = self.rfile.read(4), self.rfile.read(length)
+            self.wfile.write(bytes([head[0], length]) + bytes(byte ^ mask[n % 4] for n, byte in enumerate(data)))
 
     def log_message(self, *_):
         pass
