@@ -2,6 +2,8 @@
 
 use std::{process, sync::OnceLock};
 
+use paas_build::Checkpoint;
+
 static ARMED: OnceLock<String> = OnceLock::new();
 
 /// Every fail point of a deploy, in the order in which a deploy passes them.
@@ -38,4 +40,12 @@ pub(crate) fn hit(name: &'static str) {
     if ARMED.get().is_some_and(|armed| armed == name) {
         process::abort();
     }
+}
+
+/// The fail points that a build passes without knowing of them.
+pub(crate) fn hit_in_build(checkpoint: Checkpoint) {
+    hit(match checkpoint {
+        Checkpoint::BeforeImage => "image.before",
+        Checkpoint::AfterImage => "image.after",
+    });
 }
