@@ -233,7 +233,7 @@ impl Builder {
         built
     }
 
-    async fn find_container(&self, name: &str) -> Option<ContainerId> {
+    pub(crate) async fn find_container(&self, name: &str) -> Option<ContainerId> {
         let containers = self.engine.list().await.ok()?;
         containers
             .into_iter()

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::{StreamExt as _, stream};
 use paas_core::ProcessType;
-use paas_engine::{DockerfileBuild, Environment, Image};
+use paas_engine::{ContainerSpec, DockerfileBuild, Environment, Image, Role};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,7 @@ impl Builder {
         };
         let (image, ()) = tokio::join!(build, forward);
         let image = image?;
+        self.check_shell(request, &image).await?;
         (self.settings.checkpoint)(Checkpoint::AfterImage);
 
         let mut process_types = BTreeMap::new();
@@ -62,6 +64,34 @@ impl Builder {
             buildpack_description: Some("Dockerfile".to_owned()),
             size_bytes: image.size_bytes,
         })
+    }
+
+    /// Says so now when no dyno could ever start, rather than when each of them fails.
+    async fn check_shell(&self, request: &BuildRequest<'_>, image: &Image) -> Result<(), BuildError> {
+        let BuildRequest { app, build, .. } = *request;
+        let spec = ContainerSpec::new(
+            format!("paas-build-{build}-check"),
+            Role::Build { app, build },
+            image.id.clone(),
+            ["/bin/bash", "-c", "exit 0"].map(str::to_owned).to_vec(),
+            self.settings.limits,
+        );
+        let (output, _) = mpsc::channel(1);
+        let run = self
+            .engine
+            .run(&spec, stream::empty().boxed(), output, CancellationToken::new());
+        let exit = run.await;
+        if let Some(container) = self.find_container(&spec.name).await {
+            self.engine.remove(&container).await?;
+        }
+        match exit?.code {
+            // As a shell says it: not executable, not found.
+            126 | 127 => {
+                self.engine.remove_image(&image::build_tag(app, build)).await?;
+                Err(BuildError::NoShell)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

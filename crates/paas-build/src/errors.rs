@@ -38,6 +38,8 @@ pub enum BuildError {
     CompileFailed,
     #[error("the Dockerfile failed: {message}")]
     DockerfileFailed { message: String },
+    #[error("the image has no /bin/bash")]
+    NoShell,
     #[error("the build's process types are unusable: {reason}")]
     BadProcessTypes { reason: String },
     #[error("the build used more than {limit_bytes} bytes of memory")]
@@ -156,6 +158,10 @@ impl BuildError {
                  {message}\n\
                  The release that ran before is untouched. Correct the Dockerfile, commit, and push again."
             ),
+            Self::NoShell => "The image has no /bin/bash.\n\n\
+                Process types are shell commands, so every image that dynos start from needs it.\n\
+                Install it in the Dockerfile (on Alpine: RUN apk add --no-cache bash), commit, and push again."
+                .to_owned(),
             Self::BadProcessTypes { reason } => format!(
                 "The app's process types cannot be read.\n\n\
                  {reason}\n\
@@ -251,6 +257,7 @@ mod tests {
             BuildError::DockerfileFailed {
                 message: "The command '/bin/sh -c make' returned a non-zero code: 2".to_owned(),
             },
+            BuildError::NoShell,
             BuildError::BadProcessTypes {
                 reason: "bin/release wrote no YAML".to_owned(),
             },

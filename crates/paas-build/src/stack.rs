@@ -1,7 +1,7 @@
 //! Stacks: what builds run in and what dynos start from.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -40,6 +40,9 @@ pub struct StackSettings {
 
 /// Tells which inputs an image was made of.
 const INPUTS_LABEL: &str = "paas.stack";
+/// How much of the builder's words is shown.
+const LINE_CHARACTERS: usize = 100;
+const LAST_LINES: usize = 20;
 const MEBIBYTE: u64 = 1024 * 1024;
 
 impl Stack {
@@ -165,19 +168,27 @@ impl<'a> Making<'a> {
         let context = stream::once(std::future::ready(io::Result::Ok(context))).boxed();
         let (output, mut lines) = mpsc::channel(64);
         let build = self.engine.build_image(&spec, context, output, self.cancel.clone());
-        // The builder's words are for its own log: apt alone has a thousand lines. Its step lines show that it goes on.
+        // apt alone has a thousand lines: its step lines show that it goes on, and the last lines what went wrong.
         let forward = async {
+            let mut last_words = VecDeque::new();
             while let Some(bytes) = lines.recv().await {
-                for line in String::from_utf8_lossy(&bytes)
-                    .lines()
-                    .filter(|line| line.starts_with("Step "))
-                {
-                    let short: String = line.chars().take(100).collect();
-                    self.console.detail(&short).await;
+                for line in String::from_utf8_lossy(&bytes).lines() {
+                    let short: String = line.chars().take(LINE_CHARACTERS).collect();
+                    if line.starts_with("Step ") {
+                        self.console.detail(&short).await;
+                    }
+                    last_words.truncate(LAST_LINES - 1);
+                    last_words.push_front(short);
                 }
             }
+            last_words
         };
-        let (result, ()) = tokio::join!(build, forward);
+        let (result, last_words) = tokio::join!(build, forward);
+        if result.is_err() {
+            for line in last_words.iter().rev() {
+                self.console.detail(line).await;
+            }
+        }
         result.map(drop).map_err(|source| StackError::Image { image, source })
     }
 }

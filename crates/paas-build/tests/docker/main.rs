@@ -104,6 +104,20 @@ async fn a_dockerfile_is_built_and_what_it_runs_is_web() {
 
 #[tokio::test]
 #[ignore = "needs docker"]
+async fn an_image_without_a_shell_is_refused() {
+    in_workshop(async |workshop| {
+        let dockerfile = "FROM scratch\nCOPY server /server\nCMD [\"/server\"]\n".to_owned();
+        let built = workshop
+            .build(&[("Dockerfile", dockerfile), ("server", "x".to_owned())])
+            .await;
+        assert!(matches!(built.result, Err(BuildError::NoShell)), "{}", built.output);
+        assert!(workshop.tags().await.is_empty() && workshop.containers().await == 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs docker"]
 async fn a_dockerfile_beside_a_procfile_is_built_only_when_no_buildpack_fits() {
     in_workshop(async |workshop| {
         let dockerfile = ("Dockerfile", "FROM paas/stack-12:run\n".to_owned());
