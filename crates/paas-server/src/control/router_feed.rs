@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     env,
+    path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -33,8 +34,6 @@ pub(crate) struct RouterFeed {
     platform: Arc<Platform>,
     client: watch::Sender<Option<FeedClient>>,
     published: Mutex<Option<Published>>,
-    /// The router that this process started, if it did.
-    started: Mutex<Option<u32>>,
 }
 
 /// The last table that was sent, and to which router.
@@ -57,7 +56,6 @@ impl RouterFeed {
             platform,
             client: watch::Sender::new(None),
             published: Mutex::default(),
-            started: Mutex::default(),
         }
     }
 
@@ -83,19 +81,28 @@ impl RouterFeed {
         Ok(())
     }
 
-    /// Ends the router that this process started, after its requests.
+    /// Ends the router after its requests, if a server of this data directory started it: this one, or one before it. A
+    /// router that somebody else looks after (systemd, for one) is left alone.
     pub(crate) async fn stop_router(&self) {
-        let Some(pid) = *self.started.lock().unwrap_or_else(PoisonError::into_inner) else {
-            return;
-        };
+        let started = std::fs::read_to_string(self.pid_file())
+            .ok()
+            .and_then(|pid| pid.trim().parse::<u32>().ok());
         let client = self.client.borrow().clone();
-        let Some(client) = client.filter(|client| client.hello().pid == pid) else {
+        let Some(client) = client.filter(|client| Some(client.hello().pid) == started) else {
             return;
         };
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let pid = i32::try_from(client.hello().pid).ok().and_then(Pid::from_raw);
         if pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok()) {
             client.closed().await;
         }
+        if let Err(error) = std::fs::remove_file(self.pid_file()) {
+            tracing::warn!(%error, "the router's pid file stays behind");
+        }
+    }
+
+    /// Which router was started by a server, and is a server's to stop.
+    fn pid_file(&self) -> PathBuf {
+        self.platform.settings.data_dir.join("router.pid")
     }
 
     /// Sends the table of now, unless the router has it already. Waits for a router when there is none.
@@ -244,7 +251,8 @@ impl RouterFeed {
             .process_group(0)
             .spawn()
             .context("starting the router")?;
-        *self.started.lock().unwrap_or_else(PoisonError::into_inner) = child.id();
+        let pid = child.id().map(|pid| pid.to_string()).unwrap_or_default();
+        std::fs::write(self.pid_file(), pid).context("writing the router's pid file")?;
         Ok(child)
     }
 
