@@ -188,6 +188,10 @@ impl Settings {
         self.data_dir.join("logs")
     }
 
+    pub(crate) fn hooks(&self) -> PathBuf {
+        self.data_dir.join("hooks")
+    }
+
     pub(crate) fn router_socket(&self) -> PathBuf {
         self.data_dir.join("router.sock")
     }

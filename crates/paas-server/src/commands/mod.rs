@@ -26,7 +26,7 @@ pub struct Cli {
         long,
         env = "PAAS_LOG",
         value_name = "FILTER",
-        default_value = "info",
+        default_value = "info,sqlx=warn",
         hide_default_value = true,
         global = true
     )]

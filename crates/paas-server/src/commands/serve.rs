@@ -4,7 +4,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -160,7 +160,7 @@ fn open_git(platform: &Arc<Platform>) -> Result<Arc<Git>> {
         repositories: settings.repositories(),
         sources: settings.sources(),
         socket: settings.hook_socket(),
-        hooks: settings.data_dir.join("hooks"),
+        hooks: settings.hooks(),
         hook_command: vec![program, "hook".into()],
     };
     let backend = Arc::new(GitBackend(Arc::clone(platform)));
@@ -212,7 +212,20 @@ pub(super) fn make_data_dir(settings: &Settings) -> Result<()> {
         // The embedded database's own user has to come through.
         .mode(0o711)
         .create(&settings.data_dir)
-        .with_context(|| format!("making the data directory {}", settings.data_dir.display()))
+        .with_context(|| format!("making the data directory {}", settings.data_dir.display()))?;
+    let private = [
+        settings.repositories(),
+        settings.sources(),
+        settings.outputs(),
+        settings.logs(),
+        settings.hooks(),
+    ];
+    for dir in private {
+        let context = || format!("making {}", dir.display());
+        DirBuilder::new().recursive(true).create(&dir).with_context(context)?;
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).with_context(context)?;
+    }
+    Ok(())
 }
 
 /// Two servers on one data directory would undo each other's work.
