@@ -11,6 +11,7 @@ mod app;
 mod background;
 mod binary;
 mod engine;
+mod leftovers;
 mod load;
 mod load_connection;
 mod output;

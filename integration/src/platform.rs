@@ -252,6 +252,11 @@ impl Platform {
         self.processes().into_iter().find(is_router)
     }
 
+    /// Ends a process of this platform on the spot.
+    pub fn end(&self, process: &Process) {
+        server::send(process.id, Signal::KILL);
+    }
+
     /// The first process of the embedded database.
     pub fn postgres(&self) -> Option<Process> {
         let is_postgres = |process: &Process| process.arguments[0].ends_with("postgres");

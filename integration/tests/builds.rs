@@ -1,0 +1,81 @@
+//! Builds that take their time: they queue, they can be cancelled, and they do not need whoever pushed.
+
+use std::time::Duration;
+
+use paas_integration::{App, Platform, within};
+
+const SOON: Duration = Duration::from_mins(1);
+
+/// An app whose build runs `command` first.
+fn build_with(app: &App<'_>, command: &str) {
+    app.write(
+        "Dockerfile",
+        &format!("FROM paas/stack-12:run\nRUN {command}\nCOPY server.py .\nCMD [\"python3\", \"server.py\"]\n"),
+    );
+    app.remove("Procfile");
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn two_pushes_to_one_app_come_one_after_the_other() {
+    let platform = Platform::start();
+    let app = platform.app("hello");
+    build_with(&app, "echo the slow one begins && sleep 3");
+    let first = app.start_push();
+    first.hears("the slow one begins", SOON);
+    // A second developer, with the first one's work in theirs.
+    app.says("two");
+    app.remove("Dockerfile");
+    app.write("Procfile", "web: python3 server.py\n");
+    let second = app.start_push();
+    second.hears("Waiting for another", SOON);
+    first.finish(SOON).expect_success();
+    second.finish(SOON).expect_success();
+    assert_eq!(app.page("/"), "hello two");
+    let builds = app.builds();
+    assert!(
+        builds.len() == 2 && builds.iter().all(|build| build["status"] == "succeeded"),
+        "{builds:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_build_goes_on_when_the_pusher_goes_away() {
+    let platform = Platform::start();
+    let app = platform.app("hello");
+    build_with(&app, "echo the slow one begins && sleep 3 && echo the slow one ends");
+    let push = app.start_push();
+    push.hears("the slow one begins", SOON);
+    push.kill();
+    app.serves("hello one", SOON);
+    app.paas(&["builds:output"])
+        .expect_success()
+        .expect("the slow one ends");
+    assert_eq!(app.builds()[0]["status"], "succeeded");
+    // What serves is what a clone gets.
+    let head = app.git(&["rev-parse", "HEAD"]).stdout.trim().to_owned();
+    let moved = within(SOON, || app.pushed().filter(|pushed| *pushed == head));
+    assert!(moved.is_some(), "the ref is at {:?}", app.pushed());
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_build_that_is_cancelled_ends_and_releases_nothing() {
+    let platform = Platform::start();
+    let app = platform.app("hello");
+    build_with(&app, "echo the endless one begins && sleep infinity");
+    let push = app.start_push();
+    push.hears("the endless one begins", SOON);
+    let builds = app.builds();
+    assert_eq!(builds[0]["status"], "pending");
+    let id = builds[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/apps/hello/builds/{id}/cancel");
+    assert!(platform.call("POST", &path, "").status < 300, "{path}");
+    push.finish(SOON).expect_code(1).expect("cancelled");
+    assert_eq!(app.builds()[0]["status"], "failed");
+    assert_eq!(app.pushed(), None);
+    let left = within(SOON, || platform.engine().containers().is_empty().then_some(()));
+    assert!(left.is_some(), "{:?}", platform.engine().containers());
+    platform.call("POST", &path, "").expect_status(422);
+}

@@ -1,0 +1,68 @@
+//! One little app of each kind that the platform builds.
+
+use std::time::Duration;
+
+use paas_integration::Platform;
+
+const SOON: Duration = Duration::from_secs(40);
+
+/// Pushes `integration/apps/<fixture>` and looks at one of its pages.
+#[track_caller]
+fn serves(fixture: &str, detected: &str, path: &str, text: &str) {
+    let platform = Platform::start();
+    let app = platform.app("hello");
+    app.fixture(fixture);
+    app.push().expect_success().expect(detected).expect("deployed");
+    let page = app.page(path);
+    assert!(page.contains(text), "no {text:?} in {page}");
+    app.runs(&["web.1"], SOON);
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_python_app_is_built_once_and_its_packages_reused() {
+    let platform = Platform::start();
+    let app = platform.app("hello");
+    app.fixture("hello-python");
+    app.push().expect_success().expect("+ gunicorn==23.0.0");
+    assert_eq!(app.page("/"), "Hello from web.1\n");
+    app.write("README.md", "One line more.\n");
+    app.push().expect_success().expect_no("+ gunicorn");
+    assert_eq!(app.page("/"), "Hello from web.1\n");
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_uv_project_is_built() {
+    serves("hello-uv", "Python app detected", "/", "Hello from web.1");
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_pipenv_project_is_built() {
+    serves("hello-pipenv", "Python app detected", "/", "Hello from web.1");
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_django_app_collects_its_static_files() {
+    serves("django", "collectstatic", "/", "Hello from Django");
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_node_app_is_built() {
+    serves("hello-node", "Node.js app detected", "/", "Hello from web.1");
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_static_site_is_served() {
+    serves("hello-static", "-----> ", "/about", "<");
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_dockerfile_is_built() {
+    serves("hello-dockerfile", "Dockerfile found", "/", "Hello from a Dockerfile");
+}
