@@ -37,11 +37,11 @@ pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
     loop {
         let swept = async {
             expire_leases(&platform, platform.clock.now()).await?;
-            if until_leftovers == 0 {
-                remove_leftovers(&platform).await?;
+            if until_leftovers > 0 {
+                until_leftovers -= 1;
+            } else if remove_leftovers(&platform).await? {
                 until_leftovers = LEFTOVER_PERIODS;
             }
-            until_leftovers -= 1;
             anyhow::Ok(())
         };
         if let Err(error) = swept.await {
@@ -87,7 +87,8 @@ async fn expire_leases(platform: &Arc<Platform>, horizon: DateTime<Utc>) -> Resu
     Ok(())
 }
 
-async fn remove_leftovers(platform: &Arc<Platform>) -> Result<()> {
+/// `false` when builds under way were in the way of a part of it.
+async fn remove_leftovers(platform: &Arc<Platform>) -> Result<bool> {
     let running = platform.turns.running();
     for container in platform.engine.list().await? {
         let is_leftover = match &container.role {
@@ -101,18 +102,18 @@ async fn remove_leftovers(platform: &Arc<Platform>) -> Result<()> {
             platform.engine.remove(&container.id).await?;
         }
     }
-    remove_images(platform, &running).await?;
+    let is_complete = remove_images(platform, &running).await?;
     remove_networks_and_volumes(platform).await?;
     remove_sources(platform, &running).await?;
     let (logs, now) = (Arc::clone(&platform.logs), platform.clock.now());
     tokio::task::spawn_blocking(move || logs.prune(now)).await??;
-    Ok(())
+    Ok(is_complete)
 }
 
 /// Images of apps that no release can run. Those of builds under way are not in a row yet: none is touched meanwhile.
-async fn remove_images(platform: &Platform, running: &[Id<paas_core::Build>]) -> Result<()> {
+async fn remove_images(platform: &Platform, running: &[Id<paas_core::Build>]) -> Result<bool> {
     if !running.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let images = platform.engine.images().await?;
     // Rows after images: whatever a build made in between is not in the list. And again, whether none has begun.
@@ -120,10 +121,10 @@ async fn remove_images(platform: &Platform, running: &[Id<paas_core::Build>]) ->
     let in_use: HashSet<_> = store::slug::images_in_use(&mut conn).await?.into_iter().collect();
     drop(conn);
     if !platform.turns.running().is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     paas_build::remove_unused_images(&*platform.engine, images, &in_use).await?;
-    Ok(())
+    Ok(true)
 }
 
 async fn remove_networks_and_volumes(platform: &Platform) -> Result<()> {
