@@ -81,8 +81,9 @@ fn answer(account: Account) -> paas_api::Account {
         updated_at,
     } = account;
     paas_api::Account {
-        acknowledged_msa: false,
-        acknowledged_msa_at: None,
+        // There are no terms of service here; Heroku's command warns of new ones otherwise.
+        acknowledged_msa: true,
+        acknowledged_msa_at: Some(created_at.into()),
         allow_tracking: false,
         beta: false,
         country_of_residence: None,

@@ -14,6 +14,7 @@ use paas_store::{
     account::Account,
     app::{self, AppRow},
 };
+use tokio::sync::watch;
 use uuid::{Uuid, uuid};
 
 use super::{
@@ -157,22 +158,11 @@ pub(super) async fn delete(
     app::begin_destroy(&mut transaction, id, api.stamp(&caller.account)).await?;
     transaction.commit().await?;
     api.platform.wake.notify_one();
-    let gone = async {
-        loop {
-            let mut connection = api.connection().await?;
-            if app::by_id(&mut connection, id).await?.is_none() {
-                return Ok::<_, ApiError>(());
-            }
-            drop(connection);
-            if passes.changed().await.is_err() {
-                return Ok(());
-            }
-        }
-    };
+    let gone = wait_until_gone(&api, id, &mut passes);
+    // The app is destroyed whatever happens to those who watch it go.
     let status = match tokio::time::timeout(DESTROY_LIMIT, gone).await {
-        Ok(Ok(())) => StatusCode::OK,
-        // The app is destroyed whatever happens to the connection that was to watch it go.
-        Ok(Err(_)) | Err(_) => StatusCode::ACCEPTED,
+        Ok(true) => StatusCode::OK,
+        Ok(false) | Err(_) => StatusCode::ACCEPTED,
     };
     Ok((status, Json(answer(&api, row, Some(0)))))
 }
@@ -188,6 +178,25 @@ pub(super) fn generation() -> NamedRef {
     NamedRef {
         id: CEDAR_ID,
         name: "cedar".to_owned(),
+    }
+}
+
+/// Looks after each pass of the controller. `false`: the server stops or its database is away, before it came to that.
+async fn wait_until_gone(api: &Api, id: Id<App>, passes: &mut watch::Receiver<u64>) -> bool {
+    loop {
+        passes.borrow_and_update();
+        let found = async { app::by_id(&mut *api.store().connection().await?, id).await };
+        match found.await {
+            Ok(None) => return true,
+            Ok(Some(_)) => {}
+            Err(_) => return false,
+        }
+        tokio::select! {
+            changed = passes.changed() => if changed.is_err() {
+                return false;
+            },
+            () = api.platform.stop.cancelled() => return false,
+        }
     }
 }
 

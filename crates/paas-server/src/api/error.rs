@@ -61,7 +61,7 @@ impl ApiError {
     pub(super) fn unknown_process_type(name: &str, known: &[ProcessType]) -> Self {
         let known: Vec<&str> = known.iter().map(ProcessType::as_str).collect();
         let hint = if known.is_empty() {
-            "See the Procfile of the deployed release for its process types.".to_owned()
+            "Process types come from the Procfile: deploy a release whose Procfile has it.".to_owned()
         } else {
             format!("The deployed release has: {}.", known.join(", "))
         };

@@ -48,10 +48,10 @@ pub(super) async fn speak(State(api): State<Arc<Api>>, mut request: Request, nex
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
 
-    let mut response = if method == Method::OPTIONS {
-        preflight()
-    } else {
-        next.run(request).await
+    let mut response = match method {
+        Method::OPTIONS => preflight(),
+        Method::GET | Method::HEAD => next.run(request).await,
+        _ => finish(&api, request, next).await,
     };
     if let Some(cause) = response.extensions_mut().remove::<Cause>() {
         tracing::error!(
@@ -88,6 +88,15 @@ pub(super) async fn speak(State(api): State<Arc<Api>>, mut request: Request, nex
         "answered"
     );
     response
+}
+
+/// Runs a change to its end, even when the client goes away: what follows a commit must not depend on who listens.
+async fn finish(api: &Api, request: Request, next: Next) -> Response {
+    let change = api.platform.tracker.spawn(next.run(request));
+    match change.await {
+        Ok(response) => response,
+        Err(error) => ApiError::internal(error).into_response(),
+    }
 }
 
 /// What there is no endpoint for.

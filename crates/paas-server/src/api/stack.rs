@@ -49,7 +49,8 @@ pub(super) fn reference(name: &str) -> NamedRef {
 }
 
 fn is_ours(name: &str) -> bool {
-    name == NAME || name == ID.to_string()
+    // `heroku3` names the first stack that Heroku ever had when its user names none: it means whatever is usual.
+    name == NAME || name == "cedar" || name == ID.to_string()
 }
 
 fn stack() -> Stack {

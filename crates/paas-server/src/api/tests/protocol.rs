@@ -1,5 +1,6 @@
 //! Ranges, tags, ids, limits: what is true of every answer.
 
+use futures_util::poll;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
@@ -193,4 +194,20 @@ async fn segments_may_be_percent_encoded() {
         "heroku"
     );
     assert_eq!(server.get("/apps/%ff").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_change_is_made_to_its_end_when_its_client_goes_away() {
+    let server = server().await;
+    let app = server.app("hello").await;
+    let mut change = Box::pin(server.patch("/apps/hello/config-vars", json!({ "KEY": "value" })));
+    assert!(poll!(&mut change).is_pending());
+    drop(change);
+    server.platform.tracker.close();
+    server.platform.tracker.wait().await;
+    assert_eq!(
+        server.get("/apps/hello/config-vars").await.ok(),
+        json!({ "KEY": "value" })
+    );
+    assert!(server.log(&app).await.contains("Release v3 created"));
 }

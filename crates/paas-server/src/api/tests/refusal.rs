@@ -315,6 +315,7 @@ async fn a_build_takes_only_our_own_uploads() {
 #[tokio::test]
 async fn a_login_with_a_wrong_password_is_refused_and_soon_has_to_wait() {
     let server = server().await;
+    server.set_password().await;
     let login = |password: &'static str| {
         with_authorization(&server, Method::POST, "/oauth/authorizations", basic(EMAIL, password))
     };

@@ -115,10 +115,10 @@ pub(super) async fn server() -> Server {
 }
 
 async fn person(platform: &Platform, email: &str) -> Account {
-    let hash = api::hash_password(paas_api::Secret::new(PASSWORD)).await.unwrap();
+    // Hashing takes a while: tests that log in ask for a password.
     let new = NewAccount {
         email,
-        password_hash: &hash,
+        password_hash: "none",
     };
     let mut connection = platform.store.connection().await.unwrap();
     account::create(&mut connection, new, platform.clock.now())
@@ -195,6 +195,16 @@ impl Server {
     pub(super) fn path_of(url: &Value) -> String {
         let url = url.as_str().unwrap();
         url.strip_prefix("http://api.example.test").unwrap().to_owned()
+    }
+
+    /// Gives the person [`PASSWORD`].
+    pub(super) async fn set_password(&self) {
+        let hash = api::hash_password(paas_api::Secret::new(PASSWORD)).await.unwrap();
+        let mut connection = self.platform.store.connection().await.unwrap();
+        let now = self.platform.clock.now();
+        account::set_password(&mut connection, self.account.id, &hash, now)
+            .await
+            .unwrap();
     }
 
     /// Somebody else, with a token of their own.

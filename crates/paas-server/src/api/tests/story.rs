@@ -10,6 +10,7 @@ use super::server::{EMAIL, PASSWORD, server};
 #[tokio::test]
 async fn a_login_gives_a_token_that_works_until_it_is_revoked() {
     let server = server().await;
+    server.set_password().await;
     server.tick();
     let mut request = server.request(Method::POST, "/oauth/authorizations");
     let login = BASE64_STANDARD.encode(format!("{EMAIL}:{PASSWORD}"));
@@ -82,6 +83,17 @@ async fn an_app_without_a_name_gets_one() {
     assert_eq!(made.status, StatusCode::CREATED);
     let name = made.json()["name"].as_str().unwrap().to_owned();
     assert_eq!(server.get(&format!("/apps/{name}")).await.ok()["name"], name);
+}
+
+/// `heroku3` sends this stack when its user names none.
+#[tokio::test]
+async fn the_oldest_stack_means_the_usual_one() {
+    let server = server().await;
+    let made = server
+        .post("/apps", json!({ "name": "hello", "stack": "cedar" }))
+        .await
+        .ok();
+    assert_eq!(made["stack"]["name"], "paas-12");
 }
 
 #[tokio::test]
