@@ -49,16 +49,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             "The request body must be a JSON object.",
         ));
     }
-    // serde's message can repeat a value, and the value of a config var is a secret; so only its first part is shown.
+    // serde's message can repeat a value, and the value of a config var is a secret; so that is cut out.
     serde_json::from_value(value).map_err(|error| ApiError::invalid(explain(&error)))
 }
 
 fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let kind = ["missing field", "unknown field"]
-        .into_iter()
-        .any(|kind| text.starts_with(kind));
-    if kind {
+    // Only `invalid type`, `invalid value` and their like repeat what was sent; the other texts are about names, or ours.
+    if !text.starts_with("invalid ") {
         return format!("The request body does not fit: {text}.");
     }
     match text.split_once(", expected ") {

@@ -168,7 +168,7 @@ async fn odd_quantities_and_sizes_are_refused_in_words() {
         (json!({ "type": "web", "quantity": "101" }), "cannot be more than 100"),
         (json!({ "type": "web", "size": "Huge" }), "must be one of Eco, Basic"),
         (json!({ "quantity": "1" }), "must name a process type"),
-        (json!({ "type": "web", "quantity": [] }), "does not fit"),
+        (json!({ "type": "web", "quantity": [] }), "a quantity such as 2"),
     ] {
         let answer = server
             .patch("/apps/hello/formation", json!({ "updates": [update] }))
