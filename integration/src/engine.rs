@@ -1,6 +1,6 @@
 //! What of one platform is in the Docker engine, seen from outside with Docker's own command.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use crate::Output;
 
@@ -8,6 +8,8 @@ use crate::Output;
 #[derive(Debug, Clone)]
 pub struct Engine {
     platform: String,
+    /// `None`: the one of this machine.
+    socket: Option<PathBuf>,
 }
 
 /// A container of the platform.
@@ -25,8 +27,8 @@ pub struct Container {
 const CONTAINER_FORMAT: &str = "{{.ID}}\t{{.Label \"paas.role\"}}\t{{.Label \"paas.dyno-name\"}}\t{{.State}}";
 
 impl Engine {
-    pub(crate) fn new(platform: String) -> Self {
-        Self { platform }
+    pub(crate) fn new(platform: String, socket: Option<PathBuf>) -> Self {
+        Self { platform, socket }
     }
 
     pub fn containers(&self) -> Vec<Container> {
@@ -73,7 +75,11 @@ impl Engine {
     /// Runs Docker's command, such as `docker kill ID`.
     #[track_caller]
     pub fn docker(&self, arguments: &[&str]) -> Output {
-        Output::of(Command::new("docker").args(arguments), "")
+        let mut docker = Command::new("docker");
+        if let Some(socket) = &self.socket {
+            docker.arg("--host").arg(format!("unix://{}", socket.display()));
+        }
+        Output::of(docker.args(arguments), "")
     }
 
     /// Runs a command inside a dyno.

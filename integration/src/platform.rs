@@ -38,6 +38,8 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// More flags for `paasd serve`, also after a restart.
     pub arguments: Vec<String>,
+    /// The engine's socket, instead of that of this machine's own.
+    pub docker: Option<PathBuf>,
 }
 
 /// A running `paasd serve` with everything below it, and a user who is logged in.
@@ -46,6 +48,7 @@ pub struct Platform {
     folder: TempDir,
     data_dir: PathBuf,
     arguments: Vec<String>,
+    docker: Option<PathBuf>,
     server: Server,
 }
 
@@ -69,6 +72,7 @@ impl Platform {
             folder,
             data_dir,
             arguments: options.arguments,
+            docker: options.docker,
             server: Server::default(),
         };
         platform.make_home();
@@ -122,7 +126,7 @@ impl Platform {
 
     #[track_caller]
     pub fn engine(&self) -> Engine {
-        Engine::new(self.id())
+        Engine::new(self.id(), self.docker.clone())
     }
 
     /// What `paasd serve` has written.
@@ -232,6 +236,17 @@ impl Platform {
         self.server.kill();
     }
 
+    /// Ends every process of the platform on the spot, as a power cut does; not what runs in the engine.
+    pub fn cut_power(&self) {
+        self.server.kill();
+        for process in self.processes() {
+            self.end(&process);
+        }
+        eventually("every process of the platform is gone", START_LIMIT, || {
+            self.processes().is_empty()
+        });
+    }
+
     /// Waits until `paasd serve` ends by itself.
     #[track_caller]
     pub fn ends(&self, limit: Duration) -> ExitStatus {
@@ -281,6 +296,9 @@ impl Platform {
             .args(["--https", &self.slot.https().to_string()])
             .args(["--api", &self.api().to_string()])
             .args(["--network-pool", &self.slot.network_pool()]);
+        if let Some(socket) = &self.docker {
+            command.arg("--docker").arg(socket);
+        }
         command
     }
 
@@ -333,7 +351,8 @@ impl Drop for Platform {
         if failed {
             self.show_logs();
         }
-        if self.data_dir.join("platform-id").exists() {
+        // An engine of the story's own goes as a whole.
+        if self.docker.is_none() && self.data_dir.join("platform-id").exists() {
             self.engine().clear();
         }
         if !failed {
