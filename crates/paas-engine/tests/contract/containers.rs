@@ -26,6 +26,7 @@ contract!(
     stopping_what_is_gone_is_no_error,
     exceeding_the_memory_limit_is_reported,
     every_change_is_a_hint,
+    an_end_is_in_the_list_when_its_hint_comes,
     a_volume_outlives_its_container,
 );
 
@@ -157,6 +158,20 @@ async fn every_change_is_a_hint(world: &World) {
     while !container_is_gone {
         hints.next().await.unwrap();
         container_is_gone = world.engine.list().await.unwrap().is_empty();
+    }
+}
+
+async fn an_end_is_in_the_list_when_its_hint_comes(world: &World) {
+    let mut hints = world.engine.hints();
+    hints.next().await.unwrap();
+    world.engine.start(&world.spec("ended", Program::Exit3)).await.unwrap();
+    loop {
+        let hint = tokio::time::timeout(GRACE, hints.next()).await;
+        assert!(hint.is_ok(), "the last hint came too early");
+        let listed = world.engine.list().await.unwrap();
+        if matches!(listed[0].state, ContainerState::Exited(_)) {
+            break;
+        }
     }
 }
 
