@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use uuid::Uuid;
 
 use crate::{AppRef, NamedRef, ResourceRef, Time};
@@ -63,6 +63,11 @@ impl<'de> Deserialize<'de> for Quantity {
         }
         Ok(Self(match Form::deserialize(deserializer)? {
             Form::Text(text) => text,
+            // As a text it would mean one dyno less, as a number it can only be a mistake.
+            Form::Number(number) if number.as_f64().is_some_and(|number| number < 0.0) => {
+                let message = format!("a quantity cannot be negative ({number}); to take dynos away send \"{number}\"");
+                return Err(de::Error::custom(message));
+            }
             Form::Number(number) => number.to_string(),
         }))
     }
@@ -82,5 +87,11 @@ mod tests {
         assert_eq!(batch.updates[0].size, Some("Basic".into()));
         assert_eq!(batch.updates[1].quantity, Some(Quantity("2".to_owned())));
         assert_eq!(batch.updates[1].dyno_size, Some("Eco".into()));
+    }
+
+    #[test]
+    fn a_negative_number_is_no_change_by_that_much() {
+        assert!(serde_json::from_str::<Quantity>("-1").is_err());
+        assert_eq!(serde_json::from_str::<Quantity>("\"-1\"").unwrap().0, "-1");
     }
 }
