@@ -229,14 +229,13 @@ impl RouterFeed {
     /// Starts `paasd router` in a process group of its own, so that neither our end nor a Ctrl-C ends it.
     fn start(&self) -> Result<Child> {
         let settings = &self.platform.settings;
-        let program = env::current_exe().context("finding this program's own file")?;
         tracing::info!("starting the router");
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(settings.data_dir.join("router.log"))
             .context("opening the router's log")?;
-        let child = Command::new(program)
+        let child = Command::new(own_program())
             .arg("router")
             .arg("--data-dir")
             .arg(&settings.data_dir)
@@ -287,4 +286,13 @@ impl RouterFeed {
             }
         }
     }
+}
+
+/// The program that this process runs. An upgrade may have put another one in its place, which is for the next start: until
+/// then the kernel still has this one, and a router that died in between comes back.
+fn own_program() -> PathBuf {
+    env::current_exe()
+        .ok()
+        .filter(|program| program.is_file())
+        .unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
 }
