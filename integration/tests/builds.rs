@@ -8,35 +8,37 @@ const SOON: Duration = Duration::from_mins(1);
 
 /// An app whose build runs `command` first.
 fn build_with(app: &App<'_>, command: &str) {
-    app.write(
+    app.clear().says("one").write(
         "Dockerfile",
         &format!("FROM paas/stack-12:run\nRUN {command}\nCOPY server.py .\nCMD [\"python3\", \"server.py\"]\n"),
     );
-    app.remove("Procfile");
 }
 
 #[test]
 #[ignore = "needs docker"]
-fn two_pushes_to_one_app_come_one_after_the_other() {
+fn pushes_to_one_app_come_one_after_the_other() {
     let platform = Platform::start();
     let app = platform.app("hello");
-    build_with(&app, "echo the slow one begins && sleep 3");
+    build_with(&app, "echo the slow one begins && sleep 3 && exit 1");
     let first = app.start_push();
     first.hears("the slow one begins", SOON);
-    // A second developer, with the first one's work in theirs.
-    app.says("two");
-    app.remove("Dockerfile");
-    app.write("Procfile", "web: python3 server.py\n");
+    build_with(&app, "echo the next one begins && sleep 3");
     let second = app.start_push();
     second.hears("Waiting for another", SOON);
-    first.finish(SOON).expect_success();
+    first.finish(SOON).expect_code(1).expect_no("the next one");
+    second.hears("the next one begins", SOON);
+
+    // A third developer does not have what the second one is about to deploy.
+    app.says("three");
+    let third = app.start_push();
+    third.hears("Waiting for another", SOON);
     second.finish(SOON).expect_success();
-    assert_eq!(app.page("/"), "hello two");
-    let builds = app.builds();
-    assert!(
-        builds.len() == 2 && builds.iter().all(|build| build["status"] == "succeeded"),
-        "{builds:?}"
-    );
+    third.finish(SOON).expect_code(1).expect("Fetch, merge and push again.");
+    assert_eq!(app.page("/"), "hello one");
+    let statuses: Vec<_> = app.builds().iter().map(|build| build["status"].clone()).collect();
+    assert_eq!(statuses, ["succeeded", "failed"]);
+    app.push().expect_success();
+    assert_eq!(app.page("/"), "hello three");
 }
 
 #[test]
@@ -70,12 +72,14 @@ fn a_build_that_is_cancelled_ends_and_releases_nothing() {
     let builds = app.builds();
     assert_eq!(builds[0]["status"], "pending");
     let id = builds[0]["id"].as_str().unwrap().to_owned();
-    let path = format!("/apps/hello/builds/{id}/cancel");
-    assert!(platform.call("POST", &path, "").status < 300, "{path}");
+    let path = format!("/apps/hello/builds/{id}");
+    platform.call("DELETE", &path, "").expect_status(200);
     push.finish(SOON).expect_code(1).expect("cancelled");
     assert_eq!(app.builds()[0]["status"], "failed");
     assert_eq!(app.pushed(), None);
     let left = within(SOON, || platform.engine().containers().is_empty().then_some(()));
     assert!(left.is_some(), "{:?}", platform.engine().containers());
-    platform.call("POST", &path, "").expect_status(422);
+    let again = platform.call("DELETE", &path, "");
+    again.expect_status(409);
+    assert_eq!(again.json()["id"], "conflict");
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, FixedOffset, TimeDelta};
 use paas_integration::{Platform, within};
 
 const SOON: Duration = Duration::from_secs(40);
@@ -42,21 +43,41 @@ fn an_app_that_keeps_crashing_is_started_ever_more_slowly() {
     for crash in 1..=2 {
         app.serves("hello one", SOON);
         app.page("/exit?4");
-        // Once at once, then after ten seconds.
-        let crashed = within(SOON, || {
-            let count = app.log().matches("State changed from up to crashed").count();
-            (count == crash).then_some(())
-        });
+        let crashed = within(SOON, || (times(&app.log(), CRASHED).len() == crash).then_some(()));
         assert!(crashed.is_some(), "{}", app.log());
     }
-    assert_eq!(
-        app.states()["web.1"],
-        "crashed",
-        "the second restart does not come at once"
-    );
-    app.get("/").expect_status(503);
+    let away = app.get("/");
+    assert_eq!(away.status, 503, "{away:?}\n{}", app.log());
     app.logs("code=H10 desc=\"App crashed\"", SOON);
     app.serves("hello one", SOON);
-    app.paas(&["ps:restart"]).expect_success();
     app.runs(&["web.1"], SOON);
+
+    // The first restart comes at once, the second one ten seconds after the crash.
+    let log = app.log();
+    let (crashes, starts) = (times(&log, CRASHED), times(&log, "Starting process with command"));
+    let waits: Vec<_> = crashes
+        .iter()
+        .zip(&starts[1..])
+        .map(|(crash, start)| *start - *crash)
+        .collect();
+    assert!(waits.len() == 2 && waits[0] < TimeDelta::seconds(8), "{waits:?}\n{log}");
+    assert!(waits[1] >= TimeDelta::seconds(9), "{waits:?}\n{log}");
+
+    // Nobody has to wait who says so.
+    app.page("/exit?4");
+    let crashed = within(SOON, || (times(&app.log(), CRASHED).len() == 3).then_some(()));
+    assert!(crashed.is_some(), "{}", app.log());
+    app.paas(&["ps:restart"]).expect_success();
+    app.serves("hello one", Duration::from_secs(10));
+}
+
+const CRASHED: &str = "State changed from up to crashed";
+
+/// When the lines with this in them were written.
+fn times(log: &str, text: &str) -> Vec<DateTime<FixedOffset>> {
+    let lines = log.lines().filter(|line| line.contains(text));
+    lines
+        .map(|line| line.split(' ').next().unwrap_or_default())
+        .map(|time| DateTime::parse_from_rfc3339(time).expect("a line begins with its time"))
+        .collect()
 }

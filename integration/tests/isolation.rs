@@ -95,8 +95,8 @@ fn a_dyno_is_nobody_special() {
 
 /// The address that this machine has towards the world.
 fn host_address() -> String {
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a socket can be made");
     // Connecting a UDP socket sends nothing: it asks the kernel for the route.
-    socket.connect("192.0.2.1:9").unwrap();
-    socket.local_addr().unwrap().ip().to_string()
+    socket.connect("192.0.2.1:9").expect("there is a route");
+    socket.local_addr().expect("a socket has an address").ip().to_string()
 }
