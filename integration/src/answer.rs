@@ -49,7 +49,13 @@ impl fmt::Debug for Answer {
 
 /// Sends one request, on a connection of its own. `None` when no HTTP answer came: refused, cut off, too late.
 #[track_caller]
-pub fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+pub fn request(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+) -> Option<Answer> {
     let mut request = Request::builder().method(method).uri(format!("http://{to}{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -62,6 +68,7 @@ pub fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)
         .allow_non_standard_methods(true)
         .build()
         .new_agent();
+    let body = body.as_ref();
     let answered = if body.is_empty() {
         agent.run(request.body(()).expect("a test writes valid requests"))
     } else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paas_integration::{App, Platform, within};
+use paas_integration::{App, Platform, request, within};
 
 const SOON: Duration = Duration::from_mins(1);
 
@@ -82,4 +82,38 @@ fn a_build_that_is_cancelled_ends_and_releases_nothing() {
     let again = platform.call("DELETE", &path, "");
     again.expect_status(409);
     assert_eq!(again.json()["id"], "conflict");
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_source_archive_is_built_through_the_api() {
+    let platform = Platform::start();
+    let app = platform.app("hello");
+    app.commit();
+    app.git(&["archive", "--output=../source.tar.gz", "HEAD"])
+        .expect_success();
+    let archive = std::fs::read(platform.work().join("source.tar.gz")).unwrap();
+    let blob = platform
+        .call("POST", "/apps/hello/sources", "")
+        .expect_status(201)
+        .json();
+    let path = |url: &str| {
+        let (_, rest) = url.split_once("://").expect("a URL has a scheme");
+        rest[rest.find('/').expect("a URL has a path")..].to_owned()
+    };
+    let text = |value: &serde_json::Value| value.as_str().expect("it is a text").to_owned();
+    let put = path(&text(&blob["source_blob"]["put_url"]));
+    // Whoever has the address may upload, as with Heroku's.
+    let uploaded = request(platform.api(), "PUT", &put, &[("Content-Type", "")], &archive);
+    uploaded.expect("the upload is answered").expect_status(200);
+    let body = serde_json::json!({ "source_blob": { "url": blob["source_blob"]["get_url"], "version": "v1.0" } });
+    let build = platform
+        .call("POST", "/apps/hello/builds", &body.to_string())
+        .expect_status(201)
+        .json();
+    let stream = path(&text(&build["output_stream_url"]));
+    let output = request(platform.api(), "GET", &stream, &[], "").expect("the output is streamed");
+    assert!(output.body.contains("-----> Python app detected"), "{output:?}");
+    app.serves("hello one", SOON);
+    assert_eq!(app.builds()[0]["status"], "succeeded");
 }

@@ -43,6 +43,26 @@ fn an_app_that_crashes_at_boot_never_replaces_the_one_that_serves() {
 
 #[test]
 #[ignore = "needs docker"]
+fn an_app_that_does_not_listen_has_a_minute_and_never_replaces_the_one_that_serves() {
+    let platform = Platform::start();
+    let app = platform.app("hello");
+    app.push().expect_success();
+    app.write("Procfile", "web: echo thinking; exec sleep infinity\n");
+    let refused = is_refused(&app);
+    refused
+        .expect("did not boot")
+        .expect("app[web.1]: thinking")
+        .expect("Error R10");
+    app.logs(
+        "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds",
+        SOON,
+    );
+    let only_one = within(SOON, || (platform.engine().containers().len() == 1).then_some(()));
+    assert!(only_one.is_some(), "{:?}", platform.engine().containers());
+}
+
+#[test]
+#[ignore = "needs docker"]
 fn a_first_deploy_that_crashes_is_told_and_tried_again() {
     let platform = Platform::start();
     let app = platform.app("hello");
