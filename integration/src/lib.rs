@@ -6,6 +6,7 @@
 //!
 //! Everything here panics when the machinery itself breaks: a story has no other use for such an error.
 
+mod abandoned;
 mod answer;
 mod app;
 mod background;

@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{
-    Answer, App, Engine, Output, Process, binary, eventually, processes, request,
+    Answer, App, Engine, Output, Process, abandoned, binary, eventually, process, request,
     server::{self, Server},
     slot::Slot,
     within,
@@ -68,7 +68,7 @@ impl Platform {
             .expect("the folder of temporary files can be written");
         let data_dir = options.data_dir.unwrap_or_else(|| folder.path().join("data"));
         let platform = Self {
-            slot: Slot::take(),
+            slot: Slot::take(&data_dir),
             folder,
             data_dir,
             arguments: options.arguments,
@@ -256,9 +256,7 @@ impl Platform {
 
     /// The processes that work on this data directory: `paasd serve`, `paasd router`, `postgres`, hooks.
     pub fn processes(&self) -> Vec<Process> {
-        let folder = self.data_dir.to_string_lossy().into_owned();
-        let is_ours = |process: &Process| process.arguments.iter().any(|word| word.starts_with(&folder));
-        processes().into_iter().filter(is_ours).collect()
+        process::of(&self.data_dir)
     }
 
     /// The process of the router.
@@ -316,16 +314,6 @@ impl Platform {
             .expect("the platform's folder can be written");
     }
 
-    /// Ends what a `paasd` that was killed has left running.
-    fn end_processes(&self) {
-        for process in self.processes() {
-            let is_postgres = process.arguments[0].ends_with("postgres");
-            // Postgres takes its children with it when it is asked; nobody else has any.
-            let signal = if is_postgres { Signal::QUIT } else { Signal::KILL };
-            server::send(process.id, signal);
-        }
-    }
-
     /// The last lines of the logs, for a story that failed.
     fn show_logs(&self) {
         let mut shown = String::new();
@@ -347,7 +335,7 @@ impl Drop for Platform {
         if self.server.terminate().is_none() {
             self.server.kill();
         }
-        self.end_processes();
+        abandoned::end_processes(&self.data_dir);
         if failed {
             self.show_logs();
         }

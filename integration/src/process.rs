@@ -1,6 +1,6 @@
 //! Processes as the kernel lists them.
 
-use std::fs;
+use std::{fs, path::Path};
 
 /// A process and how it was called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,4 +24,12 @@ pub fn processes() -> Vec<Process> {
             (!line.is_empty()).then_some(Process { id, arguments })
         })
         .collect()
+}
+
+/// Those that work on this data directory.
+pub(crate) fn of(data_dir: &Path) -> Vec<Process> {
+    let is_inside = |word: &String| Path::new(word).starts_with(data_dir);
+    let mut found = processes();
+    found.retain(|process| process.arguments.iter().any(is_inside));
+    found
 }
