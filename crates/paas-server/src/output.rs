@@ -59,6 +59,12 @@ impl Outputs {
         })
     }
 
+    /// Opens an output for writing, from its start, whatever a writer before has left.
+    pub(crate) async fn rewrite(self: &Arc<Self>, id: Uuid) -> io::Result<OutputWriter> {
+        self.remove(id).await?;
+        self.write(id).await
+    }
+
     /// Reads an output from its start, and goes on until it is finished. `None` when there is none.
     pub(crate) async fn follow(&self, id: Uuid) -> io::Result<Option<impl Stream<Item = io::Result<Bytes>> + use<>>> {
         // Interest is registered before the file is read: no byte falls into the gap.

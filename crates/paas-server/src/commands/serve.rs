@@ -136,7 +136,10 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("wake-ups", wake(platform)),
     );
     platform.stop.cancel();
-    feed.stop_router().await;
+    // After a part that failed, whoever starts us again finds the router serving.
+    if result.is_ok() {
+        feed.stop_router().await;
+    }
     result.map(drop)
 }
 

@@ -5,20 +5,24 @@
 //! engine has to do. A pass that fails half-way is no trouble: the next one starts from rows and containers again.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use paas_core::{App, AppRoutes, AppWanted, Dyno, DynoState, Id, ReleaseFailure, Step, observe, plan, routes};
-use paas_engine::{Container, ContainerId, Role};
+use paas_engine::{Container, ContainerId, ContainerState, Role};
 use paas_store as store;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use super::{RouterFeed, destroy, dyno, probe, router_feed::Receipt};
+use super::{
+    RouterFeed, destroy, dyno, is_temporary, probe,
+    router_feed::Receipt,
+    work::{InFlight, Work},
+};
 use crate::{failpoint, platform::Platform};
 
 /// A pass without a reason, in case a wake-up was lost.
@@ -27,25 +31,17 @@ const PERIOD: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(1);
 /// Rounds of decisions that change rows within one pass; a deploy takes two.
 const MAXIMUM_ROUNDS: usize = 8;
+/// How long a pass waits for the router to swap, so that who hears of the swap sees it, too.
+const SWAP_LIMIT: Duration = Duration::from_secs(2);
 
 pub(crate) struct AppsController {
     pub(super) platform: Arc<Platform>,
     pub(super) feed: Arc<RouterFeed>,
-    /// What tasks are at work on, so that no pass starts a second one.
-    in_flight: Mutex<HashSet<Work>>,
-    /// Containers whose port has answered a probe.
-    pub(super) answering: Mutex<BTreeSet<String>>,
+    in_flight: Arc<InFlight>,
+    /// Containers whose port has answered a probe, and where that was.
+    pub(super) answering: Mutex<HashMap<ContainerId, ContainerState>>,
     /// Dynos that the engine refused to launch, until the next pass makes that a crash.
     refused: Mutex<HashSet<Id<Dyno>>>,
-}
-
-/// What a task works on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Work {
-    Dyno(Id<Dyno>),
-    Probe(String),
-    Orphan(String),
-    Destroy(Id<App>),
 }
 
 /// What one round of reading and deciding came to.
@@ -64,7 +60,7 @@ impl AppsController {
         Self {
             platform,
             feed,
-            in_flight: Mutex::default(),
+            in_flight: Arc::default(),
             answering: Mutex::default(),
             refused: Mutex::default(),
         }
@@ -95,21 +91,25 @@ impl AppsController {
                 () = sleep(pause) => {}
                 () = stop.cancelled() => return Ok(()),
             }
+            // One look answers all hints that have come in so far.
+            while hints.next().now_or_never().flatten().is_some() {}
         }
     }
 
     /// One pass; says when the next one is due at the latest.
     async fn pass(self: &Arc<Self>) -> Result<Duration> {
+        // What a task has done meanwhile may be missing from the list: to this pass it is at work to the end.
+        let at_work = self.in_flight.now();
         // Containers first: a row is always older than its container, so that none looks like an orphan.
         let containers = self.platform.engine.list().await.context("listing containers")?;
-        self.follow_output(&containers);
-        let mut round = self.round(&containers).await?;
+        self.follow_output(&containers, &at_work);
+        let mut round = self.round(&containers, &at_work).await?;
         let mut has_swapped = round.has_swapped;
         for _ in 1..MAXIMUM_ROUNDS {
             if !round.changed_rows {
                 break;
             }
-            round = self.round(&containers).await?;
+            round = self.round(&containers, &at_work).await?;
             has_swapped |= round.has_swapped;
         }
 
@@ -119,26 +119,33 @@ impl AppsController {
             .filter(|wanted| !wanted.hostnames.is_empty())
             .map(|wanted| routes(wanted, round.dynos.get(&wanted.app).map_or(&[], Vec::as_slice)))
             .collect();
-        let receipt = self.feed.publish(&table).await;
-        if has_swapped {
-            failpoint::hit("swap.after");
-        }
-        for (app, step) in &round.engine_steps {
-            self.spawn_step(*app, step, &round, &receipt);
-        }
-        for orphan in &round.orphans {
-            self.spawn_removal(orphan, &containers, &receipt);
+        // Nothing is started or stopped behind the back of a router that cannot be told: the next one wakes us.
+        if let Some(receipt) = self.feed.publish(&table).await {
+            if has_swapped {
+                // Not in time, or not at all: whoever starts or stops something waits for itself.
+                let _ = timeout(SWAP_LIMIT, self.feed.applied(&receipt)).await;
+                failpoint::hit("swap.after");
+            }
+            for (app, step) in &round.engine_steps {
+                self.spawn_step(*app, step, &round, &receipt);
+            }
+            for orphan in &round.orphans {
+                self.spawn_removal(orphan, &containers, &receipt);
+            }
         }
         probe::spawn(self, &containers, &round.wanted, &round.dynos);
         destroy::spawn(self).await?;
         self.platform.passes.send_modify(|passes| *passes += 1);
 
+        if round.changed_rows {
+            return Ok(Duration::ZERO);
+        }
         let now = self.platform.clock.now();
         Ok(next_pass(round.dynos.values().flatten(), now))
     }
 
     /// Reads rows, brings them up to date, decides, and applies the decisions that only change rows.
-    async fn round(&self, containers: &[Container]) -> Result<Round> {
+    async fn round(&self, containers: &[Container], at_work: &HashSet<Work>) -> Result<Round> {
         let platform = &self.platform;
         let now = platform.clock.now();
         let seen: Vec<_> = containers.iter().filter_map(Container::as_seen).collect();
@@ -147,8 +154,9 @@ impl AppsController {
         let mut conn = platform.store.connection().await?;
         let wanted = store::wanted::all(&mut conn, &platform.settings.domain).await?;
         let mut stored = store::dyno::all(&mut conn).await?;
+        let refused = std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner));
         for dyno in &mut stored {
-            if self.was_refused(dyno.id) {
+            if refused.contains(&dyno.id) {
                 let before = dyno.clone();
                 dyno.refuse_launch(now);
                 store::dyno::update(&mut conn, dyno, now).await?;
@@ -156,19 +164,20 @@ impl AppsController {
             }
         }
         let mut observation = observe(&stored, &seen, &answering, now);
+        observation
+            .orphans
+            .retain(|orphan| !at_work.contains(&Work::Orphan(orphan.clone())));
         // A launch may still make the container of a dyno that seems to be gone: its row stays for as long.
-        let (busy, gone) = observation.gone.iter().partition(|dyno| self.is_in_flight(**dyno));
+        let (busy, gone) = observation.gone.iter().partition(|dyno| Work::is_on(at_work, **dyno));
         observation.gone = gone;
         let busy: Vec<Id<Dyno>> = busy;
         let kept = stored.iter().filter(|dyno| busy.contains(&dyno.id));
         observation.dynos.extend(kept.cloned());
+        let before: HashMap<_, _> = stored.iter().map(|dyno| (dyno.id, dyno)).collect();
         for dyno in &observation.dynos {
-            let before = stored.iter().find(|stored| stored.id == dyno.id);
-            if before.is_some_and(|before| before != dyno) {
+            if let Some(before) = before.get(&dyno.id).filter(|before| **before != dyno) {
                 store::dyno::update(&mut conn, dyno, now).await?;
-                if let Some(before) = before {
-                    dyno::log_change(platform, before, dyno);
-                }
+                dyno::log_change(platform, before, dyno);
             }
         }
         if !observation.gone.is_empty() {
@@ -190,12 +199,23 @@ impl AppsController {
         for wanted in &round.wanted {
             let dynos = round.dynos.get(&wanted.app).map_or(&[][..], Vec::as_slice);
             for step in plan(wanted, dynos, now) {
-                match step {
-                    Step::Launch(_) | Step::Terminate(_) => round.engine_steps.push((wanted.app, step)),
-                    step => {
-                        round.has_swapped |= matches!(step, Step::Serve(_));
-                        self.apply(&mut conn, wanted, dynos, step, now).await?;
+                if let Step::Launch(dyno) | Step::Terminate(dyno) = step {
+                    if !Work::is_on(at_work, dyno) {
+                        round.engine_steps.push((wanted.app, step));
+                    }
+                    continue;
+                }
+                let is_swap = matches!(step, Step::Serve(_));
+                match self.apply(&mut conn, wanted, dynos, step, now).await {
+                    Ok(()) => {
+                        round.has_swapped |= is_swap;
                         round.changed_rows = true;
+                    }
+                    Err(error) if is_temporary(&error) => return Err(error),
+                    // One app's trouble is not another's.
+                    Err(error) => {
+                        tracing::error!(app.name = %wanted.name, error = format!("{error:#}"), "a step could not be stored");
+                        break;
                     }
                 }
             }
@@ -263,7 +283,12 @@ impl AppsController {
         };
         let is_launch = matches!(step, Step::Launch(_));
         let receipt = receipt.clone();
-        self.spawn(Work::Dyno(*id), move |controller| async move {
+        let work = if is_launch {
+            Work::Launch(*id)
+        } else {
+            Work::Terminate(*id)
+        };
+        self.spawn(work, move |controller| async move {
             if is_launch {
                 dyno::launch(&controller, &dyno, &receipt).await
             } else {
@@ -290,39 +315,39 @@ impl AppsController {
         F: FnOnce(Arc<Self>) -> T,
         T: Future<Output = Result<()>> + Send + 'static,
     {
-        if !self.lock_in_flight().insert(work.clone()) {
+        let Some(ticket) = self.in_flight.begin(&self.platform, &work) else {
             return;
-        }
-        let controller = Arc::clone(self);
+        };
         let task = task(Arc::clone(self));
         let stop = self.platform.stop.clone();
-        self.platform.tracker.spawn(async move {
-            tokio::select! {
-                ended = task => if let Err(error) = ended {
-                    tracing::warn!(?work, error = format!("{error:#}"), "a step did not succeed; trying again");
-                    tokio::select! {
-                        () = sleep(RETRY) => {}
-                        () = stop.cancelled() => {}
-                    }
-                },
-                () = stop.cancelled() => {}
+        self.platform.tracker.spawn(stop.run_until_cancelled_owned(async move {
+            let _ticket = ticket;
+            if let Err(error) = task.await {
+                tracing::warn!(
+                    ?work,
+                    error = format!("{error:#}"),
+                    "a step did not succeed; trying again"
+                );
+                sleep(RETRY).await;
             }
-            controller.lock_in_flight().remove(&work);
-            controller.platform.wake.notify_one();
-        });
+        }));
     }
 
-    /// The containers that answered and still are there.
+    /// The containers that answered and still are where they did.
     fn answering(&self, containers: &[Container]) -> BTreeSet<String> {
+        let states: HashMap<_, _> = containers.iter().map(|seen| (&seen.id, &seen.state)).collect();
         let mut answering = self.answering.lock().unwrap_or_else(PoisonError::into_inner);
-        answering.retain(|id| containers.iter().any(|container| container.id.as_str() == id));
-        answering.clone()
+        answering.retain(|id, state| states.get(id) == Some(&&*state));
+        answering.keys().map(|id| id.as_str().to_owned()).collect()
     }
 
-    fn follow_output(&self, containers: &[Container]) {
+    /// Those that have ended, too: what one said while no server ran is stored before it goes. Not those that a task was
+    /// removing before they were listed: they may be gone.
+    fn follow_output(&self, containers: &[Container], at_work: &HashSet<Work>) {
         for container in containers {
             if let Some(Role::Dyno { app, name, .. }) = &container.role
-                && container.is_running()
+                && container.state != ContainerState::Created
+                && !Work::removes(at_work, container)
             {
                 self.platform.collector.follow(*app, &container.id, &name.to_string());
             }
@@ -332,21 +357,6 @@ impl AppsController {
     /// Lets the next pass treat a dyno as crashed: the engine answered, and would not make its container.
     pub(super) fn refuse(&self, dyno: Id<Dyno>) {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(dyno);
-    }
-
-    fn was_refused(&self, dyno: Id<Dyno>) -> bool {
-        self.refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&dyno)
-    }
-
-    fn is_in_flight(&self, dyno: Id<Dyno>) -> bool {
-        self.lock_in_flight().contains(&Work::Dyno(dyno))
-    }
-
-    fn lock_in_flight(&self) -> std::sync::MutexGuard<'_, HashSet<Work>> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

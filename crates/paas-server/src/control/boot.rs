@@ -4,9 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 use paas_core::{App, Crash, Dyno, DynoState, LogSource, ReleaseStatus, ReleaseVersion};
+use paas_engine::ContainerId;
 use paas_store::{self as store, release::ReleaseRow};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::deploy::Verdict;
 use crate::{logs::Filter, output::OutputWriter, platform::Platform};
@@ -16,10 +18,14 @@ const WAIT_LIMIT: Duration = Duration::from_mins(2);
 /// How much of a dying dyno's output a pusher gets to see.
 const LAST_LINES: usize = 20;
 
+/// How long the last words of a dying dyno may take to be stored.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(3);
+
 enum Outcome {
     Serving,
-    /// Something else still serves, or nothing did before.
-    Failed,
+    /// Something else still serves. These are the containers of what did not boot, if they are still there.
+    Failed(Vec<ContainerId>),
+    /// Nothing else serves.
     Crashed(Box<Dyno>, Crash),
     Overtaken(ReleaseVersion),
 }
@@ -43,11 +49,7 @@ pub(super) async fn wait(
             Ok(None) => {}
             Err(error) => tracing::warn!(error = format!("{error:#}"), "could not look at a release that boots"),
         }
-        let changed = tokio::select! {
-            changed = timeout_at(deadline, passes.changed()) => changed,
-            () = platform.stop.cancelled() => anyhow::bail!("the server is stopping"),
-        };
-        if changed.is_err() {
+        if timeout_at(deadline, passes.changed()).await.is_err() {
             let line = format!(
                 " !     {version} has not booted yet; it goes live by itself when it does. Watch: paas ps -a {}",
                 app.name
@@ -59,6 +61,10 @@ pub(super) async fn wait(
     let since = release.release.created_at;
     match outcome {
         Outcome::Serving => {
+            // The row is older than the router's table: the pass that wrote it ends when the router has swapped.
+            passes.borrow_and_update();
+            platform.wake.notify_one();
+            let _ = timeout_at(deadline, passes.changed()).await;
             let url = platform.settings.app_url(&app.name);
             output.line(&format!("       {url} deployed")).await?;
             Ok(Verdict::Accepted)
@@ -69,7 +75,8 @@ pub(super) async fn wait(
                 .await?;
             Ok(Verdict::Accepted)
         }
-        Outcome::Failed => {
+        Outcome::Failed(containers) => {
+            output_stored(platform, &containers).await;
             output.line("").await?;
             output
                 .line(&format!(" !     {version} did not boot: what ran before still serves"))
@@ -81,6 +88,8 @@ pub(super) async fn wait(
             Ok(Verdict::Rejected)
         }
         Outcome::Crashed(dyno, crash) => {
+            let container = dyno.container.as_deref().map(ContainerId::new);
+            output_stored(platform, container.as_slice()).await;
             output.line("").await?;
             output
                 .line(&format!(" !     {} of {version} crashed: {}", dyno.name, how(&crash)))
@@ -105,23 +114,40 @@ async fn look(platform: &Platform, app: &App, release: &ReleaseRow) -> Result<Op
     if row.served_at.is_some() {
         return Ok(Some(Outcome::Serving));
     }
+    let dynos = store::dyno::of(&mut conn, app.id).await?;
+    let (ours, others): (Vec<_>, Vec<_>) = dynos.into_iter().partition(|dyno| dyno.release == row.release.id);
     if matches!(row.release.status, ReleaseStatus::Failed { .. }) {
-        return Ok(Some(Outcome::Failed));
+        let containers = ours.iter().filter_map(|dyno| dyno.container.as_deref());
+        return Ok(Some(Outcome::Failed(containers.map(ContainerId::new).collect())));
     }
     let current = store::release::current(&mut conn, app.id).await?;
     if let Some(current) = current.filter(|current| current.release.version > row.release.version) {
         return Ok(Some(Outcome::Overtaken(current.release.version)));
     }
+    // While something else takes requests, a crash is about to fail the release: that is the planner's to say.
+    if others
+        .iter()
+        .any(|dyno| dyno.release_served && dyno.endpoint().is_some())
+    {
+        return Ok(None);
+    }
     // With nothing else to serve, the planner goes on trying, as Heroku does; the pusher need not wait for it.
-    let dynos = store::dyno::of(&mut conn, app.id).await?;
-    let crashed = dynos.into_iter().find_map(|dyno| match &dyno.state {
-        DynoState::Crashed(crash) if dyno.release == row.release.id && dyno.name.process_type.is_web() => {
-            let crash = crash.clone();
-            Some(Outcome::Crashed(Box::new(dyno), crash))
-        }
-        _ => None,
-    });
-    Ok(crashed)
+    Ok(ours
+        .into_iter()
+        .filter(Dyno::is_web)
+        .find_map(|dyno| match &dyno.state {
+            DynoState::Crashed(crash) => {
+                let crash = crash.clone();
+                Some(Outcome::Crashed(Box::new(dyno), crash))
+            }
+            _ => None,
+        }))
+}
+
+/// Waits until what these containers said is in the log, within reason: one that still runs may go on talking.
+async fn output_stored(platform: &Platform, containers: &[ContainerId]) {
+    let stored = join_all(containers.iter().map(|container| platform.collector.drained(container)));
+    let _ = timeout(LAST_WORDS_LIMIT, stored).await;
 }
 
 fn how(crash: &Crash) -> String {
@@ -139,6 +165,13 @@ fn how(crash: &Crash) -> String {
     }
 }
 
+/// Whether a line of the platform's says why a dyno ended.
+fn is_reason(message: &str) -> bool {
+    ["Error R", "Process exited", "Process vanished"]
+        .iter()
+        .any(|reason| message.starts_with(reason))
+}
+
 /// What the dynos of the new release said last.
 async fn last_lines(platform: &Platform, app: &App, since: DateTime<Utc>, output: &mut OutputWriter) -> Result<()> {
     let filter = Filter {
@@ -150,7 +183,7 @@ async fn last_lines(platform: &Platform, app: &App, since: DateTime<Utc>, output
         .lines
         .iter()
         .map(|stored| &stored.line)
-        .filter(|line| line.at >= since && (line.source == LogSource::App || line.message.contains("Error R")))
+        .filter(|line| line.at >= since && (line.source == LogSource::App || is_reason(&line.message)))
         .collect();
     for line in lines.iter().skip(lines.len().saturating_sub(LAST_LINES)) {
         output

@@ -3,32 +3,28 @@
 //! A deploy belongs to its row, not to whoever asked: when the pusher goes away it goes on. Deploys of one app come one
 //! after the other; builds of different apps share the machine's build slots.
 
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    io,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::TimeDelta;
 use paas_build::{BuildError, BuildRequest, Built, Source, Stack, StackError};
 use paas_core::{App, Build, BuildFailure, Id, LogSource, ReleaseStatus, Slug};
-use paas_store::{self as store, Stamp, StoreError, account::Account};
+use paas_store::{self as store, Stamp, StoreError, account::Account, release::ReleaseRow};
 use thiserror::Error;
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
-    time::interval,
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
 };
-use tokio_util::sync::CancellationToken;
 
-use super::{boot, release_phase};
+use super::{
+    boot,
+    release_phase::{self, PhaseEnd},
+    turns::BuildUnderWay,
+};
 use crate::{failpoint, output::OutputWriter, platform::Platform};
 
 /// A build whose server died is failed this long after its last heartbeat.
-const LEASE: TimeDelta = TimeDelta::seconds(25);
+pub(super) const LEASE: TimeDelta = TimeDelta::seconds(25);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Pieces of output on their way to the file.
 const QUEUED_OUTPUT: usize = 64;
@@ -59,18 +55,6 @@ pub(crate) enum Verdict {
     Rejected,
 }
 
-/// Whose turn it is: deploys of one app queue, and so do builds on this machine.
-pub(crate) struct Turns {
-    apps: Mutex<HashMap<Id<App>, Arc<tokio::sync::Mutex<()>>>>,
-    slots: Semaphore,
-    running: Mutex<HashMap<Id<Build>, Running>>,
-}
-
-struct Running {
-    app: Id<App>,
-    cancel: CancellationToken,
-}
-
 #[derive(Debug, Error)]
 enum DeployError {
     #[error(transparent)]
@@ -83,39 +67,8 @@ enum DeployError {
     Output(#[from] io::Error),
     #[error(transparent)]
     Other(#[from] anyhow::Error),
-}
-
-impl Turns {
-    pub(crate) fn new(concurrent_builds: usize) -> Self {
-        Self {
-            apps: Mutex::default(),
-            slots: Semaphore::new(concurrent_builds),
-            running: Mutex::default(),
-        }
-    }
-
-    /// The builds that a task of this process works on.
-    pub(super) fn running(&self) -> Vec<Id<Build>> {
-        self.lock_running().keys().copied().collect()
-    }
-
-    /// Cancels whatever is being built of an app.
-    pub(super) fn cancel_app(&self, app: Id<App>) {
-        for running in self.lock_running().values().filter(|running| running.app == app) {
-            running.cancel.cancel();
-        }
-    }
-
-    fn app(&self, app: Id<App>) -> Arc<tokio::sync::Mutex<()>> {
-        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
-        // A turn that nobody holds or waits for need not be remembered.
-        apps.retain(|_, turn| Arc::strong_count(turn) > 1);
-        Arc::clone(apps.entry(app).or_default())
-    }
-
-    fn lock_running(&self) -> std::sync::MutexGuard<'_, HashMap<Id<Build>, Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    #[error("the server stops, or the app is destroyed")]
+    Abandoned,
 }
 
 /// Records the build and starts its deploy. Does not wait for it.
@@ -133,28 +86,37 @@ pub(crate) async fn submit(platform: &Arc<Platform>, new: NewBuild) -> Result<De
         by: new.actor.id,
         at: now,
     };
-    let mut conn = platform.store.connection().await?;
-    store::build::create(&mut conn, row, stamp).await?;
-    drop(conn);
-
-    let cancel = platform.stop.child_token();
-    let running = Running {
-        app: new.app.id,
-        cancel: cancel.clone(),
-    };
-    platform.turns.lock_running().insert(id, running);
-    let (tell, verdict) = oneshot::channel();
     let output = platform.outputs.write(*id.as_uuid()).await;
+    let mut conn = platform.store.connection().await?;
+    if let Err(error) = store::build::create(&mut conn, row, stamp).await {
+        drop(output);
+        // Nobody will ever ask for it, nor for the source.
+        let _ = platform.outputs.remove(*id.as_uuid()).await;
+        return Err(error);
+    }
+    // No await from here to the task: a caller that goes away in between would leave a row that nobody works on.
+    let (tell, verdict) = oneshot::channel();
+    let under_way = BuildUnderWay::new(platform, new.app.id, id);
     let platform = Arc::clone(platform);
     platform.tracker.clone().spawn(async move {
         let verdict = match output {
-            Ok(output) => Task::new(&platform, id, new, output, cancel).run().await,
+            Ok(output) => {
+                let task = Task {
+                    platform: &platform,
+                    id,
+                    new,
+                    output,
+                    under_way: &under_way,
+                };
+                task.run().await
+            }
             Err(error) => {
                 tracing::error!(build.id = %id, %error, "the output of a build cannot be written");
+                end(&platform, new.app.id, id, BuildFailure::Rejected).await;
                 Verdict::Rejected
             }
         };
-        platform.turns.lock_running().remove(&id);
+        drop(under_way);
         // Nobody may be waiting any more.
         let _ = tell.send(verdict);
     });
@@ -163,9 +125,7 @@ pub(crate) async fn submit(platform: &Arc<Platform>, new: NewBuild) -> Result<De
 
 /// Cancels a build that is under way; `false` when this process works on none of that id.
 pub(crate) fn cancel(platform: &Platform, build: Id<Build>) -> bool {
-    let running = platform.turns.lock_running();
-    let running = running.get(&build);
-    running.inspect(|running| running.cancel.cancel()).is_some()
+    platform.turns.cancel(build)
 }
 
 struct Task<'a> {
@@ -173,26 +133,10 @@ struct Task<'a> {
     id: Id<Build>,
     new: NewBuild,
     output: OutputWriter,
-    cancel: CancellationToken,
+    under_way: &'a BuildUnderWay,
 }
 
-impl<'a> Task<'a> {
-    fn new(
-        platform: &'a Arc<Platform>,
-        id: Id<Build>,
-        new: NewBuild,
-        output: OutputWriter,
-        cancel: CancellationToken,
-    ) -> Self {
-        Self {
-            platform,
-            id,
-            new,
-            output,
-            cancel,
-        }
-    }
-
+impl Task<'_> {
     async fn run(mut self) -> Verdict {
         let platform = self.platform;
         let id = self.id;
@@ -225,7 +169,7 @@ impl<'a> Task<'a> {
                     .await?;
                 tokio::select! {
                     turn = turn.lock() => turn,
-                    () = self.cancel.cancelled() => return Err(BuildError::Cancelled.into()),
+                    () = self.under_way.cancel.cancelled() => return Err(BuildError::Cancelled.into()),
                 }
             }
         };
@@ -233,21 +177,35 @@ impl<'a> Task<'a> {
         let built = self.build().await?;
         failpoint::hit("build.after");
         let release = self.record(built).await?;
+        // From here on the release goes its way, whatever becomes of this task.
+        let under_way = self.under_way;
+        tokio::select! {
+            verdict = self.launch(&release) => verdict,
+            () = under_way.abandon.cancelled() => Err(DeployError::Abandoned),
+        }
+    }
+
+    /// Follows the release until it serves, or will not.
+    async fn launch(&mut self, release: &ReleaseRow) -> Result<Verdict, DeployError> {
+        let platform = self.platform;
         let version = release.release.version;
         if release.release.status == ReleaseStatus::Pending {
             self.output.line("-----> Running release command").await?;
-            if !release_phase::run(platform, &release, Some(&mut self.output)).await? {
-                self.output
-                    .line(&format!(
+            match release_phase::run(platform, release, &mut self.output).await {
+                PhaseEnd::Succeeded => {}
+                PhaseEnd::Failed => {
+                    let line = format!(
                         "\n !     Release command failed: {version} is not live, and what ran before still runs"
-                    ))
-                    .await?;
-                return Ok(Verdict::Rejected);
+                    );
+                    self.output.line(&line).await?;
+                    return Ok(Verdict::Rejected);
+                }
+                PhaseEnd::Abandoned => return Err(DeployError::Abandoned),
             }
         }
         self.output.line("-----> Launching...").await?;
         self.output.line(&format!("       Released {version}")).await?;
-        Ok(boot::wait(platform, &self.new.app, &release, &mut self.output).await?)
+        Ok(boot::wait(platform, &self.new.app, release, &mut self.output).await?)
     }
 
     async fn build(&mut self) -> Result<Built, DeployError> {
@@ -261,7 +219,7 @@ impl<'a> Task<'a> {
                     .await?;
                 tokio::select! {
                     slot = slots.acquire() => slot.map_err(|_| BuildError::Cancelled)?,
-                    () = self.cancel.cancelled() => return Err(BuildError::Cancelled.into()),
+                    () = self.under_way.cancel.cancelled() => return Err(BuildError::Cancelled.into()),
                 }
             }
         };
@@ -298,15 +256,24 @@ impl<'a> Task<'a> {
         };
         let build = async {
             // Made on first need: a minute or two, which the pusher gets to see.
-            Stack::ensure(&*platform.engine, &platform.stack, lines.clone(), self.cancel.clone()).await?;
-            Ok(platform.builder.build(request, lines, self.cancel.clone()).await?)
+            Stack::ensure(
+                &*platform.engine,
+                &platform.stack,
+                lines.clone(),
+                self.under_way.cancel.clone(),
+            )
+            .await?;
+            Ok(platform
+                .builder
+                .build(request, lines, self.under_way.cancel.clone())
+                .await?)
         };
         let (built, ()) = tokio::join!(build, write);
         built
     }
 
     /// Slug, end of the build, and release: one transaction.
-    async fn record(&mut self, built: Built) -> Result<store::release::ReleaseRow, DeployError> {
+    async fn record(&mut self, built: Built) -> Result<ReleaseRow, DeployError> {
         let platform = self.platform;
         let now = platform.clock.now();
         let short = self
@@ -360,33 +327,47 @@ impl<'a> Task<'a> {
         let platform = self.platform;
         let why = match error {
             DeployError::Build(BuildError::Cancelled) => BuildFailure::Cancelled,
-            DeployError::Build(_) => BuildFailure::Rejected,
+            DeployError::Build(_) | DeployError::Abandoned => BuildFailure::Rejected,
             _ => {
                 tracing::error!(app.name = %self.new.app.name, build.id = %self.id, error = ?error, "a deploy failed");
                 BuildFailure::Rejected
             }
         };
-        if !matches!(error, DeployError::Build(_)) {
-            let line = " !     The platform could not finish this deploy; its log says why. Push again to retry.";
-            if let Err(error) = self.output.line(line).await {
-                tracing::warn!(%error, "the output of a build could not be written");
+        let line = match error {
+            DeployError::Build(_) => None,
+            DeployError::Abandoned => {
+                Some(" !     The server stops, or the app was destroyed: a release goes live when the server is back.")
             }
-        }
-        let ended = async {
-            let mut conn = platform.store.connection().await?;
-            store::build::fail(&mut conn, self.id, why, platform.clock.now()).await
+            _ => Some(" !     The platform could not finish this deploy; its log says why. Push again to retry."),
         };
-        match ended.await {
-            Ok(_) => platform.log(self.new.app.id, LogSource::App, "api", "Build failed"),
-            // Its lease runs out, and with it the build.
-            Err(error) => tracing::warn!(build.id = %self.id, %error, "a failed build could not be recorded"),
+        if let Some(line) = line
+            && let Err(error) = self.output.line(line).await
+        {
+            tracing::warn!(%error, "the output of a build could not be written");
         }
+        end(platform, self.new.app.id, self.id, why).await;
+    }
+}
+
+/// Ends the row of a build that made no slug, unless it has ended.
+async fn end(platform: &Platform, app: Id<App>, build: Id<Build>, why: BuildFailure) {
+    let ended = async {
+        let mut conn = platform.store.connection().await?;
+        store::build::fail(&mut conn, build, why, platform.clock.now()).await
+    };
+    match ended.await {
+        Ok(true) => platform.log(app, LogSource::App, "api", "Build failed"),
+        // It has a slug, and what failed came later.
+        Ok(false) => {}
+        // Its lease runs out, and with it the build.
+        Err(error) => tracing::warn!(build.id = %build, %error, "a failed build could not be recorded"),
     }
 }
 
 /// Extends the lease of a build for as long as it is pending. Whoever lost it finds out when it ends the build.
 async fn keep_lease(platform: &Platform, build: Id<Build>) -> Infallible {
     let mut beat = interval(HEARTBEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
         let extended = async {

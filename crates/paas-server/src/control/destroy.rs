@@ -7,22 +7,27 @@ use paas_core::{App, Id};
 use paas_engine::Role;
 use paas_store as store;
 
-use super::{AppsController, apps::Work};
+use super::{AppsController, dyno, work::Work};
 use crate::{git::Repositories, platform::Platform};
 
 /// Removes what is left of each destroyed app. Its dynos are the planner's to stop; they go first.
 pub(super) async fn spawn(controller: &Arc<AppsController>) -> Result<()> {
-    let mut conn = controller.platform.store.connection().await?;
-    let destroyed = store::app::destroyed(&mut conn).await?;
-    for row in destroyed {
+    let platform = &controller.platform;
+    let mut conn = platform.store.connection().await?;
+    let mut ready = Vec::new();
+    for row in store::app::destroyed(&mut conn).await? {
         let app = row.app.id;
-        if !store::dyno::of(&mut conn, app).await?.is_empty() {
-            continue;
+        // A build would go on making what is being removed. Its end wakes us.
+        platform.turns.abandon(app);
+        if !platform.turns.is_busy(app) && store::dyno::of(&mut conn, app).await?.is_empty() {
+            ready.push(row);
         }
+    }
+    drop(conn);
+    for row in ready {
+        let app = row.app.id;
         controller.spawn(Work::Destroy(app), move |controller| async move {
-            let platform = &controller.platform;
-            platform.turns.cancel_app(app);
-            remove(platform, row)
+            remove(&controller.platform, row)
                 .await
                 .with_context(|| format!("removing what is left of app {app}"))
         });
@@ -35,8 +40,7 @@ async fn remove(platform: &Arc<Platform>, row: store::app::AppRow) -> Result<()>
     let engine = &platform.engine;
     for container in engine.list().await? {
         if container.role.as_ref().and_then(Role::app) == Some(app) {
-            engine.remove(&container.id).await?;
-            platform.collector.forget(&container.id);
+            dyno::end(platform, &container).await?;
         }
     }
     paas_build::remove_images(&**engine, app).await?;
@@ -49,17 +53,19 @@ async fn remove(platform: &Arc<Platform>, row: store::app::AppRow) -> Result<()>
     engine.remove_network(&network.name).await?;
     remove_files(platform, app).await?;
     let mut conn = platform.store.connection().await?;
-    for build in store::build::list(&mut conn, app, u32::MAX).await? {
-        platform.outputs.remove(*build.build.id.as_uuid()).await?;
-    }
-    let page = store::release::Page {
+    let builds = store::build::list(&mut conn, app, u32::MAX).await?;
+    let all = store::release::Page {
         versions: 0..=u32::MAX,
         is_descending: true,
         max: u32::MAX,
     };
-    for release in store::release::list(&mut conn, app, page).await? {
-        platform.outputs.remove(*release.release.id.as_uuid()).await?;
+    let releases = store::release::list(&mut conn, app, all).await?;
+    drop(conn);
+    let builds = builds.iter().map(|row| *row.build.id.as_uuid());
+    for output in builds.chain(releases.iter().map(|row| *row.release.id.as_uuid())) {
+        platform.outputs.remove(output).await?;
     }
+    let mut conn = platform.store.connection().await?;
     store::app::delete(&mut conn, app).await?;
     tracing::info!(app.name = %row.app.name, "app destroyed");
     Ok(())

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use paas_core::{App, ConfigVars, Crash, Dyno, DynoState, Id, LogSource, ProcessType, Slug};
 use paas_engine::{Container, ContainerId, ContainerSpec, ContainerState, DYNO_PORT, Environment, Limits, Role};
 use paas_store as store;
 use tokio::time::timeout;
 
-use super::{AppsController, router_feed::Receipt};
+use super::{AppsController, is_temporary, router_feed::Receipt};
 use crate::{failpoint, platform::Platform};
 
 /// How long requests in flight may take before their dyno is told to stop (Heroku's rolling limit is 55 s; ours per drain).
@@ -25,11 +25,24 @@ for profile in .profile.d/*.sh .profile; do [ -f "$profile" ] && . "./$profile";
 exec /bin/bash -c "$0"' "$0"; fi
 exec /bin/sh -c "$0""#;
 
-/// Creates and starts the container of a starting dyno.
+/// Creates and starts the container of a starting dyno. What cannot be started crashes, so that its deploy fails and it is
+/// tried again ever more slowly; an engine that is away is no reason to.
 pub(super) async fn launch(controller: &AppsController, dyno: &Dyno, receipt: &Receipt) -> Result<()> {
-    let platform = &controller.platform;
     // A new container may get the address of a dead one: no table may still name it.
     controller.feed.applied(receipt).await?;
+    let launched = start(&controller.platform, dyno).await;
+    if let Err(error) = &launched
+        && !is_temporary(error)
+    {
+        let message = format!("Error R99 (Platform error) -> {error:#}");
+        let process = dyno.name.to_string();
+        controller.platform.log(dyno.app, LogSource::Heroku, &process, message);
+        controller.refuse(dyno.id);
+    }
+    launched
+}
+
+async fn start(platform: &Platform, dyno: &Dyno) -> Result<()> {
     let plan = LaunchPlan::read(platform, dyno.app, dyno.release).await?;
     let command = plan.slug.process_types.get(&dyno.name.process_type);
     let command =
@@ -55,23 +68,12 @@ pub(super) async fn launch(controller: &AppsController, dyno: &Dyno, receipt: &R
     let message = format!("Starting process with command `{command}`");
     platform.log(dyno.app, LogSource::Heroku, &process, message);
     failpoint::hit("start.before");
-    let container = match platform.engine.start(&spec).await {
-        Ok(container) => container,
-        Err(error) => {
-            if !error.is_temporary() {
-                platform.log(
-                    dyno.app,
-                    LogSource::Heroku,
-                    &process,
-                    format!("Error R99 (Platform error) -> {error}"),
-                );
-                controller.refuse(dyno.id);
-            }
-            return Err(error.into());
-        }
-    };
+    let container = platform.engine.start(&spec).await?;
     failpoint::hit("start.after");
     platform.collector.follow(dyno.app, &container.id, &process);
+    if container.state == (ContainerState::Running { address: None }) {
+        bail!("its container has lost its network");
+    }
     Ok(())
 }
 
@@ -84,7 +86,7 @@ pub(super) async fn terminate(controller: &AppsController, dyno: &Dyno, receipt:
     };
     if dyno.name.process_type.is_web() {
         failpoint::hit("drain.before");
-        controller.feed.drained(dyno.id, DRAIN_LIMIT).await;
+        controller.feed.drained(dyno.id, DRAIN_LIMIT).await?;
         failpoint::hit("drain.after");
     }
     let process = dyno.name.to_string();
@@ -114,8 +116,12 @@ pub(super) async fn terminate(controller: &AppsController, dyno: &Dyno, receipt:
 /// Removes a container that belongs to no dyno any more: of an earlier attempt, or one that missed its boot limit.
 pub(super) async fn remove_orphan(controller: &AppsController, container: &Container, receipt: &Receipt) -> Result<()> {
     controller.feed.applied(receipt).await?;
-    let platform = &controller.platform;
-    if let ContainerState::Running { .. } = container.state {
+    end(&controller.platform, container).await
+}
+
+/// Kills a container if it still runs, and removes it once all that it said is stored.
+pub(super) async fn end(platform: &Platform, container: &Container) -> Result<()> {
+    if container.is_running() {
         platform.engine.stop(&container.id, Duration::ZERO).await?;
     }
     remove(platform, &container.id).await
@@ -123,15 +129,18 @@ pub(super) async fn remove_orphan(controller: &AppsController, container: &Conta
 
 /// Removes an ended container, once all that it said is stored.
 async fn remove(platform: &Platform, container: &ContainerId) -> Result<()> {
-    if timeout(OUTPUT_LIMIT, platform.collector.drained(container))
-        .await
-        .is_err()
-    {
-        tracing::warn!(%container, "the last output of a container could not be stored in time");
-    }
+    output_stored(platform, container).await;
     platform.engine.remove(container).await?;
     platform.collector.forget(container);
     Ok(())
+}
+
+/// Waits until all that an ended container said is stored, within reason.
+pub(super) async fn output_stored(platform: &Platform, container: &ContainerId) {
+    let stored = timeout(OUTPUT_LIMIT, platform.collector.drained(container));
+    if stored.await.is_err() {
+        tracing::warn!(%container, "the last output of a container could not be stored in time");
+    }
 }
 
 /// What a release's containers have in common.

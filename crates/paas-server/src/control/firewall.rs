@@ -27,7 +27,8 @@ impl FirewallController {
                 () = sleep(PERIOD) => {}
                 () = self.platform.stop.cancelled() => return Ok(()),
             }
-            if let Err(error) = self.firewall.ensure().await {
+            let ensured = self.platform.stop.run_until_cancelled(self.firewall.ensure()).await;
+            if let Some(Err(error)) = ensured {
                 tracing::error!(%error, "the firewall rules could not be checked: dynos may reach this host's services");
             }
         }

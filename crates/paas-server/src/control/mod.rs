@@ -14,11 +14,32 @@ mod probe;
 mod release_phase;
 mod router_feed;
 mod sweep;
+mod turns;
+mod work;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use apps::AppsController;
-pub(crate) use deploy::{NewBuild, Turns, cancel, submit};
+pub(crate) use deploy::{NewBuild, cancel, submit};
 pub(crate) use firewall::FirewallController;
 pub(crate) use git_backend::GitBackend;
 pub(crate) use release_phase::start as start_release_phase;
 pub(crate) use router_feed::RouterFeed;
 pub(crate) use sweep::{abandon_builds, sweep};
+pub(crate) use turns::Turns;
+
+use paas_engine::EngineError;
+use paas_router::feed::FeedError;
+use paas_store::StoreError;
+
+/// Whether the same may well succeed a little later, with nothing changed: the engine, the database or the router is away.
+fn is_temporary(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<EngineError>()
+            .is_some_and(EngineError::is_temporary)
+            || matches!(cause.downcast_ref::<StoreError>(), Some(StoreError::Unavailable(_)))
+            || cause.is::<FeedError>()
+    })
+}

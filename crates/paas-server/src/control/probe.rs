@@ -8,12 +8,13 @@ use std::{
 };
 
 use anyhow::Result;
+use futures_util::{StreamExt, stream};
 use paas_core::{App, AppWanted, Dyno, DynoState, Id};
-use paas_engine::{Container, ContainerState, DYNO_PORT, Role};
+use paas_engine::{Container, ContainerId, ContainerState, DYNO_PORT, Role};
 use paas_router::{ProbeLimits, answers};
 use tokio::time::sleep;
 
-use super::{AppsController, apps::Work};
+use super::{AppsController, work::Work};
 use crate::failpoint;
 
 /// Between two probes of one dyno: soon at first, because a deploy waits for it.
@@ -30,6 +31,9 @@ const FIRST_LIMITS: ProbeLimits = ProbeLimits {
     answer: Duration::from_millis(500),
 };
 
+/// A thousand at once would need a thousand sockets.
+const PROBES_AT_ONCE: usize = 128;
+
 /// Probes each running container of a starting web dyno until it answers or is gone.
 pub(super) fn spawn(
     controller: &Arc<AppsController>,
@@ -41,10 +45,11 @@ pub(super) fn spawn(
         let (DynoState::Starting { .. }, Some(id)) = (&dyno.state, &dyno.container) else {
             continue;
         };
-        if !dyno.name.process_type.is_web() || is_answering(controller, id) {
+        let id = ContainerId::new(id);
+        if !dyno.name.process_type.is_web() || is_answering(controller, &id) {
             continue;
         }
-        let Some(container) = containers.iter().find(|container| container.id.as_str() == id) else {
+        let Some(container) = containers.iter().find(|container| container.id == id) else {
             continue;
         };
         let ContainerState::Running { address: Some(address) } = container.state else {
@@ -60,7 +65,7 @@ pub(super) fn spawn(
         else {
             continue;
         };
-        controller.spawn(Work::Probe(id.clone()), move |controller| async move {
+        controller.spawn(Work::Probe(id.as_str().to_owned()), move |controller| async move {
             until_it_answers(&controller, &container, address, &host).await
         });
     }
@@ -72,21 +77,22 @@ pub(super) async fn all(controller: &AppsController) {
         Ok(containers) => containers,
         Err(error) => return tracing::warn!(%error, "no container could be probed"),
     };
-    let web = containers
-        .iter()
-        .filter_map(|container| match (&container.role, &container.state) {
+    let domain = controller.platform.settings.domain.as_str();
+    let probes = containers.into_iter().filter_map(|container| {
+        let address = match (&container.role, &container.state) {
             (Some(Role::Dyno { name, .. }), ContainerState::Running { address: Some(address) })
                 if name.process_type.is_web() =>
             {
-                Some((container, SocketAddr::new(*address, DYNO_PORT)))
+                SocketAddr::new(*address, DYNO_PORT)
             }
-            _ => None,
-        });
-    let probes = web.map(|(container, address)| async move {
-        let answers = answers(address, controller.platform.settings.domain.as_str(), FIRST_LIMITS).await;
-        answers.then(|| container.id.as_str().to_owned())
+            _ => return None,
+        };
+        Some(async move {
+            let answers = answers(address, domain, FIRST_LIMITS).await;
+            answers.then_some((container.id, container.state))
+        })
     });
-    let answered = futures_util::future::join_all(probes).await;
+    let answered: Vec<_> = stream::iter(probes).buffer_unordered(PROBES_AT_ONCE).collect().await;
     let mut answering = controller.answering.lock().unwrap_or_else(PoisonError::into_inner);
     answering.extend(answered.into_iter().flatten());
 }
@@ -110,7 +116,7 @@ async fn until_it_answers(
     // The answer counts only if it came from this container.
     if still_runs(controller, container).await? {
         let mut answering = controller.answering.lock().unwrap_or_else(PoisonError::into_inner);
-        answering.insert(container.id.as_str().to_owned());
+        answering.insert(container.id.clone(), container.state.clone());
         failpoint::hit("probe.after");
     }
     Ok(())
@@ -121,7 +127,7 @@ async fn still_runs(controller: &AppsController, container: &Container) -> Resul
     Ok(seen.is_some_and(|seen| seen.state == container.state))
 }
 
-fn is_answering(controller: &AppsController, container: &str) -> bool {
+fn is_answering(controller: &AppsController, container: &ContainerId) -> bool {
     let answering = controller.answering.lock().unwrap_or_else(PoisonError::into_inner);
-    answering.contains(container)
+    answering.contains_key(container)
 }

@@ -1,139 +1,235 @@
 //! The release phase: the `release` process of a slug runs before its release goes live.
 //!
-//! It is a container with the release's id in its name, and nothing else: whoever calls [`run`] again, after whatever
-//! crash, finds the container, waits for its end and decides. A migration is never started twice for one release.
+//! It is a container with the release's id in its name, and nothing else: whoever runs it again, after whatever crash,
+//! finds the container, waits for its end and decides. A migration is never started twice for one release, and an engine
+//! or a database that is away neither ends nor fails one.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
-use paas_core::{DynoSize, LogLine, LogSource, ProcessType, ReleaseFailure, ReleaseStatus};
-use paas_engine::{Container, ContainerState, Exit, Limits, Role};
+use paas_core::{DynoSize, LogSource, ProcessType, ReleaseFailure, ReleaseStatus};
+use paas_engine::{Container, ContainerState, Exit, Limits, LogChunk, LogPosition, Role};
 use paas_store::{self as store, release::ReleaseRow};
+use tokio::time::sleep;
 
-use super::dyno::LaunchPlan;
+use super::{
+    dyno::{self, LaunchPlan},
+    is_temporary,
+    turns::PhaseUnderWay,
+};
 use crate::{output::OutputWriter, platform::Platform};
 
-/// Runs, or goes on watching, the release phase of a pending release in a task of its own. A release that is not pending
-/// any more is left alone.
+/// Between two looks at a release phase whose engine or database is away.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How a release phase ended for those who wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PhaseEnd {
+    Succeeded,
+    Failed,
+    /// This process or the app ends; the release is as it was.
+    Abandoned,
+}
+
+/// Runs, or goes on watching, the release phase of a pending release in a task of its own. One that is under way is left
+/// alone.
 pub(crate) fn start(platform: &Arc<Platform>, release: ReleaseRow) {
+    let Some(turn) = PhaseUnderWay::new(platform, release.release.app, release.release.id) else {
+        return;
+    };
     let platform = Arc::clone(platform);
     platform.tracker.clone().spawn(async move {
-        let id = release.release.id;
-        tokio::select! {
-            ended = run(&platform, &release, None) => {
-                if let Err(error) = ended {
-                    tracing::error!(release.id = %id, error = format!("{error:#}"), "a release phase could not be run");
-                }
-            }
-            () = platform.stop.cancelled() => {}
-        }
+        run_in_turn(&platform, &release, None, turn).await;
     });
 }
 
-/// Runs the release phase and ends the release's pending state: whether it succeeded. `pusher` sees the output too.
-pub(super) async fn run(
+/// Runs the release phase and ends the release's pending state. `pusher` sees the output too.
+pub(super) async fn run(platform: &Arc<Platform>, release: &ReleaseRow, pusher: &mut OutputWriter) -> PhaseEnd {
+    let turn = PhaseUnderWay::when_free(platform, release.release.app, release.release.id).await;
+    run_in_turn(platform, release, Some(pusher), turn).await
+}
+
+async fn run_in_turn(
     platform: &Arc<Platform>,
     release: &ReleaseRow,
     pusher: Option<&mut OutputWriter>,
-) -> Result<bool> {
-    if release.release.status != ReleaseStatus::Pending {
-        return Ok(release.release.status == ReleaseStatus::Succeeded);
+    turn: PhaseUnderWay,
+) -> PhaseEnd {
+    let phase = Phase {
+        platform,
+        release,
+        process: format!("release.{}", release.release.version.number()),
+        pusher,
+        kept: None,
+        said: None,
+    };
+    tokio::select! {
+        has_succeeded = phase.run() => if has_succeeded { PhaseEnd::Succeeded } else { PhaseEnd::Failed },
+        () = turn.abandon.cancelled() => PhaseEnd::Abandoned,
     }
-    let ended = watch(platform, release, pusher).await;
-    let now = platform.clock.now();
-    let app = release.release.app;
-    let version = release.release.version;
-    let mut conn = platform.store.connection().await?;
-    let succeeded = match ended {
-        Ok(exit) if exit.is_success() => store::release::succeed(&mut conn, release.release.id, now).await?,
-        ended => {
-            store::release::fail(&mut conn, release.release.id, ReleaseFailure::ReleasePhase, now).await?;
-            let why = match ended {
-                Ok(exit) => format!("exited with status {}", exit.code),
-                Err(error) => {
-                    tracing::error!(release.id = %release.release.id, error = format!("{error:#}"), "a release phase could not be run");
-                    "could not be run".to_owned()
-                }
+}
+
+struct Phase<'a> {
+    platform: &'a Arc<Platform>,
+    release: &'a ReleaseRow,
+    process: String,
+    pusher: Option<&'a mut OutputWriter>,
+    /// The output that the API gives out.
+    kept: Option<OutputWriter>,
+    /// How much of the output was handed on by this task.
+    said: Option<LogPosition>,
+}
+
+impl Phase<'_> {
+    /// Whether the release succeeded. Goes on until somebody who can tell has told.
+    async fn run(mut self) -> bool {
+        let release = &self.release.release;
+        loop {
+            let ended = async {
+                let succeeded = match self.status().await? {
+                    ReleaseStatus::Pending => self.decide().await?,
+                    // Whoever had the turn before us ended it.
+                    status => return Ok(status == ReleaseStatus::Succeeded),
+                };
+                self.platform.wake.notify_one();
+                anyhow::Ok(succeeded)
             };
-            let message = format!("Release {version} failed: its release command {why}");
-            platform.log(app, LogSource::App, "api", message);
-            false
+            match ended.await {
+                Ok(succeeded) => {
+                    // What stays behind is found by the sweep.
+                    if let Err(error) = self.remove().await {
+                        tracing::warn!(release.id = %release.id, error = format!("{error:#}"), "the container of a release phase stays behind");
+                    }
+                    return succeeded;
+                }
+                Err(error) => {
+                    tracing::warn!(release.id = %release.id, error = format!("{error:#}"), "a release phase cannot be watched; trying again");
+                    sleep(RETRY).await;
+                }
+            }
         }
-    };
-    drop(conn);
-    remove(platform, release).await?;
-    platform.wake.notify_one();
-    Ok(succeeded)
-}
+    }
 
-/// Starts the container unless it was started before, hands its output on, and waits for its end.
-async fn watch(platform: &Arc<Platform>, release: &ReleaseRow, mut pusher: Option<&mut OutputWriter>) -> Result<Exit> {
-    let plan = LaunchPlan::read(platform, release.release.app, release.release.id).await?;
-    let process = format!("release.{}", release.release.version.number());
-    let command = plan.slug.process_types.get(&ProcessType::release());
-    let command = command.context("the slug has no release process")?;
-    let role = Role::Release {
-        app: release.release.app,
-        release: release.release.id,
-        version: release.release.version,
-    };
-    let name = format!("paas-release-{}", release.release.id);
-    let mut spec = plan
-        .spec(platform, name, role, command, Limits::from(DynoSize::default()))
-        .await?;
-    spec.environment = spec.environment.with("DYNO", process.clone());
-    let message = format!("Starting process with command `{command}`");
-    platform.log(release.release.app, LogSource::Heroku, &process, message);
-    let container = platform.engine.start(&spec).await?;
-
-    let mut kept = platform.outputs.write(*release.release.id.as_uuid()).await?;
-    let mut chunks = platform.engine.logs(&container.id, None);
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
-        let text = String::from_utf8_lossy(&chunk.bytes).into_owned();
-        kept.line(&text).await?;
-        if let Some(pusher) = pusher.as_deref_mut() {
-            pusher.line(&format!("       {text}")).await?;
-        }
-        let line = LogLine {
-            at: chunk.position.at,
-            source: LogSource::App,
-            process: process.clone(),
-            message: text,
+    /// Watches the process to its end and stores what that means.
+    async fn decide(&mut self) -> Result<bool> {
+        let release = &self.release.release;
+        let why = match self.watch().await {
+            Ok(exit) if exit.is_success() => None,
+            Ok(exit) => Some(format!("exited with status {}", exit.code)),
+            Err(error) if is_temporary(&error) => return Err(error),
+            Err(error) => {
+                tracing::error!(release.id = %release.id, error = format!("{error:#}"), "a release phase could not be run");
+                Some("could not be run".to_owned())
+            }
         };
-        platform.logs.append(release.release.app, &[line]);
-    }
-    let exit = end_of(platform, &container).await?;
-    let message = format!("Process exited with status {}", exit.code);
-    platform.log(release.release.app, LogSource::Heroku, &process, message);
-    Ok(exit)
-}
-
-/// How the container ended. Its output has ended, so it is about to, or has.
-async fn end_of(platform: &Platform, container: &Container) -> Result<Exit> {
-    let mut hints = platform.engine.hints();
-    loop {
-        let seen = platform.engine.inspect(&container.id).await?;
-        let seen = seen.context("the release phase's container is gone")?;
-        if let ContainerState::Exited(exit) = seen.state {
-            return Ok(exit);
+        let now = self.platform.clock.now();
+        let mut conn = self.platform.store.connection().await?;
+        let Some(why) = why else {
+            return Ok(store::release::succeed(&mut conn, release.id, now).await?);
+        };
+        let is_news = store::release::fail(&mut conn, release.id, ReleaseFailure::ReleasePhase, now).await?;
+        drop(conn);
+        if is_news {
+            let message = format!("Release {} failed: its release command {why}", release.version);
+            self.platform.log(release.app, LogSource::App, "api", message);
         }
-        hints.next().await;
+        Ok(false)
     }
-}
 
-async fn remove(platform: &Platform, release: &ReleaseRow) -> Result<()> {
-    let id = release.release.id;
-    let ours = |role: &Option<Role>| matches!(role, Some(Role::Release { release, .. }) if *release == id);
-    let containers = platform.engine.list().await?;
-    let ended: HashSet<_> = containers
-        .into_iter()
-        .filter(|container| ours(&container.role))
-        .map(|container| container.id)
-        .collect();
-    for container in ended {
-        platform.engine.remove(&container).await?;
+    async fn status(&self) -> Result<ReleaseStatus> {
+        let mut conn = self.platform.store.connection().await?;
+        let row = store::release::by_id(&mut conn, self.release.release.id).await?;
+        // Its app is gone, and with it what there was to decide.
+        Ok(row.map_or(ReleaseStatus::Expired, |row| row.release.status))
     }
-    Ok(())
+
+    /// Starts the container unless it was started before, hands its output on, and waits for its end.
+    async fn watch(&mut self) -> Result<Exit> {
+        let platform = self.platform;
+        let release = &self.release.release;
+        let plan = LaunchPlan::read(platform, release.app, release.id).await?;
+        let command = plan.slug.process_types.get(&ProcessType::release());
+        let command = command.context("the slug has no release process")?;
+        let role = Role::Release {
+            app: release.app,
+            release: release.id,
+            version: release.version,
+        };
+        let name = format!("paas-release-{}", release.id);
+        let is_new = !self.containers().await?.iter().any(|container| container.name == name);
+        let mut spec = plan
+            .spec(platform, name, role, command, Limits::from(DynoSize::default()))
+            .await?;
+        spec.environment = spec.environment.with("DYNO", self.process.clone());
+        if is_new {
+            self.log(format!("Starting process with command `{command}`"));
+        }
+        let container = platform.engine.start(&spec).await?;
+        platform.collector.follow(release.app, &container.id, &self.process);
+
+        let mut chunks = platform.engine.logs(&container.id, self.said);
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk?;
+            if let Err(error) = self.hand_on(&chunk).await {
+                tracing::warn!(release.id = %release.id, %error, "the output of a release phase could not be written");
+            }
+            self.said = Some(chunk.position);
+        }
+        self.end_of(&container).await
+    }
+
+    /// Lets those read along who wait for the end. The app's log is the collector's.
+    async fn hand_on(&mut self, chunk: &LogChunk) -> io::Result<()> {
+        let text = String::from_utf8_lossy(&chunk.bytes);
+        let kept = match &mut self.kept {
+            Some(kept) => kept,
+            // All output comes again to whoever goes on with a phase of a server before.
+            none => none.insert(
+                self.platform
+                    .outputs
+                    .rewrite(*self.release.release.id.as_uuid())
+                    .await?,
+            ),
+        };
+        kept.line(&text).await?;
+        if let Some(pusher) = self.pusher.as_deref_mut() {
+            pusher.line(format!("       {text}").trim_end()).await?;
+        }
+        Ok(())
+    }
+
+    /// How the container ended. Its output has ended, so it is about to, or has.
+    async fn end_of(&self, container: &Container) -> Result<Exit> {
+        let mut hints = self.platform.engine.hints();
+        loop {
+            let seen = self.platform.engine.inspect(&container.id).await?;
+            let seen = seen.context("the release phase's container is gone")?;
+            if let ContainerState::Exited(exit) = seen.state {
+                dyno::output_stored(self.platform, &container.id).await;
+                self.log(format!("Process exited with status {}", exit.code));
+                return Ok(exit);
+            }
+            hints.next().await;
+        }
+    }
+
+    async fn remove(&self) -> Result<()> {
+        for container in self.containers().await? {
+            dyno::end(self.platform, &container).await?;
+        }
+        Ok(())
+    }
+
+    async fn containers(&self) -> Result<Vec<Container>> {
+        let id = self.release.release.id;
+        let mut containers = self.platform.engine.list().await?;
+        containers.retain(|container| matches!(&container.role, Some(Role::Release { release, .. }) if *release == id));
+        Ok(containers)
+    }
+
+    fn log(&self, message: String) {
+        let app = self.release.release.app;
+        self.platform.log(app, LogSource::Heroku, &self.process, message);
+    }
 }

@@ -9,15 +9,15 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures_util::FutureExt;
 use paas_core::{AppRoutes, Id, LogLine, LogSource};
-use paas_router::feed::{AppEntry, FeedClient, FeedError, PlatformHost, Report, Reports, Table};
+use paas_router::feed::{AppEntry, DrainOutcome, FeedClient, FeedError, PlatformHost, Report, Reports, Table};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, error::Elapsed, sleep, timeout},
 };
 
 use crate::platform::Platform;
@@ -26,19 +26,30 @@ use crate::platform::Platform;
 const CONNECT_RETRY: Duration = Duration::from_millis(20);
 /// A router that has not opened its socket by then is given up and started again.
 const START_LIMIT: Duration = Duration::from_secs(10);
+/// A router answers at once; one that does not, hangs.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// Longer than a router gives its requests to end.
+const STOP_LIMIT: Duration = Duration::from_secs(35);
 /// How many reports are stored at once.
 const REPORT_BATCH: usize = 256;
 
 /// The connection to the router of now, whichever process that is.
 pub(crate) struct RouterFeed {
     platform: Arc<Platform>,
-    client: watch::Sender<Option<FeedClient>>,
+    connection: watch::Sender<Option<Connection>>,
     published: Mutex<Option<Published>>,
 }
 
-/// The last table that was sent, and to which router.
+/// One connection to a router. A second one to the same router is another: what was sent over the first may be lost.
+#[derive(Clone)]
+struct Connection {
+    number: u64,
+    client: FeedClient,
+}
+
+/// The last table that was sent, and over which connection.
 struct Published {
-    router: u32,
+    connection: u64,
     version: u64,
     table: Table,
 }
@@ -46,7 +57,7 @@ struct Published {
 /// A table at a router: what [`RouterFeed::applied`] waits for.
 #[derive(Clone)]
 pub(crate) struct Receipt {
-    client: FeedClient,
+    connection: Connection,
     version: u64,
 }
 
@@ -54,28 +65,30 @@ impl RouterFeed {
     pub(crate) fn new(platform: Arc<Platform>) -> Self {
         Self {
             platform,
-            client: watch::Sender::new(None),
+            connection: watch::Sender::new(None),
             published: Mutex::default(),
         }
     }
 
-    /// Keeps a router running and connected until the platform stops, then stops the router if this process started it.
+    /// Keeps a router running and connected until the platform stops.
     pub(crate) async fn run(&self) -> Result<()> {
         let stop = self.platform.stop.clone();
+        let mut number = 0;
         while !stop.is_cancelled() {
             let (client, reports) = tokio::select! {
-                connection = self.connect() => connection?,
+                connected = self.connect() => connected?,
                 () = stop.cancelled() => break,
             };
             tracing::info!(router.pid = client.hello().pid, "connected to the router");
-            self.client.send_replace(Some(client));
+            number += 1;
+            self.connection.send_replace(Some(Connection { number, client }));
             self.platform.wake.notify_one();
             tokio::select! {
                 () = self.store_reports(reports) => tracing::warn!("the router went away"),
                 () = stop.cancelled() => {}
             }
             if !stop.is_cancelled() {
-                self.client.send_replace(None);
+                self.connection.send_replace(None);
             }
         }
         Ok(())
@@ -87,13 +100,16 @@ impl RouterFeed {
         let started = std::fs::read_to_string(self.pid_file())
             .ok()
             .and_then(|pid| pid.trim().parse::<u32>().ok());
-        let client = self.client.borrow().clone();
+        let connection = self.connection.borrow().clone();
+        let client = connection.map(|connection| connection.client);
         let Some(client) = client.filter(|client| Some(client.hello().pid) == started) else {
             return;
         };
         let pid = i32::try_from(client.hello().pid).ok().and_then(Pid::from_raw);
-        if pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok()) {
-            client.closed().await;
+        if pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok())
+            && timeout(STOP_LIMIT, client.closed()).await.is_err()
+        {
+            tracing::warn!(router.pid = client.hello().pid, "the router did not end in time");
         }
         if let Err(error) = std::fs::remove_file(self.pid_file()) {
             tracing::warn!(%error, "the router's pid file stays behind");
@@ -105,29 +121,39 @@ impl RouterFeed {
         self.platform.settings.data_dir.join("router.pid")
     }
 
-    /// Sends the table of now, unless the router has it already. Waits for a router when there is none.
-    pub(crate) async fn publish(&self, routes: &[AppRoutes]) -> Receipt {
+    /// Sends the table of now, unless the router has it already.
+    ///
+    /// `None` while no router takes it. Never waits for one, because dynos have to be looked after all the same; a router
+    /// that comes wakes the controller.
+    pub(crate) async fn publish(&self, routes: &[AppRoutes]) -> Option<Receipt> {
+        let connection = self.connection.borrow().clone()?;
         let table = self.table(routes);
-        loop {
-            let client = self.connected().await;
-            let router = client.hello().pid;
-            let known = {
-                let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-                published
-                    .as_ref()
-                    .filter(|published| published.router == router && published.table == table)
-                    .map(|published| published.version)
-            };
-            if let Some(version) = known {
-                return Receipt { client, version };
+        let known = {
+            let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            published
+                .as_ref()
+                .filter(|published| published.connection == connection.number && published.table == table)
+                .map(|published| published.version)
+        };
+        if let Some(version) = known {
+            return Some(Receipt { connection, version });
+        }
+        match timeout(ANSWER_LIMIT, connection.client.publish(table.clone())).await {
+            Ok(Ok(version)) => {
+                *self.published.lock().unwrap_or_else(PoisonError::into_inner) = Some(Published {
+                    connection: connection.number,
+                    version,
+                    table,
+                });
+                Some(Receipt { connection, version })
             }
-            match client.publish(table.clone()).await {
-                Ok(version) => {
-                    *self.published.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some(Published { router, version, table });
-                    return Receipt { client, version };
-                }
-                Err(_) => self.lost(&client),
+            Ok(Err(_)) => {
+                self.lost(&connection);
+                None
+            }
+            Err(_) => {
+                tracing::warn!(router.pid = connection.client.hello().pid, "the router takes no table");
+                None
             }
         }
     }
@@ -137,23 +163,27 @@ impl RouterFeed {
     /// When the connection breaks first nothing is known: the router may be dead, or route by an older table. Whoever waits
     /// must give up, and start again from the next pass, which publishes anew.
     pub(crate) async fn applied(&self, receipt: &Receipt) -> Result<(), FeedError> {
-        let applied = receipt.client.applied(receipt.version).await;
+        let applied = receipt.connection.client.applied(receipt.version).await;
         if applied.is_err() {
-            self.lost(&receipt.client);
+            self.lost(&receipt.connection);
             self.platform.wake.notify_one();
         }
         applied
     }
 
     /// Waits until nothing of a dyno is in flight, at most `within`. The table without it was published before.
-    pub(crate) async fn drained(&self, dyno: Id<paas_core::Dyno>, within: Duration) {
-        let client = self.connected().await;
-        match client.drained(dyno, within).await {
-            Ok(outcome) => tracing::debug!(%dyno, ?outcome, "drained"),
+    pub(crate) async fn drained(&self, dyno: Id<paas_core::Dyno>, within: Duration) -> Result<()> {
+        let connection = self.connected().await;
+        match timeout(within + ANSWER_LIMIT, connection.client.drained(dyno, within)).await {
+            // Its router was given an older table by another connection. The next pass publishes anew.
+            Ok(Ok(DrainOutcome::StillRouted)) => bail!("the router still has dyno {dyno} in its table"),
+            Ok(Ok(outcome)) => tracing::debug!(%dyno, ?outcome, "drained"),
             // A router that died took its requests with it: there is nothing to wait for.
-            Err(FeedError::Disconnected) => self.lost(&client),
-            Err(error) => tracing::warn!(%dyno, %error, "the router could not drain a dyno"),
+            Ok(Err(FeedError::Disconnected)) => self.lost(&connection),
+            Ok(Err(error)) => tracing::warn!(%dyno, %error, "the router could not drain a dyno"),
+            Err(_) => tracing::warn!(%dyno, "the router does not say whether a dyno is drained"),
         }
+        Ok(())
     }
 
     /// The table with the platform's own hosts.
@@ -171,22 +201,26 @@ impl RouterFeed {
     }
 
     /// Forgets a connection that broke, unless there is a newer one.
-    fn lost(&self, broken: &FeedClient) {
-        self.client.send_if_modified(|client| {
-            let is_it = client
+    fn lost(&self, broken: &Connection) {
+        self.connection.send_if_modified(|connection| {
+            let is_it = connection
                 .as_ref()
-                .is_some_and(|client| client.hello().pid == broken.hello().pid);
+                .is_some_and(|connection| connection.number == broken.number);
             if is_it {
-                *client = None;
+                *connection = None;
             }
             is_it
         });
     }
 
-    async fn connected(&self) -> FeedClient {
-        let mut client = self.client.subscribe();
-        match client.wait_for(Option::is_some).await.map(|client| client.clone()) {
-            Ok(Some(client)) => client,
+    async fn connected(&self) -> Connection {
+        let mut connection = self.connection.subscribe();
+        match connection
+            .wait_for(Option::is_some)
+            .await
+            .map(|connection| connection.clone())
+        {
+            Ok(Some(connection)) => connection,
             // The sender is in `self`, and `wait_for` returned what it was asked for.
             _ => std::future::pending().await,
         }
@@ -194,18 +228,22 @@ impl RouterFeed {
 
     /// Connects to the router that answers, or starts one and connects to that.
     async fn connect(&self) -> Result<(FeedClient, Reports)> {
-        let socket = self.platform.settings.router_socket();
-        let tracker = &self.platform.tracker;
         loop {
-            if let Ok(connection) = FeedClient::connect(&socket, tracker).await {
-                return Ok(connection);
+            match self.reach().await {
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(_)) => {}
+                // A second one could not listen where it does.
+                Err(_) => {
+                    tracing::error!("a router has the socket and says nothing: it hangs, or is being debugged");
+                    continue;
+                }
             }
             let mut router = self.start()?;
             let deadline = Instant::now() + START_LIMIT;
             let status = loop {
-                if let Ok(connection) = FeedClient::connect(&socket, tracker).await {
+                if let Ok(Ok(connected)) = self.reach().await {
                     // Reaped in the background whenever it ends.
-                    return Ok(connection);
+                    return Ok(connected);
                 }
                 if let Some(status) = router.try_wait().context("waiting for the router")? {
                     break Some(status);
@@ -224,6 +262,12 @@ impl RouterFeed {
             }
             sleep(Duration::from_secs(1)).await;
         }
+    }
+
+    /// Connects to the router that answers, if one does.
+    async fn reach(&self) -> Result<Result<(FeedClient, Reports), FeedError>, Elapsed> {
+        let socket = self.platform.settings.router_socket();
+        timeout(ANSWER_LIMIT, FeedClient::connect(&socket, &self.platform.tracker)).await
     }
 
     /// Starts `paasd router` in a process group of its own, so that neither our end nor a Ctrl-C ends it.

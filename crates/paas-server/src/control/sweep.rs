@@ -4,12 +4,12 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use paas_core::{Id, LogSource};
-use paas_engine::Role;
+use paas_core::{App, Id, LogSource, Release};
+use paas_engine::{Container, EngineError, Role};
 use paas_store as store;
 use tokio::time::sleep;
 
-use super::release_phase;
+use super::{deploy::LEASE, dyno, release_phase};
 use crate::platform::Platform;
 
 /// How often leases are looked at.
@@ -19,23 +19,12 @@ const LEFTOVER_PERIODS: u32 = 60;
 
 /// Sweeps until the platform stops.
 pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
-    // Nobody but this process runs release phases, and it has just started: whatever is pending goes on here.
-    loop {
-        match resume_release_phases(&platform).await {
-            Ok(()) => break,
-            Err(error) => tracing::warn!(
-                error = format!("{error:#}"),
-                "could not resume release phases; trying again"
-            ),
-        }
-        tokio::select! {
-            () = sleep(Duration::from_secs(1)) => {}
-            () = platform.stop.cancelled() => return Ok(()),
-        }
-    }
+    // At the start nobody runs any release phase; later, one that was made just now is its maker's to run.
+    let mut resume_before = platform.clock.now();
     let mut until_leftovers = 0;
     loop {
         let swept = async {
+            resume_release_phases(&platform, resume_before).await?;
             expire_leases(&platform, platform.clock.now()).await?;
             if until_leftovers > 0 {
                 until_leftovers -= 1;
@@ -44,11 +33,16 @@ pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
             }
             anyhow::Ok(())
         };
-        if let Err(error) = swept.await {
+        let Some(swept) = platform.stop.run_until_cancelled(swept).await else {
+            return Ok(());
+        };
+        if let Err(error) = swept {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "could not look for what is left over; trying again"
             );
+        } else {
+            resume_before = platform.clock.now();
         }
         tokio::select! {
             () = sleep(PERIOD) => {}
@@ -57,11 +51,18 @@ pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
     }
 }
 
-async fn resume_release_phases(platform: &Arc<Platform>) -> Result<()> {
+/// Goes on with release phases that nobody runs: those of a server before this one, and of a request that broke off between
+/// its release and the start of its phase.
+async fn resume_release_phases(platform: &Arc<Platform>, made_before: DateTime<Utc>) -> Result<()> {
     let mut conn = platform.store.connection().await?;
-    for release in store::release::pending(&mut conn).await? {
-        tracing::info!(release.id = %release.release.id, "going on with a release phase");
-        release_phase::start(platform, release);
+    let pending = store::release::pending(&mut conn).await?;
+    drop(conn);
+    for release in pending {
+        let Release { id, created_at, .. } = release.release;
+        if created_at <= made_before && !platform.turns.is_in_release_phase(id) {
+            tracing::info!(release.id = %id, "going on with a release phase");
+            release_phase::start(platform, release);
+        }
     }
     Ok(())
 }
@@ -69,14 +70,27 @@ async fn resume_release_phases(platform: &Arc<Platform>) -> Result<()> {
 /// Fails the builds of a server before this one, at once: nobody works on them any more, and a push may be waiting to be
 /// tried again. Only before this one has begun any.
 pub(crate) async fn abandon_builds(platform: &Arc<Platform>) -> Result<()> {
+    // Their containers first: they write into the cache that the next build of their app will use.
+    for container in platform.engine.list().await? {
+        if matches!(container.role, Some(Role::Build { .. })) {
+            platform.engine.remove(&container.id).await?;
+        }
+    }
     let after_any_lease = platform.clock.now() + TimeDelta::days(1);
     expire_leases(platform, after_any_lease).await
 }
 
 /// Fails builds whose lease ends before `horizon`.
-async fn expire_leases(platform: &Arc<Platform>, horizon: DateTime<Utc>) -> Result<()> {
+pub(super) async fn expire_leases(platform: &Arc<Platform>, horizon: DateTime<Utc>) -> Result<()> {
     let mut conn = platform.store.connection().await?;
-    for expired in store::build::expire_leases(&mut conn, horizon, platform.clock.now()).await? {
+    let now = platform.clock.now();
+    // A database that was away for long has taken no heartbeat: what this process works on is not dead.
+    for build in platform.turns.running() {
+        store::build::heartbeat(&mut conn, build, now + LEASE).await?;
+    }
+    let expired = store::build::expire_leases(&mut conn, horizon, now).await?;
+    drop(conn);
+    for expired in expired {
         if let Ok(mut output) = platform.outputs.write(*expired.build.id.as_uuid()).await {
             let line = " !     The server ended while it was building. Nothing changed; push again.";
             output.line(line).await.context("ending the output of a build")?;
@@ -90,7 +104,9 @@ async fn expire_leases(platform: &Arc<Platform>, horizon: DateTime<Utc>) -> Resu
 /// `false` when builds under way were in the way of a part of it.
 async fn remove_leftovers(platform: &Arc<Platform>) -> Result<bool> {
     let running = platform.turns.running();
-    for container in platform.engine.list().await? {
+    let containers = platform.engine.list().await?;
+    remove_release_containers(platform, &containers).await?;
+    for container in containers {
         let is_leftover = match &container.role {
             Some(Role::Build { build, .. }) => !platform.turns.running().contains(build),
             // Between a build and its image; no longer than its build.
@@ -108,6 +124,24 @@ async fn remove_leftovers(platform: &Arc<Platform>) -> Result<bool> {
     let (logs, now) = (Arc::clone(&platform.logs), platform.clock.now());
     tokio::task::spawn_blocking(move || logs.prune(now)).await??;
     Ok(is_complete)
+}
+
+/// Containers of release phases that have been decided.
+async fn remove_release_containers(platform: &Platform, containers: &[Container]) -> Result<()> {
+    let mut conn = platform.store.connection().await?;
+    // Rows after containers: each of these had a pending release when it was made.
+    let pending = store::release::pending(&mut conn).await?;
+    drop(conn);
+    for container in containers {
+        if let Some(Role::Release { release: id, .. }) = &container.role
+            && !pending.iter().any(|row| row.release.id == *id)
+            && !platform.turns.is_in_release_phase(*id)
+        {
+            tracing::info!(container.id = %container.id, "removing the container of a release phase that has ended");
+            dyno::end(platform, container).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Images of apps that no release can run. Those of builds under way are not in a row yet: none is touched meanwhile.
@@ -131,21 +165,31 @@ async fn remove_networks_and_volumes(platform: &Platform) -> Result<()> {
     let networks = platform.engine.networks().await?;
     let volumes = platform.engine.volumes().await?;
     let mut conn = platform.store.connection().await?;
-    for network in networks {
-        if let Some(app) = network.app
-            && store::app::by_id(&mut conn, app).await?.is_none()
-        {
-            platform.engine.remove_network(&network.name).await?;
+    let mut gone = HashSet::new();
+    let apps = networks.iter().filter_map(|network| network.app);
+    let apps: HashSet<_> = apps.chain(volumes.iter().filter_map(|volume| volume.app)).collect();
+    for app in apps {
+        if store::app::by_id(&mut conn, app).await?.is_none() {
+            gone.insert(app);
         }
     }
-    for volume in volumes {
-        if let Some(app) = volume.app
-            && store::app::by_id(&mut conn, app).await?.is_none()
-        {
-            platform.engine.remove_volume(&volume.name).await?;
-        }
+    drop(conn);
+    let is_gone = |app: Option<Id<App>>| app.is_some_and(|app| gone.contains(&app));
+    for network in networks.iter().filter(|network| is_gone(network.app)) {
+        another_time(platform.engine.remove_network(&network.name).await)?;
+    }
+    for volume in volumes.iter().filter(|volume| is_gone(volume.app)) {
+        another_time(platform.engine.remove_volume(&volume.name).await)?;
     }
     Ok(())
+}
+
+/// What is still in use goes another time, and must not keep the rest from going.
+fn another_time(removed: Result<(), EngineError>) -> Result<(), EngineError> {
+    match removed {
+        Err(EngineError::InUse { .. }) => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Source archives that no build of this process will read.
@@ -160,6 +204,10 @@ async fn remove_sources(platform: &Platform, running: &[Id<paas_core::Build>]) -
         Err(error) => return Err(error).with_context(|| format!("reading {}", dir.display())),
     };
     while let Some(entry) = entries.next_entry().await? {
+        // An upload waits for its build for as long as the API says.
+        if entry.path().extension().is_some_and(|extension| extension == "upload") {
+            continue;
+        }
         let age = entry.metadata().await?.modified()?.elapsed().unwrap_or_default();
         // One that is being received has no build yet, but it grows.
         if age > PERIOD * 6 {
