@@ -18,4 +18,7 @@ mod logs;
 mod commands;
 mod hook;
 
+#[cfg(test)]
+mod testing;
+
 pub use commands::{Cli, run};

@@ -4,38 +4,28 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::body::Body;
 use chrono::{DateTime, TimeDelta, Utc};
-use clap::Parser;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use paas_build::{BuildSettings, Builder, Stack, StackSettings};
 use paas_core::{DynoName, DynoState, Endpoint, Id, ImageRef, ProcessType, Slug};
-use paas_engine::{Engine, FakeEngine};
 use paas_store::{
     Stamp,
-    account::{self, Account, NewAccount},
+    account::{self, Account},
     app::AppRow,
     authorization::{self, NewAuthorization, Token},
     build,
     deploy::{self, Deploy},
     dyno,
     release::ReleaseRow,
-    testing,
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::{Notify, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     api,
-    clock::Clock,
-    config::SettingsArgs,
-    control::Turns,
-    logs::{Collector, Limits, LogStore},
-    output::Outputs,
     platform::Platform,
+    testing::{self, TestPlatform, person},
 };
 
 pub(super) const EMAIL: &str = "ada@example.com";
@@ -56,53 +46,11 @@ pub(super) struct Answer {
     pub(super) text: String,
 }
 
-#[derive(Parser)]
-struct Args {
-    #[command(flatten)]
-    settings: SettingsArgs,
-}
-
 /// A platform with one person who has one token.
 pub(super) async fn server() -> Server {
-    let directory = tempfile::tempdir().unwrap();
-    let data_dir = directory.path().to_str().unwrap();
-    let args = Args::parse_from([
-        "paasd",
-        "--data-dir",
-        data_dir,
-        "--domain",
-        "example.test",
-        "--http",
-        "0.0.0.0:8080",
-    ]);
-    let settings = args.settings.resolve().unwrap();
-    let clock = Clock::fixed(DateTime::from_timestamp(1_767_323_045, 0).unwrap());
-    let store = testing::database().await.store;
-    let engine: Arc<dyn Engine> = Arc::new(FakeEngine::new({
-        let clock = clock.clone();
-        move || clock.now()
-    }));
-    let logs = Arc::new(LogStore::open(settings.logs(), Limits::default()).unwrap());
-    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    let platform = Arc::new(Platform {
-        collector: Collector::new(Arc::clone(&engine), Arc::clone(&logs), tracker.clone(), stop.clone()),
-        builder: Builder::new(
-            Arc::clone(&engine),
-            BuildSettings::new(Stack::ours(), "builds", 1 << 30),
-        ),
-        stack: StackSettings::default(),
-        outputs: Arc::new(Outputs::new(settings.outputs())),
-        turns: Turns::new(1),
-        wake: Notify::new(),
-        passes: watch::Sender::new(0),
-        tracker,
-        stop,
-        settings,
-        clock,
-        store,
-        engine,
-        logs,
-    });
+    let TestPlatform {
+        platform, directory, ..
+    } = testing::platform().await;
     let account = person(&platform, EMAIL).await;
     let token = token(&platform, &account).await;
     Server {
@@ -112,18 +60,6 @@ pub(super) async fn server() -> Server {
         token,
         _directory: directory,
     }
-}
-
-async fn person(platform: &Platform, email: &str) -> Account {
-    // Hashing takes a while: tests that log in ask for a password.
-    let new = NewAccount {
-        email,
-        password_hash: "none",
-    };
-    let mut connection = platform.store.connection().await.unwrap();
-    account::create(&mut connection, new, platform.clock.now())
-        .await
-        .unwrap()
 }
 
 async fn token(platform: &Platform, account: &Account) -> String {

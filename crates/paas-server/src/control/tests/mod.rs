@@ -1,0 +1,8 @@
+//! The controllers on a real database, a real router and an engine in memory.
+
+mod apps;
+mod deploy;
+mod destroy;
+mod release_phase;
+mod server;
+mod sweep;

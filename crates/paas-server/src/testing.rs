@@ -1,0 +1,105 @@
+//! A platform of one test: a real database, an engine in memory, and a clock that stands still.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use clap::Parser;
+use paas_build::{BuildSettings, Builder, Stack, StackSettings};
+use paas_engine::{Engine, FakeEngine};
+use paas_store::{
+    account::{self, Account, NewAccount},
+    testing,
+};
+use tempfile::TempDir;
+use tokio::sync::{Notify, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clock::Clock,
+    config::SettingsArgs,
+    control::Turns,
+    logs::{Collector, Limits, LogStore},
+    output::Outputs,
+    platform::Platform,
+};
+
+pub(crate) struct TestPlatform {
+    pub(crate) platform: Arc<Platform>,
+    /// The platform's engine.
+    pub(crate) engine: FakeEngine,
+    pub(crate) directory: TempDir,
+}
+
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// A platform on which nothing runs yet.
+pub(crate) async fn platform() -> TestPlatform {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().to_str().unwrap();
+    let args = Args::parse_from([
+        "paasd",
+        "--data-dir",
+        data_dir,
+        "--domain",
+        "example.test",
+        "--http",
+        "0.0.0.0:8080",
+    ]);
+    let settings = args.settings.resolve().unwrap();
+    let clock = Clock::fixed(DateTime::from_timestamp(1_767_323_045, 0).unwrap());
+    let store = testing::database().await.store;
+    let fake = FakeEngine::new({
+        let clock = clock.clone();
+        move || clock.now()
+    });
+    // What the stack is made from.
+    fake.add_image("debian:bookworm-slim");
+    let engine: Arc<dyn Engine> = Arc::new(fake.clone());
+    let network = settings.network_pool.builds("test");
+    engine.ensure_network(&network).await.unwrap();
+    let logs = Arc::new(LogStore::open(settings.logs(), Limits::default()).unwrap());
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let platform = Arc::new(Platform {
+        collector: Collector::new(Arc::clone(&engine), Arc::clone(&logs), tracker.clone(), stop.clone()),
+        builder: Builder::new(
+            Arc::clone(&engine),
+            BuildSettings::new(Stack::ours(), network.name, 1 << 30),
+        ),
+        stack: StackSettings {
+            work_dir: directory.path().join("stack"),
+            ..StackSettings::default()
+        },
+        outputs: Arc::new(Outputs::new(settings.outputs())),
+        turns: Turns::new(1),
+        wake: Notify::new(),
+        passes: watch::Sender::new(0),
+        tracker,
+        stop,
+        settings,
+        clock,
+        store,
+        engine,
+        logs,
+    });
+    TestPlatform {
+        platform,
+        engine: fake,
+        directory,
+    }
+}
+
+/// Somebody without a password: hashing one takes a while.
+pub(crate) async fn person(platform: &Platform, email: &str) -> Account {
+    let new = NewAccount {
+        email,
+        password_hash: "none",
+    };
+    let mut connection = platform.store.connection().await.unwrap();
+    account::create(&mut connection, new, platform.clock.now())
+        .await
+        .unwrap()
+}
