@@ -24,12 +24,11 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// Between two looks whether the new code answers.
 const LOOK: Duration = Duration::from_millis(2);
 /// What a push says when a step is over, and which step that was.
-const STEPS: [(&str, &str); 7] = [
-    ("Building on", "source received, build begins"),
+const STEPS: [(&str, &str); 6] = [
+    ("Building on", "git push, source received"),
     ("detected", "build container started, source unpacked"),
-    ("Discovering process types", "buildpack"),
-    ("Packing the slug", "report read"),
-    ("Done:", "image made"),
+    ("Packing the slug", "buildpack run, build container ended, report read"),
+    ("Done:", "image made (copy, commit)"),
     ("Launching...", "release recorded"),
     ("deployed", "dyno started, probed, swapped"),
 ];
