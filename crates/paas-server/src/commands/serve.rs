@@ -97,7 +97,9 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     if timeout(SHUTDOWN_LIMIT, tracker.wait()).await.is_err() {
         tracing::warn!("some tasks did not end in time; the next start finds what they left");
     }
-    platform.store.close().await;
+    if timeout(REQUEST_LIMIT, platform.store.close()).await.is_err() {
+        tracing::warn!("the database is still being asked; it stops all the same");
+    }
     database_stop.cancel();
     if let Some(database) = database {
         database.await.context("stopping the database")??;

@@ -53,7 +53,7 @@ pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
 
 /// Goes on with release phases that nobody runs: those of a server before this one, and of a request that broke off between
 /// its release and the start of its phase.
-async fn resume_release_phases(platform: &Arc<Platform>, made_before: DateTime<Utc>) -> Result<()> {
+pub(super) async fn resume_release_phases(platform: &Arc<Platform>, made_before: DateTime<Utc>) -> Result<()> {
     let mut conn = platform.store.connection().await?;
     let pending = store::release::pending(&mut conn).await?;
     drop(conn);

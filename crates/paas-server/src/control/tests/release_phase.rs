@@ -5,7 +5,7 @@ use paas_engine::{Behaviour, Container, Role};
 use paas_store::{app::AppRow, release::ReleaseRow};
 
 use super::{
-    super::deploy::Verdict,
+    super::{deploy::Verdict, start_release_phase, sweep::resume_release_phases},
     server::{Server, is_dyno, is_release, uuid_of},
 };
 
@@ -143,6 +143,33 @@ async fn the_container_of_a_release_phase_that_was_decided_is_removed_and_not_ru
     assert!(gone.await);
     server.settles(&app, &["web.1 v3 up"]).await;
     assert_eq!(server.status(&app, 3).await, ReleaseStatus::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_phase_that_nobody_runs_is_found_and_has_one_task_however_many_ask() {
+    let (server, _router) = Server::start().await;
+    let app = server.app("hello").await;
+    server
+        .engine
+        .teach_command("./migrate", Behaviour::runs().saying("one"));
+    // As when the request that made it was broken off.
+    let release = server.pending_release(&app).await;
+    let now = server.platform.clock.now();
+    resume_release_phases(&server.platform, now).await.unwrap();
+    start_release_phase(&server.platform, release.clone());
+    resume_release_phases(&server.platform, now).await.unwrap();
+    let migration = server.container(&app, is_release).await;
+    server.logs(&app, "app[release.3]: one").await;
+    server.engine.crash(&migration.id, 0);
+    server.settles(&app, &["web.1 v3 up"]).await;
+    // Who comes too late does not run it again.
+    start_release_phase(&server.platform, release);
+    let gone = server.becomes(async || server.all_containers(&app, is_release).await.is_empty());
+    assert!(gone.await);
+    let log = server.log(&app).await;
+    for line in ["Starting process with command `./migrate`", "app[release.3]: one"] {
+        assert_eq!(log.matches(line).count(), 1, "{log}");
+    }
 }
 
 impl Server {
