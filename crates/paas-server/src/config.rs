@@ -76,7 +76,7 @@ pub(crate) struct SettingsArgs {
 #[derive(Clone)]
 pub(crate) struct Settings {
     /// The file that was asked for, for the router that this server starts.
-    pub(crate) settings_file: Option<PathBuf>,
+    pub(crate) file_given: Option<PathBuf>,
     pub(crate) data_dir: PathBuf,
     pub(crate) domain: Hostname,
     pub(crate) http: SocketAddr,
@@ -112,7 +112,7 @@ impl SettingsArgs {
             .or(file.data_dir)
             .unwrap_or_else(|| PathBuf::from("/var/lib/paas"));
         Ok(Settings {
-            settings_file: self.settings,
+            file_given: self.settings,
             data_dir: std::path::absolute(&data_dir).with_context(|| format!("resolving {}", data_dir.display()))?,
             domain: domain.parse().with_context(|| format!("--domain {domain}"))?,
             http: self.http.or(file.http).unwrap_or_else(|| any(80)),

@@ -279,10 +279,10 @@ impl RouterFeed {
             .append(true)
             .open(settings.data_dir.join("router.log"))
             .context("opening the router's log")?;
-        let settings_file = settings.settings_file.iter();
+        let file_given = settings.file_given.iter();
         let child = Command::new(own_program())
             .arg("router")
-            .args(settings_file.flat_map(|file| ["--settings".as_ref(), file.as_os_str()]))
+            .args(file_given.flat_map(|file| ["--settings".as_ref(), file.as_os_str()]))
             .arg("--data-dir")
             .arg(&settings.data_dir)
             .args(["--domain", settings.domain.as_str()])
