@@ -2,6 +2,8 @@
 
 use std::{process, sync::OnceLock};
 
+use anyhow::{Result, ensure};
+
 use paas_build::Checkpoint;
 
 static ARMED: OnceLock<String> = OnceLock::new();
@@ -28,10 +30,12 @@ pub(crate) const NAMES: [&str; 18] = [
     "stop.after",
 ];
 
-/// Arms one fail point for the life of this process.
-pub(crate) fn arm(name: String) {
+/// Arms one fail point for the life of this process. One that does not exist would never fire, and a test would pass.
+pub(crate) fn arm(name: String) -> Result<()> {
+    ensure!(NAMES.contains(&name.as_str()), "there is no fail point {name}");
     // Arming twice is a mistake of the caller's that changes nothing: the first one stands.
     let _ = ARMED.set(name);
+    Ok(())
 }
 
 /// Ends the process on the spot, without unwinding or flushing, if `name` is armed.

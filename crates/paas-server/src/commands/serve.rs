@@ -46,7 +46,7 @@ const DATABASE_TRIES: u32 = 50;
 
 pub(super) async fn run(settings: Settings) -> Result<()> {
     if let Some(name) = settings.failpoint.clone() {
-        failpoint::arm(name);
+        failpoint::arm(name)?;
     }
     let stop = stop_on_signal()?;
     make_data_dir(&settings)?;
