@@ -276,12 +276,7 @@ impl Task<'_> {
     async fn record(&mut self, built: Built) -> Result<ReleaseRow, DeployError> {
         let platform = self.platform;
         let now = platform.clock.now();
-        let short = self
-            .new
-            .commit
-            .as_deref()
-            .map_or("source", |commit| &commit[..commit.len().min(8)]);
-        let description = format!("Deploy {short}");
+        let description = describe(self.new.commit.as_deref());
         let slug = Slug {
             id: store::new_id(now),
             app: self.new.app.id,
@@ -379,5 +374,26 @@ async fn keep_lease(platform: &Platform, build: Id<Build>) -> Infallible {
             Ok(false) => std::future::pending().await,
             Err(error) => tracing::warn!(build.id = %build, %error, "a build's lease could not be extended"),
         }
+    }
+}
+
+/// What the release of a commit is called. A version that came through the API can be any text.
+fn describe(commit: Option<&str>) -> String {
+    let short: String = commit.unwrap_or("source").chars().take(8).collect();
+    format!("Deploy {short}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_called_after_any_version() {
+        assert_eq!(
+            describe(Some("1a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d7e8f9a0b")),
+            "Deploy 1a2b3c4d"
+        );
+        assert_eq!(describe(Some("v1 – größer als je")), "Deploy v1 – grö");
+        assert_eq!(describe(None), "Deploy source");
     }
 }
