@@ -10,7 +10,6 @@ use paas_engine::ContainerId;
 use paas_store::{self as store, release::ReleaseRow};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::deploy::Verdict;
 use crate::{logs::Filter, output::OutputWriter, platform::Platform};
 
 /// Longer than the boot limit, so that the planner's word comes first; an engine that is away may take longer.
@@ -20,6 +19,13 @@ const LAST_LINES: usize = 20;
 
 /// How long the last words of a dying dyno may take to be stored.
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(3);
+
+/// What the pusher is told in the end; the words are in the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Accepted,
+    Rejected,
+}
 
 enum Outcome {
     Serving,

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    boot,
+    boot::{self, Verdict},
     release_phase::{self, PhaseEnd},
     turns::BuildUnderWay,
 };
@@ -46,13 +46,6 @@ pub(crate) struct Deploy {
     pub(crate) build: Id<Build>,
     /// How it ended. Never resolves well when the process stops first.
     pub(crate) verdict: oneshot::Receiver<Verdict>,
-}
-
-/// What the pusher is told in the end; the words are in the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Accepted,
-    Rejected,
 }
 
 #[derive(Debug, Error)]

@@ -9,7 +9,10 @@ use paas_core::App;
 use paas_store::{self as store, account::Account};
 use tokio::sync::oneshot;
 
-use super::deploy::{self, NewBuild, Verdict};
+use super::{
+    boot::Verdict,
+    deploy::{self, NewBuild},
+};
 use crate::{
     api,
     git::{Backend, Deploying, NewSource, Refusal},

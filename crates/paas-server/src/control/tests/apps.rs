@@ -12,7 +12,7 @@ use paas_store::{
 use tokio::time::timeout;
 
 use super::{
-    super::deploy::Verdict,
+    super::boot::Verdict,
     server::{Server, is_dyno},
 };
 

@@ -5,7 +5,7 @@ use paas_engine::Behaviour;
 use paas_store::build;
 
 use super::{
-    super::{cancel, deploy::Verdict},
+    super::{boot::Verdict, cancel},
     server::{Server, is_build, is_build_role, is_dyno, is_release, uuid_of},
 };
 use crate::output::Outputs;

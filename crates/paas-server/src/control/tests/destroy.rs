@@ -4,7 +4,7 @@ use paas_engine::{Behaviour, Engine};
 use paas_store::app::{self, AppRow};
 
 use super::{
-    super::deploy::Verdict,
+    super::boot::Verdict,
     server::{Server, is_build, is_build_role, is_release, uuid_of},
 };
 

@@ -5,7 +5,7 @@ use paas_engine::{Behaviour, Container, Role};
 use paas_store::{app::AppRow, release::ReleaseRow};
 
 use super::{
-    super::{deploy::Verdict, start_release_phase, sweep::resume_release_phases},
+    super::{boot::Verdict, start_release_phase, sweep::resume_release_phases},
     server::{Server, is_dyno, is_release, uuid_of},
 };
 

@@ -23,9 +23,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{
-    AppsController, NewBuild, RouterFeed, abandon_builds,
-    deploy::{Deploy, Verdict},
-    submit, sweep,
+    AppsController, NewBuild, RouterFeed, abandon_builds, boot::Verdict, deploy::Deploy, submit, sweep,
 };
 use crate::{logs::Filter, platform::Platform, testing};
 

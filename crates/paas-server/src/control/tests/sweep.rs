@@ -13,7 +13,7 @@ use paas_engine::{Behaviour, Engine, Environment, LayerSpec, Role};
 use paas_store::{app::AppRow, build, new_id};
 
 use super::{
-    super::deploy::Verdict,
+    super::boot::Verdict,
     server::{Server, built, is_build, is_build_role, uuid_of},
 };
 
