@@ -14,7 +14,8 @@ pub(crate) fn sweep(data_dir: &Path) {
     // What does not end in time keeps its ports, and the slot stays unused.
     let _ = within(LIMIT, || process::of(data_dir).is_empty().then_some(()));
     if let Ok(id) = fs::read_to_string(data_dir.join("platform-id")) {
-        Engine::new(id.trim().to_owned(), None).clear();
+        // Whose story it was cannot be told any more; a slot whose addresses stay taken fails the next one in words.
+        let _ = Engine::new(id.trim().to_owned(), None).clear();
     }
     // Only what a story made for itself: a data directory of another place belongs to whoever made it.
     let folder = data_dir.parent().filter(|_| data_dir.ends_with("data"));

@@ -1,8 +1,8 @@
 //! What of one platform is in the Docker engine, seen from outside with Docker's own command.
 
-use std::{path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command, time::Duration};
 
-use crate::Output;
+use crate::{Output, within};
 
 /// The engine, through the eyes of one platform.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Container {
     pub state: String,
 }
 
+/// How long the engine may take to let go of what a platform had.
+const CLEAR_LIMIT: Duration = Duration::from_secs(30);
 const CONTAINER_FORMAT: &str = "{{.ID}}\t{{.Label \"paas.role\"}}\t{{.Label \"paas.dyno-name\"}}\t{{.State}}";
 
 impl Engine {
@@ -88,8 +90,20 @@ impl Engine {
         self.docker(&[&["exec", container.id.as_str()], command].concat())
     }
 
-    /// Takes away everything that has exactly this platform's label.
-    pub(crate) fn clear(&self) {
+    /// Takes away everything that has exactly this platform's label, and says what it could not.
+    ///
+    /// A request that the engine had in hand when its server died comes true after that: one look is not enough.
+    pub(crate) fn clear(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        // The last answer is what counts.
+        let _ = within(CLEAR_LIMIT, || {
+            left = self.clear_once();
+            left.is_empty().then_some(())
+        });
+        left
+    }
+
+    fn clear_once(&self) -> Vec<String> {
         for container in self.containers() {
             self.docker(&["rm", "--force", "--volumes", &container.id]);
         }
@@ -102,6 +116,8 @@ impl Engine {
         for network in self.networks() {
             self.docker(&["network", "rm", &network]);
         }
+        let containers = self.containers().into_iter().map(|container| container.id);
+        containers.chain(self.volumes()).chain(self.networks()).collect()
     }
 
     #[track_caller]

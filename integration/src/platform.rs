@@ -341,7 +341,8 @@ impl Drop for Platform {
         }
         // An engine of the story's own goes as a whole.
         if self.docker.is_none() && self.data_dir.join("platform-id").exists() {
-            self.engine().clear();
+            let left = self.engine().clear();
+            assert!(failed || left.is_empty(), "the engine keeps {left:?}");
         }
         if !failed {
             eventually("no process of the platform is left", START_LIMIT, || {
