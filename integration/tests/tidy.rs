@@ -232,3 +232,20 @@ fn migrations_add_no_column_that_old_rows_cannot_fill() {
     }
     assert!(!last.is_empty(), "there are no migrations");
 }
+
+#[test]
+fn every_fail_point_of_the_server_has_its_story() {
+    let points = |path: &str| -> BTreeSet<String> {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        let quoted = text.split('"').skip(1).step_by(2);
+        let is_point = |word: &&str| word.ends_with(".before") || word.ends_with(".after");
+        quoted.filter(is_point).map(str::to_owned).collect()
+    };
+    let of_the_server = points("crates/paas-server/src/failpoint.rs");
+    assert!(!of_the_server.is_empty());
+    let without_a_story: Vec<_> = of_the_server
+        .difference(&points("integration/tests/fail_points.rs"))
+        .cloned()
+        .collect();
+    assert_eq!(without_a_story, [""; 0]);
+}
