@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, str::FromStr};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{AppWanted, Crash, Dyno, DynoName, DynoSize, DynoState, Endpoint, Id, Release, ReleaseVersion};
+use crate::{AppWanted, Crash, Dyno, DynoName, DynoSize, DynoState, Endpoint, Id, Release, ReleaseVersion, Routing};
 
 pub(crate) fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
@@ -45,6 +45,8 @@ pub(crate) fn blank() -> AppWanted {
         name: "hello".parse().unwrap(),
         hostnames: Vec::new(),
         maintenance: false,
+        routing: Routing::default(),
+        is_asleep: false,
         target: None,
         formation: BTreeMap::new(),
     }

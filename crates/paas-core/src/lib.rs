@@ -26,6 +26,7 @@ mod fixture;
 mod observe;
 mod plan;
 mod route;
+mod routing;
 #[cfg(test)]
 mod simulation;
 mod slots;
@@ -46,5 +47,6 @@ pub use process_type::ProcessType;
 pub use procfile::{Procfile, ProcfileError};
 pub use release::{Release, ReleaseFailure, ReleaseStatus, ReleaseVersion};
 pub use route::{AppRoutes, Backend, RouteState, routes};
+pub use routing::Routing;
 pub use size::DynoSize;
 pub use slug::Slug;

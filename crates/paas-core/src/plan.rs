@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    App, AppName, DynoName, DynoSize, DynoState, Endpoint, Hostname, Id, ProcessType, Release, ReleaseVersion, Scale,
-    StopReason, slots::Slots,
+    App, AppName, DynoName, DynoSize, DynoState, Endpoint, Hostname, Id, ProcessType, Release, ReleaseVersion, Routing,
+    Scale, StopReason, slots::Slots,
 };
 
 /// All that is wanted of one app.
@@ -26,6 +26,9 @@ pub struct AppWanted {
     pub name: AppName,
     pub hostnames: Vec<Hostname>,
     pub maintenance: bool,
+    pub routing: Routing,
+    /// Nobody asked for it for a while: nothing runs until somebody does.
+    pub is_asleep: bool,
     /// The newest release that succeeded and has a slug. `None` stops every dyno.
     pub target: Option<Target>,
     /// Only process types that the target's slug has; `release` is never among them.

@@ -3,7 +3,7 @@
 //! All backends of an app are of **one** release: a deploy moves every request at once, from the release that served to the
 //! one that serves now. A release that never served takes no request, however many of its dynos are up.
 
-use crate::{App, AppName, AppWanted, Dyno, DynoName, DynoState, Endpoint, Hostname, Id, Target};
+use crate::{App, AppName, AppWanted, Dyno, DynoName, DynoState, Endpoint, Hostname, Id, Routing, Target};
 
 /// One app in the router's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub struct AppRoutes {
     pub name: AppName,
     pub hostnames: Vec<Hostname>,
     pub state: RouteState,
+    pub routing: Routing,
 }
 
 /// What the router does with a request for an app; the codes are Heroku's (Dev Center, *Error Codes*).
@@ -27,6 +28,8 @@ pub enum RouteState {
     Crashed,
     /// Web dynos are booting and none answers yet: wait up to 75 s, then H20.
     Booting,
+    /// Nothing runs until a request comes: it wakes the app, and waits like one that finds it booting.
+    Asleep,
     /// At least one dyno answers.
     Serving(Vec<Backend>),
 }
@@ -46,6 +49,7 @@ pub fn routes(wanted: &AppWanted, dynos: &[Dyno]) -> AppRoutes {
         name: wanted.name.clone(),
         hostnames: wanted.hostnames.clone(),
         state: state(wanted, dynos),
+        routing: wanted.routing.clone(),
     }
 }
 

@@ -83,6 +83,7 @@ impl Table {
             apps,
             platform_hosts,
             certificates,
+            challenges: _,
         } = table;
         let mut compiled = Self {
             version,
@@ -93,6 +94,7 @@ impl Table {
             name: _,
             hostnames,
             state,
+            policy: _,
         } in apps
         {
             let app = Arc::new(App {
@@ -127,7 +129,7 @@ impl Table {
             AppState::Maintenance => State::Answer(Code::H80),
             AppState::NoWeb => State::Answer(Code::H14),
             AppState::Crashed => State::Answer(Code::H10),
-            AppState::Booting => State::Booting,
+            AppState::Booting | AppState::Asleep => State::Booting,
             AppState::Serving(entries) if entries.is_empty() => State::Booting,
             AppState::Serving(entries) => {
                 State::Serving(entries.into_iter().map(|entry| self.backend(entry, before)).collect())

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use paas_core::{AppName, AppWanted, Hostname, ProcessType, Scale, Target};
+use paas_core::{AppName, AppWanted, Hostname, ProcessType, Routing, Scale, Target};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -64,6 +64,8 @@ pub async fn all(conn: &mut PgConnection, domain: &Hostname) -> Result<Vec<AppWa
             name,
             hostnames,
             maintenance: row.maintenance,
+            routing: Routing::default(),
+            is_asleep: false,
             target,
             formation,
         });

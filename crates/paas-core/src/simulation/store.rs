@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::engine::Behaviour;
-use crate::{App, AppWanted, Dyno, DynoState, Id, ProcessType, Release, ReleaseVersion, Scale, Step, Target};
+use crate::{App, AppWanted, Dyno, DynoState, Id, ProcessType, Release, ReleaseVersion, Routing, Scale, Step, Target};
 
 pub(super) struct StoredRelease {
     pub(super) id: Id<Release>,
@@ -74,6 +74,8 @@ impl Store {
             name: "simulated".parse().unwrap(),
             hostnames: Vec::new(),
             maintenance: self.maintenance,
+            routing: Routing::default(),
+            is_asleep: false,
             target: current.map(|(index, release)| Target {
                 release: release.id,
                 version: version(index),

@@ -23,7 +23,7 @@ mod table;
 pub use access::{AccessRecord, Protocol};
 pub use client::{FeedClient, FeedError, Reports};
 pub(crate) use server::FeedServer;
-pub use table::{AppEntry, AppState, BackendEntry, Certificate, PlatformHost, Table};
+pub use table::{AppEntry, AppState, BackendEntry, Certificate, Challenge, PlatformHost, Policy, Table};
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -80,6 +80,14 @@ pub enum Report {
         at: DateTime<Utc>,
         dyno: Uuid,
         container: String,
+    },
+    /// A request waits for an app that sleeps. Said again while one does.
+    Wake {
+        app: Uuid,
+    },
+    /// An app whose policy lets it sleep had no request for that long, and has none in flight.
+    Idle {
+        app: Uuid,
     },
     /// So many reports were lost since the last one, because nobody took them in time.
     Dropped {

@@ -1,8 +1,8 @@
 //! The table as it crosses the socket.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, time::Duration};
 
-use paas_core::{AppRoutes, Backend, RouteState};
+use paas_core::{AppRoutes, Backend, RouteState, Routing};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -13,6 +13,8 @@ pub struct Table {
     /// Hosts of the platform itself: they win over an app's.
     pub platform_hosts: Vec<PlatformHost>,
     pub certificates: Vec<Certificate>,
+    /// What certificate authorities are shown while they validate a name.
+    pub challenges: Vec<Challenge>,
 }
 
 /// One app.
@@ -22,6 +24,21 @@ pub struct AppEntry {
     pub name: String,
     pub hostnames: Vec<String>,
     pub state: AppState,
+    pub policy: Policy,
+}
+
+/// [`Routing`], on the wire.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    pub https_redirect: bool,
+    pub hsts: Option<Duration>,
+    pub session_affinity: bool,
+    pub response_timeout: Option<Duration>,
+    pub idle_timeout: Option<Duration>,
+    pub boot_timeout: Option<Duration>,
+    pub error_page: Option<String>,
+    pub maintenance_page: Option<String>,
+    pub sleep_after: Option<Duration>,
 }
 
 /// [`RouteState`], on the wire.
@@ -32,6 +49,7 @@ pub enum AppState {
     NoWeb,
     Crashed,
     Booting,
+    Asleep,
     Serving(Vec<BackendEntry>),
 }
 
@@ -50,6 +68,19 @@ pub struct BackendEntry {
 pub struct PlatformHost {
     pub hostname: String,
     pub address: SocketAddr,
+}
+
+/// What a certificate authority asks a name to show (RFC 8555 §8.3, RFC 8737).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Challenge {
+    /// `http://<any host>/.well-known/acme-challenge/<token>` answers with the key authorization.
+    Http01 { token: String, key_authorization: String },
+    /// A handshake that offers `acme-tls/1` for the name gets this certificate.
+    TlsAlpn01 {
+        hostname: String,
+        chain_pem: String,
+        key_pem: String,
+    },
 }
 
 /// A certificate and its key, as PEM.
@@ -71,6 +102,19 @@ impl fmt::Debug for Certificate {
     }
 }
 
+impl fmt::Debug for Challenge {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http01 { token, .. } => f.debug_struct("Http01").field("token", token).finish_non_exhaustive(),
+            Self::TlsAlpn01 { hostname, .. } => f
+                .debug_struct("TlsAlpn01")
+                .field("hostname", hostname)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
 impl From<&AppRoutes> for AppEntry {
     fn from(routes: &AppRoutes) -> Self {
         Self {
@@ -78,6 +122,34 @@ impl From<&AppRoutes> for AppEntry {
             name: routes.name.to_string(),
             hostnames: routes.hostnames.iter().map(ToString::to_string).collect(),
             state: (&routes.state).into(),
+            policy: (&routes.routing).into(),
+        }
+    }
+}
+
+impl From<&Routing> for Policy {
+    fn from(routing: &Routing) -> Self {
+        let Routing {
+            https_redirect,
+            hsts,
+            session_affinity,
+            response_timeout,
+            idle_timeout,
+            boot_timeout,
+            error_page,
+            maintenance_page,
+            sleep_after,
+        } = routing.clone();
+        Self {
+            https_redirect,
+            hsts,
+            session_affinity,
+            response_timeout,
+            idle_timeout,
+            boot_timeout,
+            error_page,
+            maintenance_page,
+            sleep_after,
         }
     }
 }
@@ -90,6 +162,7 @@ impl From<&RouteState> for AppState {
             RouteState::NoWeb => Self::NoWeb,
             RouteState::Crashed => Self::Crashed,
             RouteState::Booting => Self::Booting,
+            RouteState::Asleep => Self::Asleep,
             RouteState::Serving(backends) => Self::Serving(backends.iter().map(Into::into).collect()),
         }
     }

@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use paas_core::{Dyno, Id};
 use paas_router::{
     Addresses, Code, Limits, Router, Settings,
-    feed::{AccessRecord, AppEntry, AppState, BackendEntry, FeedClient, PlatformHost, Report, Reports, Table},
+    feed::{AccessRecord, AppEntry, AppState, BackendEntry, FeedClient, PlatformHost, Policy, Report, Reports, Table},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -164,6 +164,7 @@ pub(crate) fn app(hostname: &str, state: AppState) -> AppEntry {
         name: "hello".to_owned(),
         hostnames: vec![hostname.to_owned()],
         state,
+        policy: Policy::default(),
     }
 }
 

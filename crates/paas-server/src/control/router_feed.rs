@@ -197,6 +197,7 @@ impl RouterFeed {
             apps: routes.iter().map(AppEntry::from).collect(),
             platform_hosts: vec![host("api"), host("git")],
             certificates: Vec::new(),
+            challenges: Vec::new(),
         }
     }
 
@@ -324,6 +325,7 @@ impl RouterFeed {
                     }
                     // Look at the dyno again: its container may have ended.
                     Report::Refused { .. } => self.platform.wake.notify_one(),
+                    Report::Wake { .. } | Report::Idle { .. } => {}
                     Report::Dropped { count } => tracing::warn!(count, "router lines were lost: too many at once"),
                 }
             }

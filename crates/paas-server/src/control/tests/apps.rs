@@ -159,11 +159,7 @@ async fn a_router_that_was_fed_by_somebody_else_gets_the_table_again() {
     // The same router, and a table that is not ours.
     let socket = server.platform.settings.router_socket();
     let (rival, _reports) = FeedClient::connect(&socket, &server.platform.tracker).await.unwrap();
-    let empty = paas_router::feed::Table {
-        apps: Vec::new(),
-        platform_hosts: Vec::new(),
-        certificates: Vec::new(),
-    };
+    let empty = paas_router::feed::Table::default();
     // The server may have taken the feed back already.
     let _ = rival.publish(empty).await;
     timeout(Duration::from_secs(20), rival.closed()).await.unwrap();
