@@ -22,6 +22,10 @@ alter table apps add column asleep_at timestamptz;
 
 comment on column apps.asleep_at is 'Since when nothing of it runs because nobody asked for it. Null: awake.';
 
+alter table dynos
+    drop constraint dynos_stop_reason,
+    add constraint dynos_stop_reason check (stop_reason in ('scaled_down', 'replaced', 'abandoned', 'unwanted', 'idle'));
+
 alter table releases add column error_page text, add column maintenance_page text;
 
 comment on column releases.error_page is 'Config var ERROR_PAGE_URL of this release: the router shows it to everybody.';

@@ -67,6 +67,8 @@ pub enum StopReason {
     Abandoned,
     /// The app has no release to run any more, or is being destroyed.
     Unwanted,
+    /// Nobody asked for its app for a while.
+    Idle,
 }
 
 impl DynoState {
@@ -104,6 +106,7 @@ impl StopReason {
             Self::Replaced => "replaced",
             Self::Abandoned => "abandoned",
             Self::Unwanted => "unwanted",
+            Self::Idle => "idle",
         }
     }
 }

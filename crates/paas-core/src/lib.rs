@@ -47,6 +47,6 @@ pub use process_type::ProcessType;
 pub use procfile::{Procfile, ProcfileError};
 pub use release::{Release, ReleaseFailure, ReleaseStatus, ReleaseVersion};
 pub use route::{AppRoutes, Backend, RouteState, routes};
-pub use routing::Routing;
+pub use routing::{Routing, page_url};
 pub use size::DynoSize;
 pub use slug::Slug;

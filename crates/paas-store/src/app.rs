@@ -14,6 +14,10 @@ use crate::{
     release,
 };
 
+mod sleep;
+
+pub use sleep::{asleep_at, sleep, wake};
+
 /// An app with what is shown beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppRow {

@@ -69,11 +69,12 @@ pub(crate) fn build_status(status: &str, failure: Option<&str>, slug: Option<Uui
 }
 
 pub(crate) fn stop_reason(text: &str) -> Result<StopReason, StoreError> {
-    const REASONS: [StopReason; 4] = [
+    const REASONS: [StopReason; 5] = [
         StopReason::ScaledDown,
         StopReason::Replaced,
         StopReason::Abandoned,
         StopReason::Unwanted,
+        StopReason::Idle,
     ];
     REASONS
         .into_iter()

@@ -7,7 +7,7 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use crate::{
-    PgConnection, Stamp, StoreError,
+    PgConnection, Stamp, StoreError, app,
     column::{integer, parse},
     event::{self, Change},
 };
@@ -214,6 +214,7 @@ pub async fn condemn(
         .map(|row| parse("dyno", &format!("{}.{}", row.process_type, row.index)))
         .collect();
     let names = names?;
+    app::wake(&mut transaction, app, stamp.at).await?;
     if !names.is_empty() {
         let change = Change {
             action: "restart",

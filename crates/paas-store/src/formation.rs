@@ -109,6 +109,7 @@ pub async fn update(
     };
     let payload = json!({ "type": row.process_type.as_str(), "quantity": quantity, "size": size.as_str() });
     event::record(&mut transaction, event.by(app, stamp, payload)).await?;
+    app::wake(&mut transaction, app, stamp.at).await?;
     transaction.commit().await?;
     Ok(row)
 }

@@ -30,6 +30,7 @@ pub mod dyno;
 pub mod event;
 pub mod formation;
 pub mod release;
+pub mod routing;
 pub mod slug;
 pub mod wanted;
 

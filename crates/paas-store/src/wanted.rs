@@ -9,24 +9,35 @@ use uuid::Uuid;
 use crate::{
     PgConnection, StoreError,
     column::{parse, release_version, unsigned},
+    routing,
 };
 
 /// What is wanted of every app; apps answer at `<app>.<domain>`. A destroyed one has no hostname and no target.
 pub async fn all(conn: &mut PgConnection, domain: &Hostname) -> Result<Vec<AppWanted>, StoreError> {
     let mut formations = formations(conn).await?;
+    let mut routings = routing::all(conn).await?;
     let rows = sqlx::query!(
         r#"select
             apps.id,
             apps.name,
             apps.maintenance,
             (apps.destroyed_at is not null) as "is_destroyed!",
+            (apps.asleep_at is not null) as "is_asleep!",
             target.id as "target?",
             target.version as "version?",
             (target.served_at is not null) as "is_served!",
+            target.error_page as "error_page?",
+            target.maintenance_page as "maintenance_page?",
             slugs.process_types as "process_types?: Json<BTreeMap<String, String>>"
         from apps
         left join lateral (
-            select releases.id, releases.version, releases.slug, releases.served_at
+            select
+                releases.id,
+                releases.version,
+                releases.slug,
+                releases.served_at,
+                releases.error_page,
+                releases.maintenance_page
             from releases
             where releases.app = apps.id
                 and apps.destroyed_at is null
@@ -64,8 +75,12 @@ pub async fn all(conn: &mut PgConnection, domain: &Hostname) -> Result<Vec<AppWa
             name,
             hostnames,
             maintenance: row.maintenance,
-            routing: Routing::default(),
-            is_asleep: false,
+            routing: Routing {
+                error_page: row.error_page,
+                maintenance_page: row.maintenance_page,
+                ..routings.remove(&row.id).unwrap_or_default()
+            },
+            is_asleep: row.is_asleep,
             target,
             formation,
         });

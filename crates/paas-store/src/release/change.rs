@@ -1,6 +1,6 @@
 //! Making releases: from config, from an old release, from a build.
 
-use paas_core::{App, ConfigKey, ConfigVars, Id, Release, ReleaseStatus, ReleaseVersion, Slug};
+use paas_core::{App, ConfigKey, ConfigVars, Id, Release, ReleaseStatus, ReleaseVersion, Slug, page_url};
 use serde_json::json;
 use sqlx::Connection;
 
@@ -131,10 +131,24 @@ pub(crate) async fn insert(
 ) -> Result<ReleaseRow, StoreError> {
     let id = new_id::<Release>(stamp.at);
     let value = config::seal(sealer, id, new.config);
+    let page = |key| new.config.get(key).and_then(page_url);
     // The release phase runs for every release of a slug that has one, also for config and rollbacks (Dev Center, *Release
     // Phase*).
     sqlx::query!(
-        "insert into releases (id, app, version, slug, config, description, actor, status, created_at, updated_at)
+        "insert into releases (
+            id,
+            app,
+            version,
+            slug,
+            config,
+            description,
+            actor,
+            status,
+            created_at,
+            updated_at,
+            error_page,
+            maintenance_page
+        )
         select
             $1,
             $2,
@@ -148,7 +162,9 @@ pub(crate) async fn insert(
                 else 'succeeded'
             end,
             $7,
-            $7",
+            $7,
+            $8,
+            $9",
         id.as_uuid(),
         new.app.as_uuid(),
         new.slug.map(|id| *id.as_uuid()),
@@ -156,6 +172,8 @@ pub(crate) async fn insert(
         new.description,
         stamp.by.as_uuid(),
         stamp.at,
+        page("ERROR_PAGE_URL"),
+        page("MAINTENANCE_PAGE_URL"),
     )
     .execute(&mut *conn)
     .await?;
@@ -171,6 +189,7 @@ pub(crate) async fn insert(
         "status": ReleaseStatus::as_str(&row.release.status),
     });
     event::record(conn, change.by(new.app, stamp, payload)).await?;
+    app::wake(conn, new.app, stamp.at).await?;
     Ok(row)
 }
 
