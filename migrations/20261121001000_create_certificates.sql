@@ -13,14 +13,15 @@ create table certificates (
     constraint certificates_source check (source in ('uploaded', 'acme', 'local')),
     constraint certificates_hostnames_some check (cardinality(hostnames) > 0),
     constraint certificates_name_of_uploaded check ((name is not null) = (source = 'uploaded')),
-    constraint certificates_app_of_uploaded check (source <> 'uploaded' or app is not null)
+    constraint certificates_app_of_uploaded check ((app is not null) = (source = 'uploaded'))
 );
 
 create unique index certificates_name_unique on certificates (name);
 create index certificates_app on certificates (app);
+create index certificates_hostnames on certificates using gin (hostnames);
 
 comment on table certificates is 'Certificates that the router serves: uploaded ones (SNI endpoints), and those that an authority issued.';
-comment on column certificates.app is 'Null: a name of the platform itself.';
+comment on column certificates.app is 'Of an uploaded one. Null: it belongs to its names, whichever app has them.';
 comment on column certificates.name is 'Of an SNI endpoint, for example `ichthyosaur-33412`.';
 comment on column certificates.hostnames is 'Names that it is valid for; `*.example.com` stands for one label.';
 comment on column certificates.chain_pem is 'Leaf first.';

@@ -13,6 +13,18 @@ impl Hostname {
         &self.0
     }
 
+    /// What is left without the first label: `example.com` of `www.example.com`.
+    pub fn parent(&self) -> Option<&str> {
+        self.0.split_once('.').map(|(_, parent)| parent)
+    }
+
+    /// Whether it is a name below the other, at any depth.
+    pub fn is_below(&self, other: &Self) -> bool {
+        self.0
+            .strip_suffix(&other.0)
+            .is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
+    }
+
     /// This name with one more label in front: `hello` + `example.com`.
     #[must_use]
     pub fn child(&self, label: &str) -> Self {
@@ -94,6 +106,12 @@ mod tests {
     #[test]
     fn a_child_has_one_more_label() {
         let domain: Hostname = "example.com".parse().unwrap();
-        assert_eq!(domain.child("hello").as_str(), "hello.example.com");
+        let child = domain.child("hello");
+        assert_eq!(child.as_str(), "hello.example.com");
+        assert_eq!(child.parent(), Some("example.com"));
+        assert!(child.is_below(&domain) && child.child("a").is_below(&domain));
+        for other in ["example.com", "anexample.com", "example.org", "com"] {
+            assert!(!other.parse::<Hostname>().unwrap().is_below(&domain), "{other}");
+        }
     }
 }

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    App, AppName, DynoName, DynoSize, DynoState, Endpoint, Hostname, Id, ProcessType, Release, ReleaseVersion, Routing,
-    Scale, StopReason, slots::Slots,
+    App, AppName, DomainName, DynoName, DynoSize, DynoState, Endpoint, Id, ProcessType, Release, ReleaseVersion,
+    Routing, Scale, StopReason, slots::Slots,
 };
 
 /// All that is wanted of one app.
@@ -24,7 +24,7 @@ use crate::{
 pub struct AppWanted {
     pub app: Id<App>,
     pub name: AppName,
-    pub hostnames: Vec<Hostname>,
+    pub hostnames: Vec<DomainName>,
     pub maintenance: bool,
     pub routing: Routing,
     /// Nobody asked for it for a while: nothing runs until somebody does.

@@ -3,14 +3,14 @@
 //! All backends of an app are of **one** release: a deploy moves every request at once, from the release that served to the
 //! one that serves now. A release that never served takes no request, however many of its dynos are up.
 
-use crate::{App, AppName, AppWanted, Dyno, DynoName, DynoState, Endpoint, Hostname, Id, Routing, Target};
+use crate::{App, AppName, AppWanted, DomainName, Dyno, DynoName, DynoState, Endpoint, Id, Routing, Target};
 
 /// One app in the router's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppRoutes {
     pub app: Id<App>,
     pub name: AppName,
-    pub hostnames: Vec<Hostname>,
+    pub hostnames: Vec<DomainName>,
     pub state: RouteState,
     pub routing: Routing,
 }

@@ -24,6 +24,8 @@ pub struct AppRow {
     pub app: App,
     pub owner: Actor,
     pub stack: String,
+    /// Its domains get certificates by themselves (Dev Center, *Automated Certificate Management*).
+    pub acm: bool,
     /// Which subnet of the platform's pool is the app's network: no two apps share one.
     pub subnet: u32,
     /// Set while its containers, images and repository are being removed.
@@ -55,6 +57,7 @@ macro_rules! select_apps {
                 apps.maintenance,
                 apps.stack,
                 apps.subnet,
+                apps.acm,
                 apps.created_at,
                 apps.updated_at,
                 apps.destroyed_at,
@@ -208,7 +211,26 @@ pub async fn set_maintenance(conn: &mut PgConnection, id: Id<App>, on: bool, sta
     Ok(transaction.commit().await?)
 }
 
-/// Marks the app as destroyed: its name is free, nothing of it is wanted any more.
+/// Turns automated certificate management on or off.
+pub async fn set_acm(conn: &mut PgConnection, id: Id<App>, on: bool, stamp: Stamp) -> Result<(), StoreError> {
+    let mut transaction = conn.begin().await?;
+    let changed = sqlx::query!(
+        "update apps
+        set acm = $2, updated_at = $3
+        where id = $1
+            and destroyed_at is null",
+        id.as_uuid(),
+        on,
+        stamp.at,
+    );
+    if changed.execute(&mut *transaction).await?.rows_affected() == 0 {
+        return Err(StoreError::AppGone);
+    }
+    record(&mut transaction, id, "update", stamp, json!({ "acm": on })).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Marks the app as destroyed: its name and its domains are free, nothing of it is wanted any more.
 pub async fn begin_destroy(conn: &mut PgConnection, id: Id<App>, stamp: Stamp) -> Result<(), StoreError> {
     let mut transaction = conn.begin().await?;
     let destroyed = sqlx::query_scalar!(
@@ -224,6 +246,12 @@ pub async fn begin_destroy(conn: &mut PgConnection, id: Id<App>, stamp: Stamp) -
         .fetch_optional(&mut *transaction)
         .await?
         .ok_or(StoreError::AppGone)?;
+    sqlx::query!("delete from domains where app = $1", id.as_uuid())
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::query!("delete from certificates where app = $1", id.as_uuid())
+        .execute(&mut *transaction)
+        .await?;
     record(&mut transaction, id, "destroy", stamp, json!({ "name": name })).await?;
     Ok(transaction.commit().await?)
 }
@@ -272,6 +300,7 @@ struct Row {
     maintenance: bool,
     stack: String,
     subnet: i32,
+    acm: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     destroyed_at: Option<DateTime<Utc>>,
@@ -299,6 +328,7 @@ impl TryFrom<Row> for AppRow {
                 email: row.owner_email,
             },
             stack: row.stack,
+            acm: row.acm,
             subnet: unsigned("app", row.subnet)?,
             destroyed_at: row.destroyed_at,
             released_at: row.released_at,

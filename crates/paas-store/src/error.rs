@@ -28,6 +28,15 @@ pub enum StoreError {
     NameTaken,
     #[error("email is already taken")]
     EmailTaken,
+    /// Another app has it, or an app of somebody else has the wildcard above it or a name below it.
+    #[error("domain name is already taken")]
+    DomainTaken,
+    /// It was removed in the meantime.
+    #[error("the domain is gone")]
+    DomainGone,
+    /// It was removed in the meantime, or is another app's.
+    #[error("the certificate is gone")]
+    CertificateGone,
     /// Another build of the app has not ended.
     #[error("a build of this app is pending")]
     BuildPending,
@@ -61,7 +70,8 @@ impl From<sqlx::Error> for StoreError {
             };
         };
         match database.constraint() {
-            Some("apps_name_unique") => return Self::NameTaken,
+            Some("apps_name_unique" | "certificates_name_unique") => return Self::NameTaken,
+            Some("domains_hostname_unique") => return Self::DomainTaken,
             Some("accounts_email_unique") => return Self::EmailTaken,
             Some("builds_pending_unique") => return Self::BuildPending,
             _ => {}

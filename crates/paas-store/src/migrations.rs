@@ -11,7 +11,7 @@ use crate::{
 
 /// A row of each kind, as the migration that made its table knew it; new columns of later migrations must cope with it.
 /// Old entries never change, like the migrations themselves.
-const ROWS: [(&str, &str); 7] = [
+const ROWS: [(&str, &str); 8] = [
     ("create_accounts", "insert into accounts values ('00000000-0000-0000-0000-00000000000a', 'ann@example.com', 'hash', now(), now())"),
     ("create_apps", "insert into apps (id, name, owner, stack, subnet, created_at, updated_at)
         select gen_random_uuid(), 'hello', id, 'paas-12', 0, now(), now() from accounts"),
@@ -26,6 +26,11 @@ const ROWS: [(&str, &str); 7] = [
     ("create_dynos", "insert into dynos (id, app, release, process_type, index, size, attempt, failures, state, state_since,
             created_at, updated_at)
         select gen_random_uuid(), app, id, 'web', 1, 'Basic', 1, 0, 'starting', now(), now(), now() from releases"),
+    ("create_certificates", "with issued as (
+            insert into certificates (id, source, hostnames, chain_pem, key, not_before, not_after, created_at, updated_at)
+            values (gen_random_uuid(), 'acme', '{www.example.com}', '', '', now(), now(), now(), now()))
+        insert into domains (id, app, hostname, created_at, updated_at)
+        select gen_random_uuid(), id, 'www.example.com', now(), now() from apps"),
 ];
 
 #[tokio::test]

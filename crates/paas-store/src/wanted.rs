@@ -57,7 +57,7 @@ pub async fn all(conn: &mut PgConnection, domain: &Hostname) -> Result<Vec<AppWa
         let hostnames = if row.is_destroyed {
             Vec::new()
         } else {
-            vec![domain.child(name.as_str())]
+            vec![domain.child(name.as_str()).into()]
         };
         let target = match (row.target, row.version) {
             (Some(release), Some(version)) => Some(Target {

@@ -241,6 +241,7 @@ fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api::App {
         app,
         owner,
         stack,
+        acm,
         subnet: _,
         destroyed_at: _,
         released_at,
@@ -249,7 +250,7 @@ fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api::App {
     } = row;
     let settings = &api.platform.settings;
     paas_api::App {
-        acm: false,
+        acm,
         archived_at: None,
         base_image_name: None,
         build_stack: stack::reference(&stack),

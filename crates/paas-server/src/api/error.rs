@@ -218,6 +218,9 @@ impl From<StoreError> for ApiError {
             | StoreError::Seal(_) => Self::internal(error),
             StoreError::NameTaken => Self::invalid("Name is already taken."),
             StoreError::EmailTaken => Self::invalid("Email is already taken."),
+            StoreError::DomainTaken => Self::invalid("The domain name is currently in use by another app."),
+            StoreError::DomainGone => Self::not_found("domain"),
+            StoreError::CertificateGone => Self::not_found("sni_endpoint"),
             StoreError::BuildPending => Self::new(
                 ErrorId::Conflict,
                 "Another build of this app is under way. Please wait until it has ended, or cancel it.",
