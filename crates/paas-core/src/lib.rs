@@ -8,6 +8,7 @@ mod id;
 mod image;
 mod name;
 
+mod acm;
 mod app;
 mod build;
 mod config;
@@ -32,6 +33,10 @@ mod routing;
 mod simulation;
 mod slots;
 
+pub use acm::{
+    Acm, AcmState, AcmStep, Authorities, Authority, Blocked, DnsVerdict, Failure, Fault, Held, LEDGER_KEPT, Ledger,
+    LedgerEntry, OrderKind, RenewalWindow, is_public_name, warning,
+};
 pub use app::{App, AppName};
 pub use build::{Build, BuildFailure, BuildStatus};
 pub use config::{ConfigError, ConfigKey, ConfigVars};

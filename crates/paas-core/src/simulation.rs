@@ -11,7 +11,7 @@
 //!
 //! A failing world prints its seed: run it alone with `run(seed, mood)`.
 
-mod dice;
+pub(crate) mod dice;
 mod engine;
 mod store;
 mod world;

@@ -1,10 +1,10 @@
 //! Randomness that comes again: the same seed is the same world.
 
 /// `SplitMix64` (Steele, Lea, Flood: *Fast Splittable Pseudorandom Number Generators*).
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -15,18 +15,23 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
+    /// A share of the whole: from 0 to 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        f64::from(u32::try_from(self.roll() >> 32).unwrap()) / f64::from(u32::MAX)
+    }
+
     /// A number from `low` to `high`, both included.
-    pub(super) fn between(&mut self, low: i64, high: i64) -> i64 {
+    pub(crate) fn between(&mut self, low: i64, high: i64) -> i64 {
         let span = u64::try_from(high - low).unwrap() + 1;
         low + i64::try_from(self.roll() % span).unwrap()
     }
 
-    pub(super) fn chance(&mut self, percent: i64) -> bool {
+    pub(crate) fn chance(&mut self, percent: i64) -> bool {
         self.between(1, 100) <= percent
     }
 
     /// An index into something of that length, or `None` when it is empty.
-    pub(super) fn index(&mut self, length: usize) -> Option<usize> {
+    pub(crate) fn index(&mut self, length: usize) -> Option<usize> {
         (length > 0).then(|| usize::try_from(self.roll() % length as u64).unwrap())
     }
 }

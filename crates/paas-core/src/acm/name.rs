@@ -1,0 +1,102 @@
+//! What can be told from a name alone.
+
+/// Top-level domains that no public authority can validate: RFC 6761, RFC 6762, RFC 8375, RFC 9476, and what people use
+/// at home and in offices although nobody gave it to them.
+const PRIVATE: [&str; 13] = [
+    "localhost",
+    "local",
+    "test",
+    "internal",
+    "example",
+    "invalid",
+    "onion",
+    "alt",
+    "lan",
+    "home",
+    "corp",
+    "intranet",
+    "home.arpa",
+];
+
+/// Labels below which countries register names, as in `example.co.uk`.
+const SECOND_LEVELS: [&str; 13] = [
+    "ac", "co", "com", "edu", "go", "gob", "gov", "ltd", "ne", "net", "or", "org", "plc",
+];
+
+/// Whether a public authority can be asked for a certificate of this name; `*.example.com` counts as its parent.
+///
+/// No for `localhost` and its like, addresses, and single labels. Whether the name is in DNS is another question.
+pub fn is_public_name(name: &str) -> bool {
+    let name = name.strip_prefix("*.").unwrap_or(name);
+    let is_private = |suffix: &str| {
+        name.strip_suffix(suffix)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let is_address = || name.parse::<std::net::IpAddr>().is_ok();
+    name.contains('.') && !is_address() && !PRIVATE.iter().any(|suffix| is_private(suffix))
+}
+
+/// The domain that somebody registered, which is what Let's Encrypt counts by.
+///
+/// By a rule of thumb instead of the public suffix list, which is longer than this crate and older each day. Where it is
+/// wrong the authority still has the last word, and says when to come again.
+pub(super) fn registered_domain(name: &str) -> &str {
+    let labels: Vec<&str> = name.strip_prefix("*.").unwrap_or(name).split('.').collect();
+    let kept = match labels.as_slice() {
+        [.., second, top] if top.len() == 2 && SECOND_LEVELS.contains(second) => 3,
+        _ => 2,
+    };
+    let length: usize = labels.iter().rev().take(kept).map(|label| label.len() + 1).sum();
+    &name[(name.len() + 1).saturating_sub(length)..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_nobody_can_validate_are_known() {
+        for public in [
+            "example.com",
+            "www.example.com",
+            "*.example.com",
+            "localhost.com",
+            "a.b.co.uk",
+            "testing.app",
+        ] {
+            assert!(is_public_name(public), "{public}");
+        }
+        let private = [
+            "localhost",
+            "hello.localhost",
+            "*.localhost",
+            "printer.local",
+            "shop.test",
+            "db.internal",
+            "box",
+            "*.box",
+            "10.1.2.3",
+            "router.lan",
+            "nas.home.arpa",
+            "x.example",
+        ];
+        for private in private {
+            assert!(!is_public_name(private), "{private}");
+        }
+    }
+
+    #[test]
+    fn names_are_counted_by_the_domain_that_was_registered() {
+        for (name, domain) in [
+            ("example.com", "example.com"),
+            ("a.b.example.com", "example.com"),
+            ("*.example.com", "example.com"),
+            ("shop.example.co.uk", "example.co.uk"),
+            ("co.uk", "co.uk"),
+            ("com", "com"),
+            ("www.example.io", "example.io"),
+        ] {
+            assert_eq!(registered_domain(name), domain, "{name}");
+        }
+    }
+}
