@@ -11,6 +11,8 @@
 //! - A connection to a dyno belongs to one dyno, container and address, and dies with its place in the table (`pool.rs`).
 //! - Before the first table, nothing is routed anywhere.
 
+pub mod acme;
+pub mod certificate;
 pub mod feed;
 
 mod code;
