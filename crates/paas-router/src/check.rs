@@ -38,6 +38,7 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<Cow<'_, str>, Refusal> {
     }
     let malformed = Refusal("malformed host header");
     let host = host.to_str().map_err(|_| malformed)?;
+    target(request)?;
     // The authority of an absolute-form target wins over Host by RFC 9112 §3.2.2; dynos differ in whether they know.
     if let Some(authority) = request.uri().authority()
         && !authority.as_str().eq_ignore_ascii_case(host)
@@ -52,6 +53,21 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<Cow<'_, str>, Refusal> {
         return Err(EXPECTATION);
     }
     hostname(host).ok_or(malformed)
+}
+
+/// A path, a whole URL of HTTP, or the `*` of `OPTIONS` (RFC 9112 §3.2).
+fn target<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let uri = request.uri();
+    let is_known = match (uri.scheme_str(), uri.authority()) {
+        (None, None) => uri.path() != "*" || request.method() == Method::OPTIONS,
+        (Some("http" | "https"), Some(_)) => true,
+        _ => false,
+    };
+    if is_known {
+        Ok(())
+    } else {
+        Err(Refusal("malformed request target"))
+    }
 }
 
 /// Only `chunked`, once (RFC 9112 §6.1): anything else is a known way to make two parsers disagree.

@@ -65,8 +65,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let this = &mut *self;
+        if this.framing.is_cut() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        this.framing.feed(&buf.filled()[before..]);
+        let passed = this.framing.feed(&buf.filled()[before..]);
+        buf.set_filled(before + passed);
+        if passed == 0 && this.framing.is_cut() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Framing {
     partial: Vec<u8>,
     head: Head,
     heads: u32,
+    /// A body turned out to be malformed: the parser gets nothing from there on.
+    is_cut: bool,
     verdict: Arc<Verdict>,
 }
 
@@ -44,6 +46,7 @@ pub(crate) enum Malformed {
     BareLineFeed = 1,
     LineTooLong = 2,
     TwoLengths = 3,
+    Underscore = 4,
 }
 
 #[derive(Clone, Copy)]
@@ -71,15 +74,22 @@ impl Framing {
             partial: Vec::new(),
             head: Head::default(),
             heads: 0,
+            is_cut: false,
             verdict,
         }
     }
 
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+    /// Says how many of the bytes the parser may have.
+    ///
+    /// A malformed head is passed on, so that the handler can refuse it by its number. The head of a malformed body has
+    /// been handled already: what the parser does not get cannot end that body, and the dyno knows that it is not whole.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> usize {
+        let all = bytes.len();
         while !bytes.is_empty() {
             if matches!(self.state, State::Lost) || self.verdict.is_tunnel.load(Ordering::Relaxed) {
-                return;
+                return all;
             }
+            let passed = all - bytes.len();
             bytes = match self.state {
                 State::Body(left) => {
                     let (left, rest) = skip(left, bytes);
@@ -101,7 +111,16 @@ impl Framing {
                 }
                 _ => self.feed_line(bytes),
             };
+            if self.is_cut {
+                return passed;
+            }
         }
+        all
+    }
+
+    /// Whether a byte was kept from the parser: it must not wait for more.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Takes bytes up to the end of the line, or all of them when it is not among them.
@@ -161,7 +180,10 @@ impl Framing {
             return;
         };
         let (name, value) = (&line[..colon], &line[colon + 1..]);
-        if name.eq_ignore_ascii_case(b"content-length") {
+        // CGI and its heirs (WSGI, Rack, PHP) read both in one variable: `CONTENT_LENGTH`.
+        if name.eq_ignore_ascii_case(b"content_length") || name.eq_ignore_ascii_case(b"transfer_encoding") {
+            self.malformed(Malformed::Underscore);
+        } else if name.eq_ignore_ascii_case(b"content-length") {
             let length = std::str::from_utf8(value)
                 .ok()
                 .and_then(|value| value.trim().parse().ok());
@@ -184,6 +206,7 @@ impl Framing {
     }
 
     fn malformed(&mut self, malformed: Malformed) {
+        self.is_cut = matches!(self.state, State::ChunkSize | State::Trailers);
         self.state = State::Lost;
         self.partial = Vec::new();
         self.verdict.cause.store(malformed as u8, Ordering::Relaxed);
@@ -210,6 +233,7 @@ impl Verdict {
         match self.cause.load(Ordering::Relaxed) {
             1 => Some(Malformed::BareLineFeed),
             2 => Some(Malformed::LineTooLong),
+            4 => Some(Malformed::Underscore),
             _ => Some(Malformed::TwoLengths),
         }
     }
@@ -224,6 +248,7 @@ impl Malformed {
         match self {
             Self::BareLineFeed => "bare line feed",
             Self::LineTooLong => "line too long",
+            Self::Underscore => "underscore in a framing header",
             Self::TwoLengths => "content-length with transfer-encoding",
         }
     }
@@ -264,6 +289,22 @@ mod tests {
         let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\n\n\n\n\r\n0\r\nT: x\r\n\r\n";
         let all = format!("{get}{sized}{chunked}\r\n{get}{chunked}{sized}{get}");
         assert_eq!(malformed_at(all.as_bytes()), None);
+    }
+
+    #[test]
+    fn nothing_behind_a_malformed_chunk_reaches_the_parser() {
+        let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for (whole, rest) in [
+            ("3\r\nabc\r\n", "3\nabc\r\n"),
+            ("0\r\n", "\nGET /"),
+            ("0\r\n", "T: x\n\r\n"),
+            ("", "x\r\n"),
+        ] {
+            let bytes = format!("{head}{whole}{rest}");
+            let mut framing = Framing::new(Verdict::new());
+            assert_eq!(framing.feed(bytes.as_bytes()), bytes.len() - rest.len(), "{bytes:?}");
+            assert!(framing.is_cut());
+        }
     }
 
     #[test]

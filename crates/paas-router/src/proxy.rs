@@ -9,7 +9,9 @@ use std::{
 };
 
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header::CONNECTION, request, uri,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    request, uri,
 };
 use http_body::Body;
 use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
@@ -120,6 +122,10 @@ impl Client {
         let mut exchange = self.open(app, &method, &uri, hostname);
         exchange.identify(header::to_dyno(&mut headers, &self.forwarded(), wants_upgrade));
         let is_whole = incoming.is_end_stream();
+        if !is_whole && !headers.contains_key(CONTENT_LENGTH) {
+            // hyper leaves the body of a GET away unless its headers say that there is one.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let flow = Flow::open(patience, is_whole);
         Outgoing {
             is_replayable: is_whole && !wants_upgrade && method.is_idempotent(),
