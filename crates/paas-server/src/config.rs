@@ -1,6 +1,10 @@
 //! Settings of the server: a flag, else a `PAAS_*` variable, else `/etc/paas/paasd.toml`, else the default.
 
-use std::{fs, io, net::SocketAddr, path::PathBuf};
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -66,6 +70,26 @@ pub(crate) struct SettingsArgs {
     #[arg(long, env = "PAAS_CONCURRENT_BUILDS", value_name = "NUMBER", global = true)]
     concurrent_builds: Option<usize>,
 
+    /// An address that leads here, a load balancer's too; may be repeated [default: this machine's]
+    #[arg(
+        long,
+        env = "PAAS_PUBLIC_ADDRESS",
+        value_name = "IP",
+        value_delimiter = ',',
+        global = true
+    )]
+    public_address: Vec<IpAddr>,
+
+    /// A DNS server to ask before certificates are ordered; may be repeated [default: this machine's]
+    #[arg(
+        long,
+        env = "PAAS_DNS_SERVER",
+        value_name = "IP[:PORT]",
+        value_delimiter = ',',
+        global = true
+    )]
+    dns_server: Vec<String>,
+
     /// Abort at this point of a deploy: for tests of recovery
     #[arg(long, env = "PAAS_FAILPOINT", hide = true, global = true)]
     #[serde(skip)]
@@ -88,6 +112,10 @@ pub(crate) struct Settings {
     pub(crate) network_pool: Pool,
     pub(crate) extra_ca: PathBuf,
     pub(crate) concurrent_builds: usize,
+    /// Empty: those of this machine.
+    pub(crate) public_addresses: Vec<IpAddr>,
+    /// Empty: those of this machine.
+    pub(crate) dns_servers: Vec<SocketAddr>,
     pub(crate) failpoint: Option<String>,
 }
 
@@ -134,6 +162,11 @@ impl SettingsArgs {
                 .or(file.extra_ca)
                 .unwrap_or_else(|| PathBuf::from("/usr/local/share/ca-certificates")),
             concurrent_builds: self.concurrent_builds.or(file.concurrent_builds).unwrap_or(1).max(1),
+            public_addresses: given_or(self.public_address, file.public_address),
+            dns_servers: given_or(self.dns_server, file.dns_server)
+                .iter()
+                .map(|server| parse_dns_server(server))
+                .collect::<Result<_>>()?,
             failpoint: self.failpoint,
         })
     }
@@ -149,6 +182,17 @@ impl SettingsArgs {
             Err(error) => Err(error).with_context(|| format!("reading settings from {}", path.display())),
         }
     }
+}
+
+fn given_or<T>(given: Vec<T>, file: Vec<T>) -> Vec<T> {
+    if given.is_empty() { file } else { given }
+}
+
+/// An address, with or without a port.
+fn parse_dns_server(text: &str) -> Result<SocketAddr> {
+    text.parse::<SocketAddr>()
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
+        .with_context(|| format!("--dns-server {text}: give an address such as 192.0.2.53 or 192.0.2.53:5353"))
 }
 
 fn parse_pool(text: &str) -> Result<Pool> {

@@ -12,6 +12,7 @@ mod platform;
 
 mod api;
 mod control;
+mod dns;
 mod git;
 mod logs;
 

@@ -1,5 +1,6 @@
-//! The server's commands: `paasd serve`, `router`, `user`, `stack`, `hook`.
+//! The server's commands: `paasd serve`, `router`, `user`, `stack`, `dns`, `hook`.
 
+mod dns;
 mod router;
 mod serve;
 mod stack;
@@ -49,6 +50,8 @@ enum Command {
     },
     /// Make the images that apps are built and run on, unless they are there
     Stack,
+    /// Check whether a name points here and may get a certificate; say what to change when not
+    Dns(dns::DnsCommand),
     /// Take a push: git runs this
     #[command(hide = true)]
     Hook,
@@ -84,6 +87,7 @@ fn execute(cli: Cli) -> Result<()> {
             Command::Router => router::run(settings).await,
             Command::User { command } => user::run(settings, command).await,
             Command::Stack => stack::run(settings).await,
+            Command::Dns(command) => dns::run(settings, command).await,
             Command::Hook => Ok(()),
         }
     })

@@ -1,0 +1,69 @@
+//! `paasd dns`: whether a name points here, in words, for whoever wonders why a certificate does not come.
+
+use std::io::{self, Write};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use paas_core::Hostname;
+
+use crate::{
+    config::Settings,
+    dns::{AddressFinder, AddressSource, Metadata, PublicAddresses, Resolver, Verdict},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct DnsCommand {
+    /// A name such as www.example.com, or *.example.com for a wildcard certificate
+    name: String,
+
+    /// What CAA records call the CA that is to issue the certificate; may be repeated
+    #[arg(long, value_name = "DOMAIN", default_value = "letsencrypt.org")]
+    ca: Vec<String>,
+}
+
+pub(super) async fn run(settings: Settings, command: DnsCommand) -> Result<()> {
+    let (name, is_wildcard) = match command.name.strip_prefix("*.") {
+        Some(domain) => (domain, true),
+        None => (command.name.as_str(), false),
+    };
+    let hostname: Hostname = name.parse().with_context(|| format!("{name:?} is no name"))?;
+    let issuers: Vec<&str> = command.ca.iter().map(String::as_str).collect();
+    let resolver = Resolver::new(settings.dns_servers.clone());
+    let verdict = if is_wildcard {
+        resolver.check_wildcard(&hostname, &issuers).await
+    } else {
+        let has_ipv6 = settings.http.is_ipv6();
+        let finder = AddressFinder::new(settings.public_addresses, Metadata::of_this_machine(), has_ipv6);
+        let ours = finder.current().await;
+        say(&described(&ours))?;
+        resolver.check(&hostname, &ours, &issuers).await
+    };
+    let name = &command.name;
+    match verdict {
+        Verdict::PointsHere if is_wildcard => say(&format!(
+            "{name} may get a certificate, with DNS-01: its CAA records allow it"
+        )),
+        Verdict::PointsHere => say(&format!("{name} points here and may get a certificate")),
+        Verdict::Wait(findings) => {
+            for finding in findings {
+                say(&finding.to_string())?;
+            }
+            bail!("{name} cannot get a certificate yet\nhint: change what is named above, then run this again")
+        }
+        Verdict::Unknown(reason) => bail!("{name} could not be checked: {reason}"),
+    }
+}
+
+fn described(ours: &PublicAddresses) -> String {
+    let addresses: Vec<_> = ours.addresses.iter().map(ToString::to_string).collect();
+    let source = match ours.source {
+        AddressSource::Settings => "by setting",
+        AddressSource::Metadata => "says the cloud's metadata service",
+        AddressSource::Machine => "this machine's own",
+    };
+    format!("This platform's addresses: {} ({source})", addresses.join(", "))
+}
+
+fn say(line: &str) -> Result<()> {
+    writeln!(io::stdout(), "{line}").context("writing to standard output")
+}
