@@ -1,6 +1,11 @@
 //! The router itself: bound first, served later.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    net::{Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
@@ -64,13 +69,21 @@ impl Router {
         let Settings {
             http,
             https,
+            mut inherited,
             socket,
             limits,
         } = settings;
         FeedServer::check(&socket).await?;
         // Of two that start at once only one gets the ports, and only that one may replace the socket.
-        let http = bind(http)?;
-        let https = https.map(bind).transpose()?;
+        let http = bind(http, &mut inherited)?;
+        let https = https.map(|https| bind(https, &mut inherited)).transpose()?;
+        for stranger in inherited {
+            let address = stranger.local_addr();
+            tracing::warn!(
+                ?address,
+                "an inherited socket has neither the HTTP nor the HTTPS address, and is closed"
+            );
+        }
         let feed = FeedServer::bind(socket)?;
         let address = |listener: &TcpListener| {
             listener.local_addr().map_err(|source| RouterError::Listen {
@@ -146,8 +159,19 @@ impl Router {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, RouterError> {
-    listener::bind(address).map_err(|source| RouterError::Listen { address, source })
+/// Takes the inherited socket with this address, or makes one.
+fn bind(address: SocketAddr, inherited: &mut Vec<std::net::TcpListener>) -> Result<TcpListener, RouterError> {
+    let is_it = |listener: &std::net::TcpListener| listener.local_addr().is_ok_and(|own| stands_for(own, address));
+    let bound = match inherited.iter().position(is_it) {
+        Some(position) => listener::adopt(inherited.swap_remove(position)),
+        None => listener::bind(address),
+    };
+    bound.map_err(|source| RouterError::Listen { address, source })
+}
+
+/// A socket on every IPv6 address takes IPv4, too: systemd makes such ones by default.
+fn stands_for(own: SocketAddr, wanted: SocketAddr) -> bool {
+    own == wanted || (own.port() == wanted.port() && own.ip() == Ipv6Addr::UNSPECIFIED && wanted.ip().is_unspecified())
 }
 
 /// Every request is two sockets, and the usual soft limit of 1024 files is for programs that use `select`.

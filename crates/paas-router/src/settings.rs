@@ -1,13 +1,20 @@
 //! Where the router listens, and how long it waits.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// What a router needs to start.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settings {
     pub http: SocketAddr,
     /// TLS, with the certificates of the table.
     pub https: Option<SocketAddr>,
+    /// Sockets that listen already: each takes the place of the address above that it has. Clients wait in them while no
+    /// router runs, so that an upgrade refuses nobody.
+    pub inherited: Vec<TcpListener>,
     /// The feed socket; made with mode 0600, removed at a clean end.
     pub socket: PathBuf,
     pub limits: Limits,

@@ -153,6 +153,7 @@ pub(crate) fn settings(directory: &TempDir, limits: Limits) -> Settings {
     Settings {
         http: SocketAddr::from(([127, 0, 0, 1], 0)),
         https: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        inherited: Vec::new(),
         socket: directory.path().join("router.sock"),
         limits,
     }

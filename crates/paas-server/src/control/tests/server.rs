@@ -101,6 +101,7 @@ impl Server {
         let settings = Settings {
             http: ([127, 0, 0, 1], 0).into(),
             https: None,
+            inherited: Vec::new(),
             socket: self.platform.settings.router_socket(),
             limits: paas_router::Limits::default(),
         };
