@@ -22,6 +22,9 @@ mod fixture;
 mod migrations;
 
 pub mod account;
+pub mod acm;
+pub mod acme_account;
+pub mod acme_ledger;
 pub mod app;
 pub mod authorization;
 pub mod build;

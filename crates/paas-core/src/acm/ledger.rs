@@ -37,6 +37,8 @@ pub enum LedgerEntry {
         at: DateTime<Utc>,
         /// When it came to nothing.
         failed_at: Option<DateTime<Utc>>,
+        /// Because a name could not be validated.
+        is_invalid: bool,
     },
     Account {
         authority: Authority,
@@ -97,7 +99,9 @@ impl Ledger {
         let mut blocked = vec![check(ORDERS, orders.iter().map(|order| order.at), now, Limit::Orders)];
         for name in names {
             let of_name = orders.iter().filter(|order| order.names.contains(name));
-            let failures = of_name.filter_map(|order| order.failed_at);
+            let failures = of_name
+                .filter(|order| order.is_invalid)
+                .filter_map(|order| order.failed_at);
             blocked.push(check(FAILURES, failures, now, Limit::Failures { name: name.clone() }));
         }
         let lasting: Vec<_> = orders.into_iter().filter(|order| order.failed_at.is_none()).collect();
@@ -142,11 +146,13 @@ impl Ledger {
                 kind,
                 at,
                 failed_at,
+                is_invalid,
             } if *of == authority && *kind != OrderKind::Advised => Some(Order {
                 names,
                 kind: *kind,
                 at: *at,
                 failed_at: *failed_at,
+                is_invalid: *is_invalid,
             }),
             _ => None,
         })
@@ -158,6 +164,7 @@ struct Order<'a> {
     kind: OrderKind,
     at: DateTime<Utc>,
     failed_at: Option<DateTime<Utc>>,
+    is_invalid: bool,
 }
 
 /// Blocked while as many as the limit lie within its span: until the oldest of those leaves it.
@@ -208,6 +215,7 @@ mod tests {
             kind: OrderKind::First,
             at: minute(at),
             failed_at: failed_at.map(minute),
+            is_invalid: failed_at.is_some(),
         }
     }
 

@@ -146,6 +146,7 @@ impl World {
                     kind,
                     at: self.now,
                     failed_at: None,
+                    is_invalid: false,
                 });
                 if self.dice.chance(2) {
                     // Dead before the answer was stored.
@@ -215,9 +216,12 @@ impl World {
         let acm = acm.failed(failure, has_certificate, self.authorities, self.now, share);
         if !matches!(acm.state, AcmState::Ordering { .. })
             && let Some(entry) = name.entry.take()
-            && let LedgerEntry::Order { failed_at, .. } = &mut self.ledger.0[entry]
+            && let LedgerEntry::Order {
+                failed_at, is_invalid, ..
+            } = &mut self.ledger.0[entry]
         {
             *failed_at = Some(self.now);
+            *is_invalid = fault == Fault::Name;
         }
         acm
     }
@@ -232,24 +236,29 @@ impl World {
                     kind: kind @ (OrderKind::First | OrderKind::Renewal),
                     at,
                     failed_at,
-                } if *of == authority && *at > self.now - TimeDelta::days(7) => Some((names, *kind, *at, *failed_at)),
+                    is_invalid,
+                } if *of == authority && *at > self.now - TimeDelta::days(7) => {
+                    Some((names, *kind, *at, *failed_at, *is_invalid))
+                }
                 _ => None,
             });
             let orders: Vec<_> = orders.collect();
             let recent = orders
                 .iter()
-                .filter(|(_, _, at, _)| *at > self.now - TimeDelta::hours(3));
+                .filter(|(_, _, at, ..)| *at > self.now - TimeDelta::hours(3));
             assert!(recent.count() <= 300, "too many orders");
             for name in &self.names {
-                let failures = orders.iter().filter(|(names, .., failed_at)| {
-                    **names == name.names && failed_at.is_some_and(|at| at > self.now - TimeDelta::hours(1))
+                let failures = orders.iter().filter(|(names, _, _, failed_at, is_invalid)| {
+                    **names == name.names
+                        && *is_invalid
+                        && failed_at.is_some_and(|at| at > self.now - TimeDelta::hours(1))
                 });
                 assert!(failures.count() <= 5, "too many failed validations");
             }
             if authority == Authority::Staging {
                 continue;
             }
-            let lasting: Vec<_> = orders.iter().filter(|(.., failed_at)| failed_at.is_none()).collect();
+            let lasting: Vec<_> = orders.iter().filter(|(.., failed_at, _)| failed_at.is_none()).collect();
             let first = lasting.iter().filter(|(_, kind, ..)| *kind == OrderKind::First);
             assert!(first.count() <= 50, "too many certificates of one domain");
             for name in &self.names {
@@ -327,7 +336,8 @@ fn certificates_of_six_days_are_renewed_in_time_through_a_day_of_trouble() {
             world.pass(TimeDelta::hours(20));
             world.trouble = Trouble::default();
             world.pass(TimeDelta::days(3));
-            assert!(world.is_done(), "seed {seed}");
+            // One may be in the middle of its renewal.
+            assert!(world.names.iter().all(|name| name.held.is_some()), "seed {seed}");
         }
     }
 }

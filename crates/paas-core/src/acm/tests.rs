@@ -198,6 +198,7 @@ fn a_full_ledger_holds_an_order_back_and_says_so() {
         kind: OrderKind::First,
         at: minute(at),
         failed_at: None,
+        is_invalid: false,
     });
     let ledger = Ledger(orders.collect());
     let names = [NAME.to_owned()];
