@@ -9,6 +9,7 @@ mod code;
 mod feed;
 mod header;
 mod pool;
+mod response;
 mod smuggling;
 mod stop;
 mod stream;
