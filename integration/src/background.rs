@@ -35,6 +35,11 @@ impl Background {
         self.child.id()
     }
 
+    /// Whether it has closed both streams, as it does at its end.
+    pub fn has_ended(&self) -> bool {
+        self.stdout.has_ended() && self.stderr.has_ended()
+    }
+
     /// What it has said until now, on both streams.
     pub fn text(&self) -> String {
         format!("{}{}", self.stdout.text(), self.stderr.text())
@@ -58,9 +63,7 @@ impl Background {
         let Some(status) = status else {
             panic!("still running after {limit:?}:\n{}", self.text());
         };
-        eventually("both streams end with the command", limit, || {
-            self.stdout.has_ended() && self.stderr.has_ended()
-        });
+        eventually("both streams end with the command", limit, || self.has_ended());
         Output {
             code: status.code().unwrap_or(-1),
             stdout: self.stdout.text(),

@@ -29,7 +29,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("paas-cli", &["paas-api"]),
-    ("integration", &[]),
+    ("integration", &["paas-router"]),
 ];
 
 /// Dependencies that only one crate may have: each is a wall.
