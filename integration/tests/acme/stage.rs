@@ -50,6 +50,7 @@ impl Stage {
         let settings = Settings {
             http: any_port,
             https: Some(any_port),
+            inherited: Vec::new(),
             socket: folder.path().join("router.sock"),
             limits: Limits::default(),
         };
