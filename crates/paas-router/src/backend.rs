@@ -21,7 +21,7 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{feed::BackendEntry, pool::Pool};
+use crate::{affinity::Mark, feed::BackendEntry, pool::Pool};
 
 /// One dyno with one container at one address; with any of them changed, it is another backend.
 pub(crate) struct Backend {
@@ -29,6 +29,7 @@ pub(crate) struct Backend {
     pub(crate) name: String,
     pub(crate) container: String,
     pub(crate) address: SocketAddr,
+    pub(crate) mark: Mark,
     pub(crate) pool: Pool,
     in_flight: AtomicUsize,
     tunnels: AtomicUsize,
@@ -51,6 +52,7 @@ impl Backend {
             name: entry.name,
             container: entry.container,
             address: entry.address,
+            mark: Mark::of(entry.dyno),
             pool: Pool::default(),
             in_flight: AtomicUsize::new(0),
             tunnels: AtomicUsize::new(0),

@@ -16,6 +16,8 @@ use tokio::{
 };
 
 use crate::{
+    activity::WAKE_AGAIN,
+    affinity::Mark,
     backend::{Backend, InFlight},
     body::RequestBody,
     code::Code,
@@ -64,6 +66,8 @@ pub(crate) struct Search<'a> {
     hostname: &'a str,
     started: Instant,
     table: Arc<Table>,
+    /// The dyno that is asked first, if it takes requests.
+    preferred: Option<Mark>,
     changes: Option<watch::Receiver<Arc<Table>>>,
     tried: Vec<Arc<Backend>>,
     /// How the last dyno failed.
@@ -80,13 +84,23 @@ enum Move {
     Wait(Instant),
 }
 
+impl Move {
+    fn at_most(self, until: Instant) -> Self {
+        match self {
+            Self::Wait(deadline) => Self::Wait(deadline.min(until)),
+            Self::Try(_) => self,
+        }
+    }
+}
+
 impl<'a> Search<'a> {
-    pub(crate) fn new(shared: &'a Arc<Shared>, hostname: &'a str, table: Arc<Table>) -> Self {
+    pub(crate) fn new(shared: &'a Arc<Shared>, hostname: &'a str, table: Arc<Table>, preferred: Option<Mark>) -> Self {
         Self {
             shared,
             hostname,
             started: Instant::now(),
             table,
+            preferred,
             changes: None,
             tried: Vec::new(),
             failure: Code::H21,
@@ -126,7 +140,15 @@ impl<'a> Search<'a> {
             Host::Platform(backend) => std::slice::from_ref(backend),
             Host::App(app) => match &app.state {
                 State::Answer(code) => return Err(NoDyno::Code(*code)),
-                State::Booting => return self.wait_at_most(self.started + limits.boot, Code::H20, now),
+                State::Booting => return self.wait_at_most(self.started + app.rules.boot, Code::H20, now),
+                State::Asleep => {
+                    if app.activity.should_wake(now) {
+                        self.shared.reports.push(Report::Wake { app: app.id });
+                    }
+                    let booting = self.wait_at_most(self.started + app.rules.boot, Code::H20, now);
+                    // Whoever was told may not have heard it.
+                    return booting.map(|next| next.at_most(now + WAKE_AGAIN));
+                }
                 State::Serving(backends) => backends,
             },
         };
@@ -136,7 +158,7 @@ impl<'a> Search<'a> {
                 && (self.failing_since.is_some() || !backend.is_quarantined(now))
         };
         let choice = if self.tried.len() < limits.tries {
-            choose(backends, may_try)
+            choose(backends, self.preferred, may_try)
         } else {
             None
         };
@@ -249,8 +271,18 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A random one (Dev Center: "a random selection algorithm").
-fn choose(backends: &[Arc<Backend>], may_try: impl Fn(&&Arc<Backend>) -> bool) -> Option<&Arc<Backend>> {
+/// The preferred one, or else a random one (Dev Center: "a random selection algorithm").
+fn choose(
+    backends: &[Arc<Backend>],
+    preferred: Option<Mark>,
+    may_try: impl Fn(&&Arc<Backend>) -> bool,
+) -> Option<&Arc<Backend>> {
+    if let Some(mark) = preferred {
+        let preferred = backends.iter().find(|backend| backend.mark == mark).filter(&may_try);
+        if preferred.is_some() {
+            return preferred;
+        }
+    }
     match backends {
         [only] => Some(only).filter(may_try),
         many => many.iter().filter(may_try).choose(&mut rand::rng()),

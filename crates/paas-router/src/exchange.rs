@@ -3,23 +3,27 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
+    activity::Visit,
     backend::Backend,
+    body::ResponseBody,
     code::Code,
     feed::{AccessRecord, Protocol, Report},
     header::Identity,
+    page,
     shared::Shared,
+    table::App,
 };
 
 /// Leaves exactly one record when it is dropped. Dropped without an ending, it was the client that went away: H27.
 pub(crate) struct Exchange {
     shared: Arc<Shared>,
     /// `None` for hosts of the platform, which leave no records.
-    app: Option<Uuid>,
+    visit: Option<Visit>,
     method: Method,
     uri: Uri,
     host: String,
@@ -39,11 +43,13 @@ enum Ending {
     Whole,
     Code(Code),
     Refused(&'static str, StatusCode),
+    /// The response breaks this limit.
+    Restricted(&'static str),
 }
 
 /// What is known of a request from its first line.
 pub(crate) struct Opening {
-    pub(crate) app: Option<Uuid>,
+    pub(crate) app: Option<Arc<App>>,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) host: String,
@@ -63,7 +69,7 @@ impl Exchange {
         } = opening;
         Self {
             shared,
-            app,
+            visit: app.as_ref().map(Visit::begin),
             method,
             uri,
             host,
@@ -79,6 +85,12 @@ impl Exchange {
         }
     }
 
+    /// Whether the app has more requests waiting than it may (H11).
+    pub(crate) fn is_too_many(&self) -> bool {
+        let backlog = self.shared.limits.backlog;
+        self.visit.as_ref().is_some_and(|visit| visit.is_too_many(backlog))
+    }
+
     pub(crate) fn identify(&mut self, identity: Identity) {
         self.identity = Some(identity);
     }
@@ -90,6 +102,9 @@ impl Exchange {
 
     pub(crate) fn responded(&mut self, status: StatusCode) {
         self.status = Some(status);
+        if let Some(visit) = &mut self.visit {
+            visit.answered();
+        }
     }
 
     pub(crate) fn sent(&mut self, bytes: usize) {
@@ -105,6 +120,23 @@ impl Exchange {
         self.end(Ending::Code(code));
     }
 
+    /// Ends with a code of ours, and gives the page for it.
+    pub(crate) fn answer(mut self, code: Code) -> Response<ResponseBody> {
+        self.fail(code);
+        self.page(code)
+    }
+
+    /// Ends because the response breaks a limit (H25).
+    pub(crate) fn restrict(mut self, limit: &'static str) -> Response<ResponseBody> {
+        self.end(Ending::Restricted(limit));
+        self.page(Code::H25)
+    }
+
+    fn page(&self, code: Code) -> Response<ResponseBody> {
+        let rules = self.visit.as_ref().map(|visit| &visit.app.rules);
+        page::of_code(code, rules.and_then(|rules| rules.page(code)))
+    }
+
     pub(crate) fn refuse(&mut self, cause: &'static str, status: StatusCode) {
         self.end(Ending::Refused(cause, status));
     }
@@ -118,8 +150,16 @@ impl Exchange {
 
     fn record(&self, app: Uuid) -> AccessRecord {
         let (code, cause, status) = match self.ending {
-            Ending::None => (Some(Code::H27), None, Code::H27.status()),
+            Ending::None => {
+                let code = if self.shared.abort.is_cancelled() {
+                    Code::H24
+                } else {
+                    Code::H27
+                };
+                (Some(code), None, code.status())
+            }
             Ending::Code(code) => (Some(code), None, code.status()),
+            Ending::Restricted(limit) => (Some(Code::H25), Some(limit.to_owned()), Code::H25.status()),
             Ending::Refused(cause, status) => (Some(Code::H26), Some(cause.to_owned()), status),
             Ending::Whole => (None, None, self.status.unwrap_or_default()),
         };
@@ -155,8 +195,8 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if let Some(app) = self.app {
-            let record = self.record(app);
+        if let Some(visit) = &self.visit {
+            let record = self.record(visit.app.id);
             self.shared.reports.push(Report::Access(record));
         }
     }

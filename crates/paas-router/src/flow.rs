@@ -39,6 +39,13 @@ pub(crate) struct Patience {
     pub(crate) idle: Option<Duration>,
 }
 
+impl Patience {
+    pub(crate) const ENDLESS: Self = Self {
+        first_byte: None,
+        idle: None,
+    };
+}
+
 /// The idle clock of one direction. It starts when bytes are waited for and is not set anew with each of them: when it rings
 /// it looks at the flow, and sleeps on for the rest.
 #[derive(Default)]

@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER},
+    HeaderValue, Method, Response, StatusCode,
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER},
 };
 
 use crate::{body::ResponseBody, code::Code};
 
-/// The page for a code.
-pub(crate) fn of_code(code: Code) -> Response<ResponseBody> {
+/// The page for a code: the app's own in a frame, if it has one.
+pub(crate) fn of_code(code: Code, own: Option<&str>) -> Response<ResponseBody> {
+    if let Some(url) = own {
+        return framed(code.status(), url);
+    }
     match code {
         Code::H80 => page(
             code.status(),
@@ -28,6 +31,18 @@ pub(crate) fn of_code(code: Code) -> Response<ResponseBody> {
              check your logs for details.",
         ),
     }
+}
+
+/// What a browser is told that asked for an app over plain HTTP; other methods must not become a GET (RFC 9110 §15.4.9).
+pub(crate) fn redirect(method: &Method, location: HeaderValue) -> Response<ResponseBody> {
+    let status = match *method {
+        Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
+        _ => StatusCode::PERMANENT_REDIRECT,
+    };
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = status;
+    response.headers_mut().insert(LOCATION, location);
+    response
 }
 
 /// The page for a hostname that nobody has.
@@ -78,6 +93,37 @@ fn page(status: StatusCode, title: &str, text: &str) -> Response<ResponseBody> {
          font-weight:600}}@media(prefers-color-scheme:dark){{body{{color:#ddd;background:#161616}}}}</style>\n</head>\n\
          <body>\n<h1>{title}</h1>\n<p>{text}</p>\n</body>\n</html>\n"
     );
+    answer(status, html)
+}
+
+/// As Heroku does: a whole page that is nothing but a frame (Dev Center, *Error Pages*).
+fn framed(status: StatusCode, url: &str) -> Response<ResponseBody> {
+    let url = escape(url);
+    let html = format!(
+        "<!doctype html>\n<html>\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, \
+         initial-scale=1\">\n<title></title>\n<style>html,body,iframe{{margin:0;padding:0;border:0;width:100%;height:100%;\
+         overflow:hidden}}iframe{{position:absolute;overflow:auto}}</style>\n</head>\n<body>\n<iframe src=\"{url}\"></iframe>\n\
+         </body>\n</html>\n"
+    );
+    answer(status, html)
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            plain => escaped.push(plain),
+        }
+    }
+    escaped
+}
+
+fn answer(status: StatusCode, html: String) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::page(Bytes::from(html)));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -10,13 +10,14 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_VERSION, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING},
     request, uri,
 };
 use http_body::Body;
 use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
 
 use crate::{
+    affinity::Affinity,
     body::{DynoResponse, RequestBody, ResponseBody},
     check::{self, Refusal},
     code::Code,
@@ -26,9 +27,9 @@ use crate::{
     flow::{Flow, IdleTimer, Patience},
     framing::Verdict,
     header::{self, Forwarded},
-    page,
+    page, restriction,
     shared::Shared,
-    table::{Host, Table},
+    table::{App, Host, Table},
     tunnel::Tunnel,
 };
 
@@ -58,6 +59,8 @@ struct Outgoing {
     /// May be sent a second time after a connection broke.
     is_replayable: bool,
     upgrade: Option<OnUpgrade>,
+    /// With session affinity only.
+    affinity: Option<Affinity>,
     exchange: Exchange,
 }
 
@@ -91,26 +94,60 @@ impl Client {
         let Some(host) = table.host(&hostname) else {
             return page::no_such_app();
         };
-        let outgoing = self.outgoing(request, &hostname, host);
-        let search = Search::new(&self.shared, &hostname, table);
-        self.forward(outgoing, search).await
+        let Host::App(app) = host else {
+            self.verdict.patient.store(true, Ordering::Relaxed);
+            let outgoing = self.outgoing(request, &hostname, None);
+            let search = Search::new(&self.shared, &hostname, table, None);
+            return self.forward(outgoing, search).await;
+        };
+        let app = app.clone();
+        if app.rules.https_redirect
+            && self.protocol == Protocol::Http
+            && let Some(location) = self.https(&hostname, request.uri())
+        {
+            let mut exchange = self.open(Some(app), request.method(), request.uri(), &hostname);
+            let response = page::redirect(request.method(), location);
+            exchange.responded(response.status());
+            exchange.finish();
+            return response;
+        }
+        let outgoing = self.outgoing(request, &hostname, Some(app.clone()));
+        if outgoing.exchange.is_too_many() {
+            return outgoing.exchange.answer(Code::H11);
+        }
+        // Only a proxy before us can have taken the rest of the handshake away (Dev Center, *Error Codes*, H23).
+        if outgoing.upgrade.is_none() && outgoing.headers.contains_key(SEC_WEBSOCKET_VERSION) {
+            return outgoing.exchange.answer(Code::H23);
+        }
+        let preferred = outgoing.affinity.as_ref().and_then(|affinity| affinity.wanted);
+        let search = Search::new(&self.shared, &hostname, table, preferred);
+        let mut response = self.forward(outgoing, search).await;
+        if self.protocol == Protocol::Https
+            && let Some(hsts) = &app.rules.hsts
+        {
+            // Browsers look at the first only (RFC 6797 §8.1): the app's own word counts.
+            let header = response.headers_mut().entry(STRICT_TRANSPORT_SECURITY);
+            header.or_insert_with(|| hsts.clone());
+        }
+        response
     }
 
-    fn outgoing(&self, mut request: Request<Incoming>, hostname: &str, host: &Host) -> Outgoing {
+    /// Where a request over plain HTTP is to go instead; `None` when we do not listen there.
+    fn https(&self, hostname: &str, uri: &Uri) -> Option<HeaderValue> {
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let location = match self.shared.https_port? {
+            443 => format!("https://{hostname}{path}"),
+            port => format!("https://{hostname}:{port}{path}"),
+        };
+        HeaderValue::try_from(location).ok()
+    }
+
+    fn outgoing(&self, mut request: Request<Incoming>, hostname: &str, app: Option<Arc<App>>) -> Outgoing {
         let wants_upgrade = header::wants_upgrade(&request);
         let upgrade = wants_upgrade.then(|| hyper::upgrade::on(&mut request));
-        let limits = &self.shared.limits;
-        let (app, patience) = match host {
-            Host::App(app) => {
-                let (first_byte, idle) = (Some(limits.first_byte), Some(limits.idle));
-                (Some(app.id), Patience { first_byte, idle })
-            }
-            Host::Platform(_) => {
-                self.verdict.patient.store(true, Ordering::Relaxed);
-                let (first_byte, idle) = (None, None);
-                (None, Patience { first_byte, idle })
-            }
-        };
+        let patience = app.as_ref().map_or(Patience::ENDLESS, |app| app.rules.patience);
+        let has_affinity = app.as_ref().is_some_and(|app| app.rules.session_affinity);
+        let affinity = has_affinity.then(|| Affinity::read(request.headers(), self.protocol));
         let (parts, incoming) = request.into_parts();
         let request::Parts {
             method,
@@ -136,6 +173,7 @@ impl Client {
             flow,
             patience,
             upgrade,
+            affinity,
             exchange,
         }
     }
@@ -151,6 +189,7 @@ impl Client {
             patience,
             is_replayable,
             upgrade,
+            affinity,
             mut exchange,
         } = outgoing;
         let mut request = build(&method, uri, headers, body);
@@ -159,7 +198,7 @@ impl Client {
         loop {
             let connected = match search.connect(reuse).await {
                 Ok(connected) => connected,
-                Err(NoDyno::Code(code)) => return failed(exchange, code),
+                Err(NoDyno::Code(code)) => return exchange.answer(code),
                 Err(NoDyno::Gone) => {
                     exchange.responded(StatusCode::NOT_FOUND);
                     exchange.finish();
@@ -176,12 +215,15 @@ impl Client {
             let copy = (is_replayable && is_reused).then(|| (request.uri().clone(), request.headers().clone()));
             flow.dispatch();
             let mut error = match flow.first_byte(sender.try_send_request(request)).await {
-                Err(code) => return failed(exchange, code),
+                Err(code) => return exchange.answer(code),
                 Ok(Err(error)) => error,
-                Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                Ok(Ok(mut response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     let Some(client) = upgrade else {
-                        return failed(exchange, Code::H17);
+                        return exchange.answer(Code::H17);
                     };
+                    if let Some(affinity) = affinity {
+                        affinity.remember(response.headers_mut(), in_flight.backend().mark);
+                    }
                     let tunnel = Tunnel {
                         client,
                         patience,
@@ -192,7 +234,13 @@ impl Client {
                     return self.switch(response, tunnel);
                 }
                 Ok(Ok(response)) => {
-                    let (parts, incoming) = response.into_parts();
+                    let (mut parts, incoming) = response.into_parts();
+                    if let Some(limit) = restriction::of_head(&parts.headers, parts.extensions.get()) {
+                        return exchange.restrict(limit);
+                    }
+                    if let Some(affinity) = affinity {
+                        affinity.remember(&mut parts.headers, in_flight.backend().mark);
+                    }
                     exchange.responded(parts.status);
                     let body = ResponseBody::dyno(DynoResponse {
                         incoming,
@@ -212,8 +260,11 @@ impl Client {
                 (None, Some((uri, headers))) => build(&method, uri, headers, RequestBody::empty(flow.clone())),
                 _ => {
                     let error = error.into_error();
+                    if let Some(limit) = restriction::of_error(&error) {
+                        return exchange.restrict(limit);
+                    }
                     let code = if error.is_parse() { Code::H17 } else { Code::H13 };
-                    return failed(exchange, flow.blame(code));
+                    return exchange.answer(flow.blame(code));
                 }
             };
             reuse = Reuse::Never;
@@ -237,13 +288,13 @@ impl Client {
         if let Ok(hostname) = check::host(request)
             && let Some(Host::App(app)) = table.host(&hostname)
         {
-            let mut exchange = self.open(Some(app.id), request.method(), request.uri(), &hostname);
+            let mut exchange = self.open(Some(app.clone()), request.method(), request.uri(), &hostname);
             exchange.refuse(refusal.0, status);
         }
         page::refused(status)
     }
 
-    fn open(&self, app: Option<uuid::Uuid>, method: &Method, uri: &Uri, hostname: &str) -> Exchange {
+    fn open(&self, app: Option<Arc<App>>, method: &Method, uri: &Uri, hostname: &str) -> Exchange {
         let opening = Opening {
             app,
             method: method.clone(),
@@ -287,11 +338,6 @@ fn respond(
         response.extensions_mut().insert(reason.clone());
     }
     response
-}
-
-fn failed(mut exchange: Exchange, code: Code) -> Response<ResponseBody> {
-    exchange.fail(code);
-    page::of_code(code)
 }
 
 /// Dynos get what follows the host, even from a client that sent all of it.

@@ -17,6 +17,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    activity,
     feed::{FeedServer, Report},
     listener,
     reports::ReportQueue,
@@ -98,6 +99,7 @@ impl Router {
         let (queue, reports) = ReportQueue::new(limits.records);
         let shared = Arc::new(Shared {
             limits,
+            https_port: addresses.https.map(|address| address.port()),
             tables: Tables::new(),
             reports: queue,
             inbound: TaskTracker::new(),
@@ -138,6 +140,7 @@ impl Router {
         }
         parts.spawn(listener::accept(http, addresses.http.port(), None, shared.clone()));
         parts.spawn(expire(shared.clone()));
+        parts.spawn(activity::watch(shared.clone()));
         parts.spawn(feed.run(shared.clone(), reports, addresses, feed_stop.clone()));
         tracing::info!(http = %addresses.http, "the router listens");
 

@@ -31,6 +31,10 @@ pub struct Limits {
     pub idle: Duration,
     /// How long a request waits for a booting dyno (H20), or for one that takes connections again (H99).
     pub boot: Duration,
+    /// How many requests of an app may wait for a response, for each of its dynos: H11.
+    pub backlog: usize,
+    /// Ours: how often the router looks for apps that nobody asks for.
+    pub look: Duration,
     /// How many dynos one request tries.
     pub tries: usize,
     /// A dyno that took no connection gets no request for this long, while others do.
@@ -55,6 +59,8 @@ impl Default for Limits {
             first_byte: Duration::from_secs(30),
             idle: Duration::from_secs(55),
             boot: Duration::from_secs(75),
+            backlog: 200,
+            look: Duration::from_secs(1),
             tries: 10,
             quarantine: Duration::from_secs(5),
             swap: Duration::from_secs(3),

@@ -6,6 +6,8 @@ use crate::{reports::ReportQueue, settings::Limits, table::Tables};
 
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
+    /// Where clients find us over TLS; `None` when they do not.
+    pub(crate) https_port: Option<u16>,
     pub(crate) tables: Tables,
     pub(crate) reports: ReportQueue,
     /// Client connections and tunnels: what a stop waits for.

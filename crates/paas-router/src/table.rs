@@ -1,7 +1,9 @@
 //! The table in force, made for looking up.
+//!
+//! A table never changes: a change makes the next one, which shares with it whatever stays the same. Whole tables and
+//! changes are built by the same steps, app by app, so that a router cannot tell afterwards which of them it got.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,23 +13,31 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
+    activity::Activity,
     backend::Backend,
+    certificates::Certificates,
     code::Code,
-    feed::{self, AppEntry, AppState, BackendEntry, Certificate, DrainOutcome, PlatformHost},
-    tls,
+    feed::{self, AppEntry, AppState, BackendEntry, Change, DrainOutcome, PlatformHost},
+    rules::Rules,
+    settings::Limits,
+    shared_map::SharedMap,
 };
 
 /// How long tunnels get to notice that they were cut.
 const CUT: Duration = Duration::from_secs(2);
 
 /// One version of the table.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Table {
     /// 0 before the first.
     pub(crate) version: u64,
-    hosts: HashMap<Box<str>, Host>,
-    certificates: HashMap<Box<str>, Arc<Certified>>,
-    backends: HashMap<Uuid, Vec<Arc<Backend>>>,
+    /// By hostname, and by `*.example.com` for one label below it.
+    hosts: SharedMap<Arc<str>, Host>,
+    apps: SharedMap<Uuid, Arc<App>>,
+    /// Every dyno that takes requests.
+    dynos: SharedMap<Uuid, Arc<Backend>>,
+    platform: Arc<Vec<Arc<Backend>>>,
+    certificates: Arc<Certificates>,
 }
 
 /// What a hostname stands for.
@@ -40,19 +50,19 @@ pub(crate) enum Host {
 pub(crate) struct App {
     pub(crate) id: Uuid,
     pub(crate) state: State,
+    pub(crate) rules: Rules,
+    /// The same in every version of the table.
+    pub(crate) activity: Arc<Activity>,
+    hostnames: Vec<Arc<str>>,
 }
 
 pub(crate) enum State {
     /// No request gets further than this.
     Answer(Code),
     Booting,
+    /// A request wakes it, and waits like one that finds it booting.
+    Asleep,
     Serving(Vec<Arc<Backend>>),
-}
-
-/// A certificate that was understood, and what it was understood from.
-struct Certified {
-    source: Certificate,
-    key: Arc<CertifiedKey>,
 }
 
 /// The table in force and the backends that have left it.
@@ -62,126 +72,210 @@ pub(crate) struct Tables {
     draining: Mutex<Vec<Arc<Backend>>>,
 }
 
+/// A table in the making, and the backends that the one before had and it has not.
+struct Next<'a> {
+    table: Table,
+    before: &'a Table,
+    retired: Vec<Arc<Backend>>,
+    limits: &'a Limits,
+}
+
 impl Table {
+    /// What a request for this name is for: an exact name wins over a wildcard.
     pub(crate) fn host(&self, hostname: &str) -> Option<&Host> {
-        self.hosts.get(hostname)
-    }
-
-    /// The certificate for a name, or for one label under a wildcard.
-    pub(crate) fn certificate(&self, hostname: &str) -> Option<Arc<CertifiedKey>> {
-        let exact = self.certificates.get(hostname);
-        let certified = exact.or_else(|| {
+        self.hosts.get(hostname).or_else(|| {
             let (_, parent) = hostname.split_once('.')?;
-            self.certificates.get(format!("*.{parent}").as_str())
-        })?;
-        Some(certified.key.clone())
+            self.hosts.get(format!("*.{parent}").as_str())
+        })
     }
 
+    pub(crate) fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
+        self.apps.values()
+    }
+
+    pub(crate) fn certificate(&self, hostname: &str) -> Option<Arc<CertifiedKey>> {
+        self.certificates.find(hostname)
+    }
+
+    fn all_backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
+        self.dynos.values().chain(self.platform.iter())
+    }
+}
+
+impl App {
+    pub(crate) fn backends(&self) -> &[Arc<Backend>] {
+        match &self.state {
+            State::Serving(backends) => backends,
+            State::Answer(_) | State::Booting | State::Asleep => &[],
+        }
+    }
+}
+
+impl<'a> Next<'a> {
     /// What the feeder sent, with the backends and certificates of the table before where they are the same.
-    fn compile(version: u64, table: feed::Table, before: &Self) -> Self {
+    fn whole(version: u64, table: feed::Table, before: &'a Table, limits: &'a Limits) -> Self {
         let feed::Table {
             apps,
             platform_hosts,
             certificates,
             challenges: _,
         } = table;
-        let mut compiled = Self {
-            version,
-            ..Self::default()
+        let mut next = Self {
+            table: Table {
+                version,
+                certificates: Arc::new(before.certificates.replaced(certificates)),
+                ..Table::default()
+            },
+            before,
+            retired: Vec::new(),
+            limits,
         };
-        for AppEntry {
-            app,
+        // First, because they win over an app's.
+        next.put_platform(platform_hosts);
+        for entry in apps {
+            next.put(entry);
+        }
+        for gone in before.apps() {
+            if next.table.apps.get(&gone.id).is_none() {
+                next.retired.extend_from_slice(gone.backends());
+            }
+        }
+        next
+    }
+
+    /// The table before, with this change; `None` when the change was made for another one.
+    fn changed(version: u64, change: Change, before: &'a Table, limits: &'a Limits) -> Option<Self> {
+        let Change {
+            apps,
+            gone,
+            certificates,
+            challenges: _,
+        } = change;
+        let mut next = Self {
+            table: before.clone(),
+            before,
+            retired: Vec::new(),
+            limits,
+        };
+        next.table.version = version;
+        if let Some(changes) = certificates {
+            next.table.certificates = Arc::new(before.certificates.changed(changes)?);
+        }
+        for app in gone {
+            next.remove(app);
+        }
+        // A name may go from one app to another, whichever of the two comes first.
+        for entry in &apps {
+            next.release_hostnames(entry.app);
+        }
+        for entry in apps {
+            next.put(entry);
+        }
+        Some(next)
+    }
+
+    fn put(&mut self, entry: AppEntry) {
+        let AppEntry {
+            app: id,
             name: _,
             hostnames,
             state,
-            policy: _,
-        } in apps
-        {
-            let app = Arc::new(App {
-                id: app,
-                state: compiled.state(state, before),
-            });
-            for hostname in hostnames {
-                compiled.hosts.insert(hostname.into(), Host::App(app.clone()));
+            policy,
+        } = entry;
+        let known = self.before.apps.get(&id);
+        let before = known.map_or(&[][..], |known| known.backends());
+        let state = state_of(state, before);
+        let app = Arc::new(App {
+            id,
+            state,
+            rules: Rules::new(policy, self.limits),
+            activity: known.map_or_else(Arc::default, |known| known.activity.clone()),
+            hostnames: hostnames.into_iter().map(Into::into).collect(),
+        });
+        for backend in before {
+            if !app.backends().iter().any(|kept| Arc::ptr_eq(kept, backend)) {
+                self.table.dynos.remove(&backend.dyno);
+                self.retired.push(backend.clone());
             }
         }
-        for PlatformHost { hostname, address } in platform_hosts {
-            let backend = compiled.backend(
-                BackendEntry {
-                    dyno: Uuid::nil(),
-                    name: String::new(),
-                    container: String::new(),
-                    address,
-                },
-                before,
-            );
-            compiled.hosts.insert(hostname.into(), Host::Platform(backend));
+        for backend in app.backends() {
+            self.table.dynos.insert(backend.dyno, backend.clone());
         }
-        for certificate in certificates {
-            compiled.certify(certificate, before);
-        }
-        compiled
-    }
-
-    fn state(&mut self, state: AppState, before: &Self) -> State {
-        match state {
-            AppState::Blank => State::Answer(Code::H81),
-            AppState::Maintenance => State::Answer(Code::H80),
-            AppState::NoWeb => State::Answer(Code::H14),
-            AppState::Crashed => State::Answer(Code::H10),
-            AppState::Booting | AppState::Asleep => State::Booting,
-            AppState::Serving(entries) if entries.is_empty() => State::Booting,
-            AppState::Serving(entries) => {
-                State::Serving(entries.into_iter().map(|entry| self.backend(entry, before)).collect())
+        for hostname in &app.hostnames {
+            if !matches!(self.table.hosts.get(hostname), Some(Host::Platform(_))) {
+                self.table.hosts.insert(hostname.clone(), Host::App(app.clone()));
             }
         }
+        self.table.apps.insert(id, app);
     }
 
-    fn backend(&mut self, entry: BackendEntry, before: &Self) -> Arc<Backend> {
-        let known = [&self.backends, &before.backends]
-            .into_iter()
-            .filter_map(|backends| backends.get(&entry.dyno))
-            .flatten()
-            .find(|backend| backend.is(&entry))
-            .cloned();
-        let backend = known.unwrap_or_else(|| Backend::new(entry));
-        let same_dyno = self.backends.entry(backend.dyno).or_default();
-        if !same_dyno.iter().any(|known| Arc::ptr_eq(known, &backend)) {
-            same_dyno.push(backend.clone());
-        }
-        backend
-    }
-
-    fn certify(&mut self, source: Certificate, before: &Self) {
-        let known = source
-            .hostnames
-            .first()
-            .and_then(|name| before.certificates.get(name.as_str()));
-        let certified = match known.filter(|known| known.source == source) {
-            Some(known) => known.clone(),
-            None => match tls::certified_key(&source) {
-                Ok(key) => Arc::new(Certified {
-                    source,
-                    key: Arc::new(key),
-                }),
-                Err(error) => {
-                    let hostnames = source.hostnames.join(" ");
-                    return tracing::error!(%error, hostnames, "a certificate of the table cannot be used");
-                }
-            },
+    fn remove(&mut self, id: Uuid) {
+        self.release_hostnames(id);
+        let Some(app) = self.before.apps.get(&id) else {
+            return;
         };
-        for hostname in &certified.source.hostnames {
-            self.certificates.insert(hostname.as_str().into(), certified.clone());
+        for backend in app.backends() {
+            self.table.dynos.remove(&backend.dyno);
+            self.retired.push(backend.clone());
+        }
+        self.table.apps.remove(&id);
+    }
+
+    /// Takes the names from an app that it had before.
+    fn release_hostnames(&mut self, id: Uuid) {
+        let Some(app) = self.before.apps.get(&id) else {
+            return;
+        };
+        for hostname in &app.hostnames {
+            if matches!(self.table.hosts.get(hostname), Some(Host::App(holder)) if holder.id == id) {
+                self.table.hosts.remove(hostname);
+            }
         }
     }
 
-    fn has(&self, backend: &Arc<Backend>) -> bool {
-        let same_dyno = self.backends.get(&backend.dyno);
-        same_dyno.is_some_and(|same_dyno| same_dyno.iter().any(|known| Arc::ptr_eq(known, backend)))
+    fn put_platform(&mut self, platform_hosts: Vec<PlatformHost>) {
+        let mut platform: Vec<Arc<Backend>> = Vec::new();
+        for PlatformHost { hostname, address } in platform_hosts {
+            let entry = BackendEntry {
+                dyno: Uuid::nil(),
+                name: String::new(),
+                container: String::new(),
+                address,
+            };
+            let backend = known_backend(entry, platform.iter().chain(self.before.platform.iter()));
+            if !platform.iter().any(|known| Arc::ptr_eq(known, &backend)) {
+                platform.push(backend.clone());
+            }
+            self.table.hosts.insert(hostname.into(), Host::Platform(backend));
+        }
+        let has_left = |backend: &&Arc<Backend>| !platform.iter().any(|kept| Arc::ptr_eq(kept, backend));
+        self.retired
+            .extend(self.before.platform.iter().filter(has_left).cloned());
+        self.table.platform = Arc::new(platform);
     }
+}
 
-    fn all_backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
-        self.backends.values().flatten()
+fn state_of(state: AppState, before: &[Arc<Backend>]) -> State {
+    match state {
+        AppState::Blank => State::Answer(Code::H81),
+        AppState::Maintenance => State::Answer(Code::H80),
+        AppState::NoWeb => State::Answer(Code::H14),
+        AppState::Crashed => State::Answer(Code::H10),
+        AppState::Booting => State::Booting,
+        AppState::Asleep => State::Asleep,
+        AppState::Serving(entries) if entries.is_empty() => State::Booting,
+        AppState::Serving(entries) => {
+            let backend = |entry| known_backend(entry, before.iter());
+            State::Serving(entries.into_iter().map(backend).collect())
+        }
+    }
+}
+
+/// A backend that is kept with its connections, or a new one.
+fn known_backend<'b>(entry: BackendEntry, mut known: impl Iterator<Item = &'b Arc<Backend>>) -> Arc<Backend> {
+    match known.find(|backend| backend.is(&entry)) {
+        Some(backend) => backend.clone(),
+        None => Backend::new(entry),
     }
 }
 
@@ -203,21 +297,34 @@ impl Tables {
     }
 
     /// Puts a table in force; when this returns, no new request goes to a backend that is not in it.
-    pub(crate) fn apply(&self, version: u64, table: feed::Table) {
+    pub(crate) fn replace(&self, version: u64, table: feed::Table, limits: &Limits) {
+        self.apply(Next::whole(version, table, &self.current(), limits));
+    }
+
+    /// Puts the table after this one in force, as [`replace`](Self::replace) does; `false` when the change was made for
+    /// another table than the one in force.
+    pub(crate) fn change(&self, version: u64, base: u64, change: Change, limits: &Limits) -> bool {
         let before = self.current();
-        let now = Arc::new(Table::compile(version, table, &before));
-        self.current.send_replace(now.clone());
+        if before.version != base {
+            return false;
+        }
+        let next = Next::changed(version, change, &before, limits);
+        next.map(|next| self.apply(next)).is_some()
+    }
+
+    fn apply(&self, next: Next<'_>) {
+        self.current.send_replace(Arc::new(next.table));
         let mut draining = self.draining();
         draining.retain(|backend| backend.in_flight() > 0);
-        for backend in before.all_backends().filter(|backend| !now.has(backend)) {
+        for backend in next.retired {
             backend.retire();
-            draining.push(backend.clone());
+            draining.push(backend);
         }
     }
 
     /// Waits until nothing of a dyno is in flight; when time is up, cuts its tunnels.
     pub(crate) async fn drain(&self, dyno: Uuid, within: Duration) -> DrainOutcome {
-        if self.current().backends.contains_key(&dyno) {
+        if self.current().dynos.get(&dyno).is_some() {
             return DrainOutcome::StillRouted;
         }
         let draining = self.draining().clone();

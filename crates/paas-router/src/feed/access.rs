@@ -14,7 +14,7 @@ pub struct AccessRecord {
     pub app: Uuid,
     pub at: DateTime<Utc>,
     pub code: Option<Code>,
-    /// Why a request was refused as malformed; with H26 only.
+    /// Why a request was refused as malformed, or which limit a response breaks; with H26 and H25 only.
     pub cause: Option<String>,
     pub method: String,
     /// Path and query.
@@ -53,9 +53,11 @@ impl fmt::Display for AccessRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.code {
             Some(code) => {
-                write!(f, "at={} code={code} desc=\"{}\" ", code.level(), code.description())?;
-                if let Some(cause) = &self.cause {
-                    write!(f, "cause=\"{cause}\" ")?;
+                write!(f, "at={} code={code} desc=\"{}", code.level(), code.description())?;
+                match &self.cause {
+                    Some(cause) if code == Code::H25 => write!(f, ": {cause}\" ")?,
+                    Some(cause) => write!(f, "\" cause=\"{cause}\" ")?,
+                    None => f.write_str("\" ")?,
                 }
                 if let Some(socket) = code.socket() {
                     write!(f, "sock={socket} ")?;

@@ -24,7 +24,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use super::{DrainOutcome, FeederFrame, Hello, MAX_FRAME_BYTES, Report, RouterFrame, Table};
+use super::{DrainOutcome, FeederFrame, Hello, MAX_FRAME_BYTES, Report, RouterFrame, Table, change::Sent};
 
 /// Frames on their way to the router; a full queue makes `publish` wait.
 const QUEUED_FRAMES: usize = 16;
@@ -40,7 +40,7 @@ const QUEUED_REPORTS: usize = 10_000;
 pub struct FeedClient {
     hello: Hello,
     frames: mpsc::Sender<FeederFrame>,
-    published: Arc<tokio::sync::Mutex<u64>>,
+    published: Arc<tokio::sync::Mutex<Published>>,
     inbox: Arc<Inbox>,
 }
 
@@ -64,6 +64,13 @@ struct Inbox {
     applied: watch::Sender<u64>,
     drains: Mutex<Drains>,
     closed: CancellationToken,
+}
+
+/// What left over this connection.
+struct Published {
+    version: u64,
+    /// `None` before the first table.
+    sent: Option<Sent>,
 }
 
 /// Drains that were not answered yet, by their number.
@@ -95,7 +102,10 @@ impl FeedClient {
         });
         tracker.spawn(send(queued, write, inbox.closed.clone()));
         tracker.spawn(receive(lines, inbox.clone(), report));
-        let published = Arc::new(tokio::sync::Mutex::new(hello.version));
+        let published = Arc::new(tokio::sync::Mutex::new(Published {
+            version: hello.version,
+            sent: None,
+        }));
         let client = Self {
             hello,
             frames,
@@ -110,13 +120,34 @@ impl FeedClient {
         &self.hello
     }
 
-    /// Sends the whole table and returns the version that it got. It is not in force before [`applied`](Self::applied).
+    /// Sends what is new in the table, which is nothing when the router was sent the same before, and returns the version
+    /// that it got. It is not in force before [`applied`](Self::applied).
     pub async fn publish(&self, table: Table) -> Result<u64, FeedError> {
         // Held across the send, so that versions leave in the order in which they were counted.
         let mut published = self.published.lock().await;
-        let version = *published + 1;
-        self.send(FeederFrame::Table { version, table }).await?;
-        *published = version;
+        let Published { version: base, sent } = &mut *published;
+        let version = *base + 1;
+        match sent.as_ref().and_then(|sent| sent.change_to(&table)) {
+            Some(change) if change.is_empty() => return Ok(*base),
+            Some(change) => {
+                let frame = FeederFrame::Change {
+                    version,
+                    base: *base,
+                    change: change.clone(),
+                };
+                self.send(frame).await?;
+                sent.get_or_insert_default().follow(&change, table);
+            }
+            None => {
+                let frame = FeederFrame::Table {
+                    version,
+                    table: table.clone(),
+                };
+                self.send(frame).await?;
+                sent.get_or_insert_default().replace(table);
+            }
+        }
+        *base = version;
         Ok(version)
     }
 

@@ -4,7 +4,8 @@
 //! shapes need no versions of their own.
 //!
 //! ```text
-//! feeder ── Table{version, …} ─▶ router        the whole table each time; a version is the feeder's own count
+//! feeder ── Table{version, …} ─▶ router        the whole table: first on each connection; a version is the feeder's count
+//! feeder ── Change{version, base, …} ─▶        from then on, what is different from the table before it
 //! feeder ── Drain{drain, dyno, within} ─▶      tell me when nothing of this dyno is left
 //! router ── Hello{pid, version, …} ─▶ feeder   first frame of each connection
 //! router ── Applied{version} ─▶ feeder         no request that comes from here on sees an older table
@@ -13,14 +14,17 @@
 //! ```
 //!
 //! One feeder at a time: a new connection replaces the old one, which is closed. The router keeps its table when the feeder
-//! goes away. Frames of one connection are handled in order, so a `Drain` sees the `Table` before it.
+//! goes away. Frames of one connection are handled in order, so a `Drain` sees the `Table` before it, and a `Change` meets
+//! the table that it was made for; a router that has another one closes the connection, and gets the next table whole.
 
 mod access;
+mod change;
 mod client;
 mod server;
 mod table;
 
 pub use access::{AccessRecord, Protocol};
+pub(crate) use change::{CertificateChange, Change};
 pub use client::{FeedClient, FeedError, Reports};
 pub(crate) use server::FeedServer;
 pub use table::{AppEntry, AppState, BackendEntry, Certificate, Challenge, PlatformHost, Policy, Table};
@@ -38,6 +42,7 @@ pub(crate) const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FeederFrame {
     Table { version: u64, table: Table },
+    Change { version: u64, base: u64, change: Change },
     Drain { drain: u64, dyno: Uuid, within: Duration },
 }
 

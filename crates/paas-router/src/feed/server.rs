@@ -147,7 +147,13 @@ async fn serve(
             frame = frames.next() => match read(frame)? {
                 None => return Ok(()),
                 Some(FeederFrame::Table { version, table }) => {
-                    shared.tables.apply(version, table);
+                    shared.tables.replace(version, table, &shared.limits);
+                    send(&mut sink, &RouterFrame::Applied { version }).await?;
+                }
+                Some(FeederFrame::Change { version, base, change }) => {
+                    if !shared.tables.change(version, base, change, &shared.limits) {
+                        return Err(io::Error::other("a change of a table that is not in force"));
+                    }
                     send(&mut sink, &RouterFrame::Applied { version }).await?;
                 }
                 Some(FeederFrame::Drain { drain, dyno, within }) => {

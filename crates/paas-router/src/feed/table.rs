@@ -1,6 +1,6 @@
 //! The table as it crosses the socket.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use paas_core::{AppRoutes, Backend, RouteState, Routing};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ pub struct Table {
     pub apps: Vec<AppEntry>,
     /// Hosts of the platform itself: they win over an app's.
     pub platform_hosts: Vec<PlatformHost>,
-    pub certificates: Vec<Certificate>,
+    /// Shared, so that a table costs no copy of them, and compares them by their address first.
+    pub certificates: Vec<Arc<Certificate>>,
     /// What certificate authorities are shown while they validate a name.
     pub challenges: Vec<Challenge>,
 }

@@ -266,3 +266,93 @@ async fn a_client_that_does_not_take_its_response_is_h28() {
     let record = world.record().await;
     assert_eq!(record.code, Some(Code::H28), "{record}");
 }
+
+#[tokio::test]
+async fn a_websocket_handshake_that_lost_its_upgrade_is_h23() {
+    let dyno = TestDyno::named("web.1").await;
+    let mut world = World::serving(quick(), &[&dyno]).await;
+    let head = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nSec-WebSocket-Version: 13\r\nConnection: close\r\n\r\n");
+    assert_eq!(world.send(&head).await.status, 503);
+    let record = world.record().await;
+    assert_eq!((record.code, &record.dyno), (Some(Code::H23), &None), "{record}");
+}
+
+#[tokio::test]
+async fn a_request_that_a_stop_cut_short_is_h24() {
+    let (asked, mut was_asked) = tokio::sync::mpsc::channel(1);
+    let dyno = TestDyno::answering("web.1", move |_| {
+        let asked = asked.clone();
+        async move {
+            asked.send(()).await.unwrap();
+            std::future::pending().await
+        }
+    })
+    .await;
+    let limits = Limits {
+        drain: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let mut world = World::serving(limits, &[&dyno]).await;
+    let mut stream = world.connect().await;
+    stream
+        .write_all(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    was_asked.recv().await.unwrap();
+    world.stop.cancel();
+    let record = world.record().await;
+    assert_eq!((record.code, record.status), (Some(Code::H24), 503), "{record}");
+    assert!(
+        record
+            .to_string()
+            .starts_with("at=error code=H24 desc=\"Forced close\" method=GET ")
+    );
+}
+
+#[tokio::test]
+async fn a_response_that_breaks_a_limit_is_h25() {
+    let cookie = |bytes: usize| format!("HTTP/1.1 200 OK\r\nSet-Cookie: {}\r\n\r\n", "a".repeat(bytes));
+    let reason = format!("HTTP/1.1 200 {}\r\n\r\n", "a".repeat(8193));
+    for (head, limit) in [
+        (cookie(8193), "oversized cookie"),
+        (cookie(1_000_000), "oversized header"),
+        (reason, "oversized status line"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n".to_owned(),
+            "invalid content length",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(),
+            "invalid content length",
+        ),
+    ] {
+        let dyno = TestDyno::speaking("web.1", move |mut stream| {
+            let head = head.clone();
+            async move {
+                read_until(&mut stream, "\r\n\r\n").await;
+                // The router may have seen enough before all of it has left.
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.read(&mut [0]).await;
+            }
+        })
+        .await;
+        let mut world = World::serving(quick(), &[&dyno]).await;
+        let (answer, record) = world.get_recorded().await;
+        assert_eq!((answer.status, record.status), (502, 502), "{limit}");
+        assert!(!answer.raw.contains("aaaa") && !answer.raw.contains("Set-Cookie"));
+        let line = record.to_string();
+        let expected = format!("at=error code=H25 desc=\"HTTP restriction: {limit}\" method=GET ");
+        assert!(line.starts_with(&expected), "{line}");
+        assert!(line.contains(" dyno=web.1 "), "{line}");
+    }
+    let dyno = TestDyno::speaking("web.1", move |mut stream| async move {
+        read_until(&mut stream, "\r\n\r\n").await;
+        let cookie = "a".repeat(8192);
+        let head = format!("HTTP/1.1 200 OK\r\nSet-Cookie: {cookie}\r\nContent-Length: 0\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+    })
+    .await;
+    let world = World::serving(quick(), &[&dyno]).await;
+    let answer = world.get("/").await;
+    assert_eq!((answer.status, answer.header("set-cookie").len()), (200, 8192));
+}

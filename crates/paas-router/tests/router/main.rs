@@ -4,12 +4,16 @@
 
 mod support;
 
+mod affinity;
 mod balance;
+mod change;
 mod code;
 mod feed;
 mod header;
+mod hold;
 mod pool;
 mod response;
+mod rules;
 mod smuggling;
 mod stop;
 mod stream;

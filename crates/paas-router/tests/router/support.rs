@@ -101,6 +101,25 @@ impl World {
         .await;
     }
 
+    /// A router that has one app, `HOST`, with these rules and dynos.
+    pub(crate) async fn ruled(limits: Limits, policy: Policy, state: AppState) -> Self {
+        let world = Self::start(limits).await;
+        world.rule(policy, state).await;
+        world
+    }
+
+    pub(crate) async fn rule(&self, policy: Policy, state: AppState) {
+        let entry = AppEntry {
+            policy,
+            ..app(HOST, state)
+        };
+        self.publish(Table {
+            apps: vec![entry],
+            ..Table::default()
+        })
+        .await;
+    }
+
     pub(crate) async fn publish(&self, table: Table) {
         let version = self.feed.publish(table).await.unwrap();
         timeout(DEADLINE, self.feed.applied(version)).await.unwrap().unwrap();
@@ -122,6 +141,17 @@ impl World {
 
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.addresses.http).await.unwrap()
+    }
+
+    /// The next report that is no access record.
+    pub(crate) async fn event(&mut self) -> Report {
+        loop {
+            match timeout(DEADLINE, self.reports.next()).await.expect("a report in time") {
+                Some(Report::Access(_)) => {}
+                Some(report) => return report,
+                None => panic!("the feed is closed"),
+            }
+        }
     }
 
     pub(crate) async fn record(&mut self) -> AccessRecord {
@@ -161,12 +191,18 @@ pub(crate) fn settings(directory: &TempDir, limits: Limits) -> Settings {
 
 pub(crate) fn app(hostname: &str, state: AppState) -> AppEntry {
     AppEntry {
-        app: Uuid::from_u128(1),
+        app: id_of(hostname),
         name: "hello".to_owned(),
         hostnames: vec![hostname.to_owned()],
         state,
         policy: Policy::default(),
     }
+}
+
+/// An id that follows from the hostname: no two apps of a table share one.
+pub(crate) fn id_of(hostname: &str) -> Uuid {
+    let bytes = hostname.bytes().rev().take(16);
+    Uuid::from_u128(bytes.fold(0, |id, byte| id << 8 | u128::from(byte)))
 }
 
 pub(crate) fn serving(dynos: &[&TestDyno]) -> AppState {

@@ -10,7 +10,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{Answer, HOST, TestDyno, World, app, echoed, quick, serving};
 
-fn certificate(hostname: &str) -> Certificate {
+pub(crate) fn certificate(hostname: &str) -> Certificate {
     let made = rcgen::generate_simple_self_signed(vec![hostname.to_owned()]).unwrap();
     Certificate {
         hostnames: vec![hostname.to_owned()],
@@ -19,7 +19,11 @@ fn certificate(hostname: &str) -> Certificate {
     }
 }
 
-async fn handshake(world: &World, name: &str, trusted: &Certificate) -> std::io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn handshake(
+    world: &World,
+    name: &str,
+    trusted: &Certificate,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(trusted.chain_pem.as_bytes()).unwrap())
@@ -49,7 +53,8 @@ async fn certificates_come_with_the_table_and_are_chosen_by_name() {
     world.publish(table(vec![])).await;
     assert!(handshake(&world, HOST, &exact).await.is_err());
 
-    world.publish(table(vec![exact.clone(), wildcard.clone()])).await;
+    let both = vec![Arc::new(exact.clone()), Arc::new(wildcard.clone())];
+    world.publish(table(both)).await;
     let mut stream = handshake(&world, HOST, &exact).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
     let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
@@ -74,7 +79,7 @@ async fn a_certificate_that_cannot_be_used_leaves_the_others_alone() {
     bad.key_pem.clone_from(&good.key_pem);
     world
         .publish(Table {
-            certificates: vec![bad.clone(), good.clone()],
+            certificates: vec![Arc::new(bad.clone()), Arc::new(good.clone())],
             ..Table::default()
         })
         .await;
