@@ -103,12 +103,16 @@ impl Authority {
 
     /// What the authority says about an order now. Changes nothing.
     pub async fn look(&self, order: &OrderUrl) -> Result<OrderState, AcmeError> {
-        let mut order = match self.fetch(order).await {
+        match self.state(order).await {
             Err(AcmeError::Refused(problem)) if problem.status == Some(StatusCode::NOT_FOUND.as_u16()) => {
-                return Ok(OrderState::Failed(problem.order_gone()));
+                Ok(OrderState::Failed(problem.order_gone()))
             }
-            fetched => fetched?,
-        };
+            state => state,
+        }
+    }
+
+    async fn state(&self, order: &OrderUrl) -> Result<OrderState, AcmeError> {
+        let mut order = self.fetch(order).await?;
         match order.state().status {
             OrderStatus::Pending => self.validations(&mut order).await,
             OrderStatus::Ready => Ok(OrderState::Ready),

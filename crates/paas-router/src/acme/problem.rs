@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 use http::{HeaderMap, StatusCode, header};
 use thiserror::Error;
 
+/// The longest words that are kept.
+const LONGEST: usize = 2000;
 const TYPES: &str = "urn:ietf:params:acme:error:";
 
 /// A refusal, in the authority's words.
@@ -14,7 +16,8 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// The name that it is about, when it is about one.
     pub name: Option<String>,
-    /// Exactly what the authority said.
+    /// Exactly what the authority said, but for control characters: authorities quote what a name answered, and whoever
+    /// owns the name could talk to our terminals.
     pub words: String,
     /// How long the authority wants to be left alone.
     pub retry_after: Option<Duration>,
@@ -193,11 +196,16 @@ impl From<instant_acme::Problem> for Problem {
         Self {
             kind: ProblemKind::of(kind),
             name: name.filter(|_| subproblems.len() == 1),
-            words,
+            words: printable(&words),
             retry_after: None,
             status,
         }
     }
+}
+
+fn printable(words: &str) -> String {
+    let spaced = |character: char| if character.is_control() { ' ' } else { character };
+    words.chars().map(spaced).take(LONGEST).collect()
 }
 
 /// RFC 9110 §10.2.3. A date counts from the date of the response, so that a clock that is wrong does no harm.
@@ -247,6 +255,14 @@ mod tests {
             "Some identifiers were rejected; example.net: forbidden by policy"
         );
         assert_eq!(problem.name.as_deref(), Some("example.net"));
+    }
+
+    #[test]
+    fn words_cannot_talk_to_a_terminal() {
+        let body =
+            br#"{"type":"urn:ietf:params:acme:error:unauthorized","detail":"Invalid response: \"\u001b[2Jhello\n\""}"#;
+        let problem = Problem::of_response(StatusCode::FORBIDDEN, &HeaderMap::new(), body);
+        assert_eq!(problem.words, "Invalid response: \" [2Jhello \"");
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use base64::Engine;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_RSA_SHA256, date_time_ymd};
 
 use super::*;
@@ -190,4 +191,26 @@ fn what_is_no_pem_is_refused_in_words() {
         check(&format!("{leaf}{garbage}"), &key),
         PairError::Unreadable { position: 2, .. }
     ));
+}
+
+#[test]
+fn a_certificate_with_any_one_byte_changed_is_refused() {
+    let World {
+        intermediate,
+        leaf,
+        key,
+        ..
+    } = world();
+    let der = CertificateDer::from_pem_slice(leaf.as_bytes()).unwrap().to_vec();
+    for place in 0..der.len() {
+        let mut damaged = der.clone();
+        damaged[place] ^= 0x01;
+        let damaged = pem(&damaged);
+        assert!(check(&[&damaged, &intermediate], &key).is_err(), "byte {place}");
+    }
+}
+
+fn pem(der: &[u8]) -> String {
+    let text = base64::prelude::BASE64_STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
