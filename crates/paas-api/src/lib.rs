@@ -5,7 +5,9 @@
 //! out of their JSON. Nothing here decides, stores or talks: the rules of names and numbers are `paas-core`'s.
 
 mod account;
+mod acm;
 mod app;
+mod app_feature;
 mod build;
 mod buildpack_installation;
 mod collaborator;
@@ -22,19 +24,23 @@ mod rate_limit;
 mod reference;
 mod region;
 mod release;
+mod routing;
 mod secret;
 mod slug;
+mod sni_endpoint;
 mod source;
 mod stack;
 mod time;
 
 pub use account::{Account, AccountUpdate};
+pub use acm::{AcmDomain, AcmUpdate};
 pub use app::{App, AppUpdate, NewApp};
+pub use app_feature::{AppFeature, AppFeatureUpdate};
 pub use build::{Build, BuildStatus, NewBuild, SourceBlob};
 pub use buildpack_installation::{Buildpack, BuildpackInstallation};
 pub use collaborator::{Collaborator, CollaboratorUser, Permission};
 pub use config_var::{ConfigVars, ConfigVarsUpdate};
-pub use domain::Domain;
+pub use domain::{Domain, DomainUpdate, NewDomain};
 pub use dyno::{Dyno, DynoState, ReleaseOfDyno};
 pub use dyno_size::DynoSize;
 pub use error::{ErrorBody, ErrorId};
@@ -46,8 +52,10 @@ pub use rate_limit::RateLimit;
 pub use reference::{AppRef, IdRef, NamedRef, ResourceRef, UserRef};
 pub use region::{Provider, Region};
 pub use release::{Artifact, NewRelease, Release, ReleaseStatus};
+pub use routing::{Routing, RoutingUpdate, RuleChange};
 pub use secret::Secret;
 pub use slug::{Slug, SlugBlob};
+pub use sni_endpoint::{NewSniEndpoint, SniEndpoint, SslCert};
 pub use source::{Source, SourceUrls};
 pub use stack::Stack;
 pub use time::Time;

@@ -25,7 +25,7 @@ mod simulation;
 mod tests;
 
 pub use ledger::{Blocked, LEDGER_KEPT, Ledger, LedgerEntry, OrderKind};
-pub use name::is_public_name;
+pub use name::{is_public_name, registered_domain};
 pub use schedule::warning;
 
 use chrono::{DateTime, TimeDelta, Utc};

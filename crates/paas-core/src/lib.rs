@@ -35,7 +35,7 @@ mod slots;
 
 pub use acm::{
     Acm, AcmState, AcmStep, Authorities, Authority, Blocked, DnsVerdict, Failure, Fault, Held, LEDGER_KEPT, Ledger,
-    LedgerEntry, OrderKind, RenewalWindow, is_public_name, warning,
+    LedgerEntry, OrderKind, RenewalWindow, is_public_name, registered_domain, warning,
 };
 pub use app::{App, AppName};
 pub use build::{Build, BuildFailure, BuildStatus};

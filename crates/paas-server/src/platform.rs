@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     control::Turns,
+    dns::AddressFinder,
     logs::{Collector, LogStore},
     output::Outputs,
 };
@@ -31,6 +32,8 @@ pub(crate) struct Platform {
     pub(crate) collector: Collector,
     pub(crate) outputs: Arc<Outputs>,
     pub(crate) turns: Turns,
+    /// Where DNS records have to point.
+    pub(crate) addresses: AddressFinder,
     /// Tells the controller to look again. Carries no facts.
     pub(crate) wake: Notify,
     /// Changes after each pass of the controller: whoever waits for an effect looks again.

@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     config::SettingsArgs,
     control::Turns,
+    dns::{AddressFinder, Metadata},
     logs::{Collector, Limits, LogStore},
     output::Outputs,
     platform::Platform,
@@ -48,6 +49,8 @@ pub(crate) async fn platform() -> TestPlatform {
         "example.test",
         "--http",
         "0.0.0.0:8080",
+        "--public-address",
+        "203.0.113.7",
     ]);
     let settings = args.settings.resolve().unwrap();
     let clock = Clock::fixed(DateTime::from_timestamp(1_767_323_045, 0).unwrap());
@@ -75,6 +78,11 @@ pub(crate) async fn platform() -> TestPlatform {
         },
         outputs: Arc::new(Outputs::new(settings.outputs())),
         turns: Turns::new(1),
+        addresses: AddressFinder::new(
+            settings.public_addresses.clone(),
+            Metadata::of_this_machine(),
+            settings.http.is_ipv6(),
+        ),
         wake: Notify::new(),
         passes: watch::Sender::new(0),
         tracker,

@@ -40,7 +40,7 @@ pub fn is_public_name(name: &str) -> bool {
 ///
 /// By a rule of thumb instead of the public suffix list, which is longer than this crate and older each day. Where it is
 /// wrong the authority still has the last word, and says when to come again.
-pub(super) fn registered_domain(name: &str) -> &str {
+pub fn registered_domain(name: &str) -> &str {
     let labels: Vec<&str> = name.strip_prefix("*.").unwrap_or(name).split('.').collect();
     let kept = match labels.as_slice() {
         [.., second, top] if top.len() == 2 && SECOND_LEVELS.contains(second) => 3,

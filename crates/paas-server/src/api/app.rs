@@ -230,7 +230,7 @@ fn name_taken(error: StoreError, name: &str) -> ApiError {
     }
 }
 
-async fn whole(api: &Api, row: AppRow) -> Result<Json<paas_api::App>, ApiError> {
+pub(super) async fn whole(api: &Api, row: AppRow) -> Result<Json<paas_api::App>, ApiError> {
     let repo_size = repository_bytes(api, row.app.id).await?;
     Ok(Json(answer(api, row, Some(repo_size))))
 }

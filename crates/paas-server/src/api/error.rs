@@ -220,7 +220,7 @@ impl From<StoreError> for ApiError {
             StoreError::EmailTaken => Self::invalid("Email is already taken."),
             StoreError::DomainTaken => Self::invalid("The domain name is currently in use by another app."),
             StoreError::DomainGone => Self::not_found("domain"),
-            StoreError::CertificateGone => Self::not_found("sni_endpoint"),
+            StoreError::CertificateGone => Self::not_found("certificate"),
             StoreError::BuildPending => Self::new(
                 ErrorId::Conflict,
                 "Another build of this app is under way. Please wait until it has ended, or cancel it.",

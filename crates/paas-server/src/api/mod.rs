@@ -20,7 +20,9 @@ mod state;
 
 mod absent;
 mod account;
+mod acm;
 mod app;
+mod app_feature;
 mod build;
 mod buildpack_installation;
 mod collaborator;
@@ -34,7 +36,9 @@ mod log_session;
 mod oauth_authorization;
 mod region;
 mod release;
+mod routing;
 mod slug;
+mod sni_endpoint;
 mod source;
 mod stack;
 mod stream;
@@ -59,6 +63,7 @@ pub(crate) fn router(platform: Arc<Platform>) -> Router {
     let api = Arc::new(Api::new(platform));
     let endpoints = people()
         .merge(apps())
+        .merge(names())
         .merge(runtime())
         .merge(deploys())
         .merge(catalogue())
@@ -101,16 +106,45 @@ fn apps() -> Router<Arc<Api>> {
             get(config_var::info).patch(config_var::update),
         )
         .route("/apps/{app}/collaborators", get(collaborator::list))
-        .route("/apps/{app}/domains", get(domain::list))
-        .route("/apps/{app}/domains/{domain}", get(domain::info))
         .route("/apps/{app}/buildpack-installations", get(buildpack_installation::list))
         .route("/apps/{app}/addons", get(absent::list_of_app))
         .route("/apps/{app}/addon-attachments", get(absent::list_of_app))
-        .route("/apps/{app}/features", get(absent::list_of_app))
-        .route("/apps/{app}/features/{feature}", get(absent::feature))
+        .route("/apps/{app}/features", get(app_feature::list))
+        .route(
+            "/apps/{app}/features/{feature}",
+            get(app_feature::info).patch(app_feature::update),
+        )
         .route("/apps/{app}/pipeline-couplings", get(absent::pipeline_coupling))
         .route("/addons", get(absent::list))
         .route("/addon-attachments", get(absent::list))
+}
+
+/// What an app answers to, and how.
+fn names() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/apps/{app}/domains", get(domain::list).post(domain::create))
+        .route(
+            "/apps/{app}/domains/{domain}",
+            get(domain::info).patch(domain::update).delete(domain::delete),
+        )
+        .route(
+            "/apps/{app}/sni-endpoints",
+            get(sni_endpoint::list).post(sni_endpoint::create),
+        )
+        .route(
+            "/apps/{app}/sni-endpoints/{endpoint}",
+            get(sni_endpoint::info)
+                .patch(sni_endpoint::update)
+                .delete(sni_endpoint::delete),
+        )
+        .route(
+            "/apps/{app}/acm",
+            get(acm::list)
+                .post(acm::enable)
+                .patch(acm::refresh)
+                .delete(acm::disable),
+        )
+        .route("/apps/{app}/routing", get(routing::info).patch(routing::update))
 }
 
 fn runtime() -> Router<Arc<Api>> {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::server::{Server, server};
 
 /// The shapes, in the words of the published schema: `name type`, `?` where null is allowed, `|` for one of several.
-const SHAPES: [(&str, &str); 20] = [
+const SHAPES: [(&str, &str); 24] = [
     (
         "account",
         "allow_tracking bool; beta bool; created_at time; email email; federated bool; id uuid; identity_provider \
@@ -55,7 +55,7 @@ const SHAPES: [(&str, &str); 20] = [
     ),
     (
         "domain",
-        "acm_status str?; acm_status_reason str?; app {name:str, id:uuid}; cname str?; created_at time; hostname str; id \
+        "acm_status str?; acm_status_reason str?; addresses [str]; app {name:str, id:uuid}; cname str?; created_at time; hostname str; id \
          uuid; kind enum(heroku/custom); updated_at time; status str; sni_endpoint {name:str, id:uuid}?",
     ),
     (
@@ -97,6 +97,26 @@ const SHAPES: [(&str, &str); 20] = [
         "default bool; created_at time; id uuid; name str; state str; updated_at time",
     ),
     ("buildpack-installation", "ordinal int; buildpack {url:str, name:str}"),
+    (
+        "sni-endpoint",
+        "certificate_chain str; created_at time; id uuid; name str; updated_at time; display_name str?; domains [uuid]; app \
+         {id:uuid, name:str}; ssl_cert {acm:bool, ca_signed?:bool, cert_domains:[str], expires_at:time, issuer:str, \
+         self_signed?:bool, starts_at:time, subject:str, id:uuid}",
+    ),
+    (
+        "app-feature",
+        "created_at time; description str; doc_url str; enabled bool; id uuid; name str; state str; updated_at time; \
+         display_name str; feedback_email str",
+    ),
+    (
+        "acm",
+        "attempts int; expires_at time?; hostname str; last_try_at time?; next_try_at time?; reason str?; status str?",
+    ),
+    (
+        "routing",
+        "app {id:uuid, name:str}; boot_timeout_seconds int?; hsts_seconds int?; https_redirect bool; idle_timeout_seconds \
+         int?; response_timeout_seconds int?; session_affinity bool; sleep_after_seconds int?",
+    ),
     ("error", "id str; message str"),
     ("missing", "id str; message str; resource str"),
     ("nothing", ""),
@@ -115,6 +135,10 @@ async fn every_answer_has_the_shape_of_the_published_schema() {
     let authorizations = server.get("/oauth/authorizations").await.column("id");
     let authorization = authorizations[0].as_str().unwrap();
 
+    let domain = json!({ "hostname": "www.example.com", "sni_endpoint": null });
+    let domain = server.post("/apps/hello/domains", domain).await.ok();
+    check("/apps/hello/domains", "domain", &domain);
+
     for (path, shape) in [
         ("/account", "account"),
         ("/users/~", "account"),
@@ -131,6 +155,11 @@ async fn every_answer_has_the_shape_of_the_published_schema() {
         ("/apps/hello/collaborators", "collaborator"),
         ("/apps/hello/domains", "domain"),
         ("/apps/hello/domains/hello.example.test", "domain"),
+        ("/apps/hello/domains/www.example.com", "domain"),
+        ("/apps/hello/acm", "acm"),
+        ("/apps/hello/features", "app-feature"),
+        ("/apps/hello/features/hsts", "app-feature"),
+        ("/apps/hello/routing", "routing"),
         ("/apps/hello/dynos", "dyno"),
         ("/apps/hello/dynos/web.1", "dyno"),
         (&format!("/apps/hello/dynos/{dyno}"), "dyno"),
@@ -186,7 +215,6 @@ async fn lists_of_what_the_platform_does_not_have_are_empty() {
     for path in [
         "/apps/hello/addons",
         "/apps/hello/addon-attachments",
-        "/apps/hello/features",
         "/apps/hello/buildpack-installations",
         "/account/features",
         "/addons",
