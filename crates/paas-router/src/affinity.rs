@@ -11,8 +11,6 @@ use http::{
 };
 use uuid::Uuid;
 
-use crate::feed::Protocol;
-
 const NAME: &str = "heroku-session-affinity";
 /// One day, as on Heroku.
 const MAX_AGE_SECONDS: u32 = 86_400;
@@ -25,7 +23,7 @@ pub(crate) struct Mark(u64);
 pub(crate) struct Affinity {
     /// The dyno that its cookie names, though it may be gone.
     pub(crate) wanted: Option<Mark>,
-    protocol: Protocol,
+    is_secure: bool,
 }
 
 impl Mark {
@@ -41,13 +39,13 @@ impl Mark {
 }
 
 impl Affinity {
-    pub(crate) fn read(headers: &HeaderMap, protocol: Protocol) -> Self {
+    pub(crate) fn read(headers: &HeaderMap, is_secure: bool) -> Self {
         let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs = cookies
             .flat_map(|cookies| cookies.split(';'))
             .filter_map(|pair| pair.split_once('='));
         let wanted = pairs.find_map(|(name, value)| Mark::read(value.trim()).filter(|_| name.trim() == NAME));
-        Self { wanted, protocol }
+        Self { wanted, is_secure }
     }
 
     /// Lets the client keep to the dyno that answered, unless it does already.
@@ -59,7 +57,7 @@ impl Affinity {
             "{NAME}={:016x}; Max-Age={MAX_AGE_SECONDS}; Path=/; HttpOnly",
             answered.0
         );
-        if self.protocol == Protocol::Https {
+        if self.is_secure {
             // Writing to a string does not fail.
             let _ = cookie.write_str("; Secure");
         }
@@ -78,7 +76,7 @@ mod tests {
         for cookie in cookies {
             headers.append(COOKIE, HeaderValue::from_str(cookie).unwrap());
         }
-        Affinity::read(&headers, Protocol::Http).wanted
+        Affinity::read(&headers, false).wanted
     }
 
     #[test]

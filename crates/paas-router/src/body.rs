@@ -3,14 +3,16 @@
 use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use h2::RecvStream;
+use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     backend::InFlight,
@@ -24,14 +26,32 @@ use crate::{
 #[derive(Debug, Error)]
 pub(crate) enum BodyError {
     #[error("the other side broke off")]
-    Broken(#[source] hyper::Error),
+    Http1(#[source] hyper::Error),
+    #[error("the other side broke off")]
+    Http2(#[source] h2::Error),
     #[error("no byte moved for too long")]
     Idle,
 }
 
+/// What a client sends after a head.
+pub(crate) enum ClientBody {
+    Http1(Incoming),
+    Http2(Http2Body),
+}
+
+/// The data of an HTTP/2 stream.
+pub(crate) struct Http2Body {
+    stream: RecvStream,
+    /// What `Content-Length` says; that it is true is seen to by h2.
+    left: Option<u64>,
+    is_at_trailers: bool,
+    /// Told when somebody wants the body for the first time: the client expects to hear it.
+    wanted: Option<Arc<Notify>>,
+}
+
 /// What the client sends, as the dyno gets it.
 pub(crate) struct RequestBody {
-    incoming: Option<Incoming>,
+    incoming: Option<ClientBody>,
     flow: Arc<Flow>,
     timer: IdleTimer,
 }
@@ -56,8 +76,69 @@ pub(crate) struct DynoResponse {
     pub(crate) in_flight: InFlight,
 }
 
+impl Http2Body {
+    pub(crate) fn of(request: http::Request<RecvStream>, wanted: Option<Arc<Notify>>) -> http::Request<ClientBody> {
+        let length = request.headers().get(CONTENT_LENGTH);
+        let left = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        request.map(|stream| {
+            ClientBody::Http2(Self {
+                stream,
+                left,
+                is_at_trailers: false,
+                wanted,
+            })
+        })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if let Some(wanted) = self.wanted.take() {
+            wanted.notify_one();
+        }
+        if !self.is_at_trailers {
+            match ready!(self.stream.poll_data(cx)?) {
+                Some(data) => {
+                    // The window opens as fast as the dyno takes what comes through it.
+                    let _ = self.stream.flow_control().release_capacity(data.len());
+                    self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                None => self.is_at_trailers = true,
+            }
+        }
+        let trailers = ready!(self.stream.poll_trailers(cx)?);
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Http1(incoming) => Pin::new(incoming).poll_frame(cx).map_err(BodyError::Http1),
+            Self::Http2(body) => body.poll(cx).map_err(BodyError::Http2),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(incoming) => incoming.is_end_stream(),
+            Self::Http2(body) => body.stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(incoming) => incoming.size_hint(),
+            Self::Http2(body) if body.stream.is_end_stream() => SizeHint::with_exact(0),
+            Self::Http2(body) => body.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}
+
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, flow: Arc<Flow>) -> Self {
+    pub(crate) fn new(incoming: ClientBody, flow: Arc<Flow>) -> Self {
         let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
         let timer = IdleTimer::default();
         Self { incoming, flow, timer }
@@ -99,7 +180,7 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Err(error))) => {
                     this.flow.client_gone();
                     this.incoming = None;
-                    return Poll::Ready(Some(Err(BodyError::Broken(error))));
+                    return Poll::Ready(Some(Err(error)));
                 }
                 Poll::Ready(None) => {
                     this.flow.end_request();
@@ -144,6 +225,15 @@ impl ResponseBody {
             response.finish();
         }
         Self(Source::Dyno(Box::new(response)))
+    }
+}
+
+impl ResponseBody {
+    /// The client takes nothing more.
+    pub(crate) fn stall(&mut self) {
+        if let Source::Dyno(response) = &mut self.0 {
+            response.exchange.fail(Code::H28);
+        }
     }
 }
 
@@ -192,7 +282,7 @@ impl DynoResponse {
                 Poll::Ready(Some(Err(error))) => {
                     self.exchange.fail(self.flow.blame(Code::H18));
                     self.connection = None;
-                    return Poll::Ready(Some(Err(BodyError::Broken(error))));
+                    return Poll::Ready(Some(Err(BodyError::Http1(error))));
                 }
                 Poll::Ready(None) => {
                     self.finish();

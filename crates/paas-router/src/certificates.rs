@@ -9,6 +9,9 @@ use crate::{
     tls,
 };
 
+/// Stands for every name that no other certificate is for, and for clients that ask for none.
+const DEFAULT: &str = "*";
+
 #[derive(Default)]
 pub(crate) struct Certificates {
     /// In the feeder's order, which names those that it keeps by their index.
@@ -24,14 +27,22 @@ struct Certified {
 }
 
 impl Certificates {
-    /// The certificate for a name, or for one label under a wildcard.
-    pub(crate) fn find(&self, hostname: &str) -> Option<Arc<CertifiedKey>> {
-        let exact = self.by_name.get(hostname);
-        let key = exact.or_else(|| {
-            let (_, parent) = hostname.split_once('.')?;
+    /// The certificate for a name, or for one label under a wildcard, or the default one.
+    pub(crate) fn find(&self, hostname: Option<&str>) -> Option<&Arc<CertifiedKey>> {
+        let exact = hostname.and_then(|hostname| self.by_name.get(hostname));
+        let wildcard = || {
+            let (_, parent) = hostname?.split_once('.')?;
             self.by_name.get(format!("*.{parent}").as_str())
-        });
-        key.cloned()
+        };
+        exact.or_else(wildcard).or_else(|| self.by_name.get(DEFAULT))
+    }
+
+    /// Whether clients that ask for either name are shown the same certificate.
+    pub(crate) fn have_one_for(&self, name: &str, other: &str) -> bool {
+        match (self.find(Some(name)), self.find(Some(other))) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
     }
 
     /// Another list; what it has in common with this one was read before.
@@ -75,10 +86,12 @@ impl Certificates {
 
 impl Certified {
     fn read(source: Arc<Certificate>) -> Self {
-        let key = tls::certified_key(&source).map(Arc::new).inspect_err(|error| {
-            let hostnames = source.hostnames.join(" ");
-            tracing::error!(%error, hostnames, "a certificate of the table cannot be used");
-        });
+        let key = tls::certified_key(&source.chain_pem, &source.key_pem)
+            .map(Arc::new)
+            .inspect_err(|error| {
+                let hostnames = source.hostnames.join(" ");
+                tracing::error!(%error, hostnames, "a certificate of the table cannot be used");
+            });
         Self { source, key: key.ok() }
     }
 }

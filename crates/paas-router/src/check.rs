@@ -6,8 +6,10 @@ use std::borrow::Cow;
 
 use http::{
     Method, Request, StatusCode, Version,
-    header::{EXPECT, HOST, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
 };
+
+use crate::framing::MAX_LINE_BYTES;
 
 /// Why a request is refused; the words are the `cause` of H26.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,19 +33,27 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<Cow<'_, str>, Refusal> {
         return Err(Refusal("method not allowed"));
     }
     transfer_encoding(request)?;
+    if request.version() == Version::HTTP_2 {
+        http2(request)?;
+    }
+    target(request)?;
+    let malformed = Refusal("malformed host header");
     let mut hosts = request.headers().get_all(HOST).iter();
-    let host = hosts.next().ok_or(Refusal("missing host header"))?;
+    let host = match (hosts.next(), request.uri().authority()) {
+        (Some(host), authority) => {
+            let host = host.to_str().map_err(|_| malformed)?;
+            // The authority of an absolute-form target wins over Host by RFC 9112 §3.2.2; dynos differ in whether they know.
+            if authority.is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
+                return Err(Refusal("host differs from request target"));
+            }
+            host
+        }
+        // HTTP/2 says `:authority` (RFC 9113 §8.3.1).
+        (None, Some(authority)) if request.version() == Version::HTTP_2 => authority.as_str(),
+        (None, _) => return Err(Refusal("missing host header")),
+    };
     if hosts.next().is_some() {
         return Err(Refusal("multiple host headers"));
-    }
-    let malformed = Refusal("malformed host header");
-    let host = host.to_str().map_err(|_| malformed)?;
-    target(request)?;
-    // The authority of an absolute-form target wins over Host by RFC 9112 §3.2.2; dynos differ in whether they know.
-    if let Some(authority) = request.uri().authority()
-        && !authority.as_str().eq_ignore_ascii_case(host)
-    {
-        return Err(Refusal("host differs from request target"));
     }
     let expectations = request.headers().get_all(EXPECT);
     if !expectations
@@ -64,6 +74,35 @@ fn target<B>(request: &Request<B>) -> Result<(), Refusal> {
         _ => false,
     };
     if is_known {
+        Ok(())
+    } else {
+        Err(Refusal("malformed request target"))
+    }
+}
+
+/// What the parser of HTTP/1.1 sees to by itself, or [`crate::framing`] does.
+fn http2<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let headers = request.headers();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    if lengths.next().is_some() && lengths.next().is_some() {
+        return Err(Refusal("multiple content-length headers"));
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err(Refusal("unsupported transfer-encoding"));
+    }
+    if headers.contains_key("content_length") || headers.contains_key("transfer_encoding") {
+        return Err(Refusal("underscore in a framing header"));
+    }
+    let is_long = |bytes: usize| bytes > MAX_LINE_BYTES;
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    if is_long(path.len())
+        || headers
+            .iter()
+            .any(|(name, value)| is_long(name.as_str().len() + value.len()))
+    {
+        return Err(Refusal("line too long"));
+    }
+    if path.starts_with('/') || (path == "*" && request.method() == Method::OPTIONS) {
         Ok(())
     } else {
         Err(Refusal("malformed request target"))

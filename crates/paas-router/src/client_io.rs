@@ -18,7 +18,11 @@ use crate::framing::{Framing, Verdict};
 /// hyper waits for a client that does not read for as long as it is connected; this does not (slow read attacks).
 pub(crate) struct ClientIo<S> {
     stream: S,
-    framing: Framing,
+    /// `None` for HTTP/2, whose frames are what they are.
+    framing: Option<Framing>,
+    preface: Preface,
+    /// Bytes that were read already.
+    prefix: Vec<u8>,
     verdict: Arc<Verdict>,
     idle: Duration,
     /// Since when the client takes nothing.
@@ -27,16 +31,45 @@ pub(crate) struct ClientIo<S> {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
+/// Whether a client may begin with the preface of HTTP/2 (RFC 9113 §3.3, "prior knowledge").
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Preface {
+    Awaited,
+    /// Not any more.
+    Past,
+}
+
+/// How the preface begins, and nothing else that is understood.
+const PREFACE: &[u8] = b"PRI ";
+
 impl<S> ClientIo<S> {
-    pub(crate) fn new(stream: S, verdict: Arc<Verdict>, idle: Duration) -> Self {
+    /// A client that speaks HTTP/1, or perhaps HTTP/2 with prior knowledge.
+    pub(crate) fn http1(stream: S, verdict: Arc<Verdict>, idle: Duration, may_know: bool) -> Self {
+        let preface = if may_know { Preface::Awaited } else { Preface::Past };
         Self {
             stream,
-            framing: Framing::new(verdict.clone()),
+            framing: Some(Framing::new(verdict.clone())),
+            preface,
+            prefix: Vec::new(),
             verdict,
             idle,
             stuck: None,
             timer: None,
         }
+    }
+
+    pub(crate) fn http2(stream: S, verdict: Arc<Verdict>, idle: Duration) -> Self {
+        let mut this = Self::http1(stream, verdict, idle, false);
+        this.framing = None;
+        this
+    }
+
+    /// After the verdict says that this is HTTP/2: passes everything on, from the preface on.
+    #[must_use]
+    pub(crate) fn into_http2(mut self) -> Self {
+        self.framing = None;
+        self.preface = Preface::Past;
+        self
     }
 
     fn timed<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -65,16 +98,70 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let this = &mut *self;
-        if this.framing.is_cut() {
+        if this.framing.as_ref().is_some_and(Framing::is_cut) {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        let passed = this.framing.feed(&buf.filled()[before..]);
+        ready!(this.poll_bytes(cx, buf))?;
+        if this.preface == Preface::Awaited {
+            ready!(this.poll_preface(cx, buf, before))?;
+        }
+        let Some(framing) = &mut this.framing else {
+            return Poll::Ready(Ok(()));
+        };
+        let passed = framing.feed(&buf.filled()[before..]);
         buf.set_filled(before + passed);
-        if passed == 0 && this.framing.is_cut() {
+        if passed == 0 && framing.is_cut() {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> ClientIo<S> {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.prefix.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let taken = self.prefix.len().min(buf.remaining());
+        buf.put_slice(&self.prefix[..taken]);
+        self.prefix.drain(..taken);
+        if self.prefix.is_empty() {
+            self.prefix = Vec::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Looks at the first bytes, and keeps them when they are not for HTTP/1. The driver looks after each poll.
+    fn poll_preface(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>, before: usize) -> Poll<io::Result<()>> {
+        let read = &buf.filled()[before..];
+        if read.is_empty() || !(read.starts_with(PREFACE) || PREFACE.starts_with(read)) {
+            self.preface = Preface::Past;
+            return Poll::Ready(Ok(()));
+        }
+        let mut read = read.to_vec();
+        buf.set_filled(before);
+        while read.len() < PREFACE.len() && PREFACE.starts_with(&read) {
+            let mut more = [0; PREFACE.len()];
+            let mut more = ReadBuf::new(&mut more);
+            let has_ended = match Pin::new(&mut self.stream).poll_read(cx, &mut more)? {
+                Poll::Ready(()) => more.filled().is_empty(),
+                Poll::Pending => {
+                    self.prefix = read;
+                    return Poll::Pending;
+                }
+            };
+            if has_ended {
+                break;
+            }
+            read.extend_from_slice(more.filled());
+        }
+        self.prefix = read;
+        if self.prefix.starts_with(PREFACE) {
+            self.verdict.becomes_http2();
+            return Poll::Pending;
+        }
+        self.preface = Preface::Past;
+        self.poll_bytes(cx, buf)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     backend::Backend,
     body::ResponseBody,
     code::Code,
-    feed::{AccessRecord, Protocol, Report},
+    feed::{AccessRecord, Protocol, Report, Tls},
     header::Identity,
     page,
     shared::Shared,
@@ -28,6 +28,7 @@ pub(crate) struct Exchange {
     uri: Uri,
     host: String,
     protocol: Protocol,
+    tls: Tls,
     peer: IpAddr,
     identity: Option<Identity>,
     started: Instant,
@@ -45,6 +46,9 @@ enum Ending {
     Refused(&'static str, StatusCode),
     /// The response breaks this limit.
     Restricted(&'static str),
+    Misdirected {
+        agent: Option<String>,
+    },
 }
 
 /// What is known of a request from its first line.
@@ -54,6 +58,7 @@ pub(crate) struct Opening {
     pub(crate) uri: Uri,
     pub(crate) host: String,
     pub(crate) protocol: Protocol,
+    pub(crate) tls: Tls,
     pub(crate) peer: IpAddr,
 }
 
@@ -65,6 +70,7 @@ impl Exchange {
             uri,
             host,
             protocol,
+            tls,
             peer,
         } = opening;
         Self {
@@ -74,6 +80,7 @@ impl Exchange {
             uri,
             host,
             protocol,
+            tls,
             peer,
             identity: None,
             started: Instant::now(),
@@ -141,6 +148,10 @@ impl Exchange {
         self.end(Ending::Refused(cause, status));
     }
 
+    pub(crate) fn misdirect(&mut self, agent: Option<String>) {
+        self.end(Ending::Misdirected { agent });
+    }
+
     /// The first ending counts.
     fn end(&mut self, ending: Ending) {
         if matches!(self.ending, Ending::None) {
@@ -149,7 +160,7 @@ impl Exchange {
     }
 
     fn record(&self, app: Uuid) -> AccessRecord {
-        let (code, cause, status) = match self.ending {
+        let (code, cause, status) = match &self.ending {
             Ending::None => {
                 let code = if self.shared.abort.is_cancelled() {
                     Code::H24
@@ -158,10 +169,15 @@ impl Exchange {
                 };
                 (Some(code), None, code.status())
             }
-            Ending::Code(code) => (Some(code), None, code.status()),
-            Ending::Restricted(limit) => (Some(Code::H25), Some(limit.to_owned()), Code::H25.status()),
-            Ending::Refused(cause, status) => (Some(Code::H26), Some(cause.to_owned()), status),
+            Ending::Code(code) => (Some(*code), None, code.status()),
+            Ending::Restricted(limit) => (Some(Code::H25), Some((*limit).to_owned()), Code::H25.status()),
+            Ending::Refused(cause, status) => (Some(Code::H26), Some((*cause).to_owned()), *status),
+            Ending::Misdirected { .. } => (Some(Code::H31), None, Code::H31.status()),
             Ending::Whole => (None, None, self.status.unwrap_or_default()),
+        };
+        let agent = match &self.ending {
+            Ending::Misdirected { agent } => agent.clone(),
+            _ => None,
         };
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -171,6 +187,7 @@ impl Exchange {
             at: DateTime::<Utc>::from(std::time::SystemTime::now()),
             code,
             cause,
+            agent,
             method: self.method.to_string(),
             path: path.to_owned(),
             host: self.host.clone(),
@@ -189,6 +206,7 @@ impl Exchange {
             status: status.as_u16(),
             bytes: self.status.map(|_| self.bytes),
             protocol: self.protocol,
+            tls: self.tls,
         }
     }
 }

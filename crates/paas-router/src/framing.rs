@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 /// Heroku's limit for a request line and for a header line.
-const MAX_LINE_BYTES: usize = 8192;
+pub(crate) const MAX_LINE_BYTES: usize = 8192;
 /// No request has this number: none is malformed.
 const NONE: u32 = u32::MAX;
 
@@ -33,6 +33,8 @@ pub(crate) struct Verdict {
     cause: AtomicU8,
     /// The connection became a tunnel: bytes have no shape any more.
     is_tunnel: AtomicBool,
+    /// The client began with the preface of HTTP/2.
+    is_http2: AtomicBool,
     /// The client did not take what we had for it.
     pub(crate) stalled: AtomicBool,
     /// This client may take as long as it likes.
@@ -220,6 +222,7 @@ impl Verdict {
             malformed: AtomicU32::new(NONE),
             cause: AtomicU8::new(0),
             is_tunnel: AtomicBool::new(false),
+            is_http2: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             patient: AtomicBool::new(false),
         })
@@ -236,6 +239,18 @@ impl Verdict {
             4 => Some(Malformed::Underscore),
             _ => Some(Malformed::TwoLengths),
         }
+    }
+
+    pub(crate) fn is_patient(&self) -> bool {
+        self.patient.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn becomes_http2(&self) {
+        self.is_http2.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.is_http2.load(Ordering::Relaxed)
     }
 
     pub(crate) fn becomes_a_tunnel(&self) {

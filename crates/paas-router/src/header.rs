@@ -8,13 +8,11 @@ use std::{
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
-        UPGRADE, VIA,
+        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+        TRANSFER_ENCODING, UPGRADE, VIA,
     },
 };
 use uuid::Uuid;
-
-use crate::feed::Protocol;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -25,6 +23,7 @@ const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port")
 const X_REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OUR_VIA: HeaderValue = HeaderValue::from_static("1.1 paas");
+const OUR_VIA_HTTP2: HeaderValue = HeaderValue::from_static("2.0 paas");
 
 /// `Connection` may name headers that are only for the next hop, but not these: a client could make the router take away
 /// what a dyno decides by ("hop-by-hop header abuse").
@@ -57,7 +56,8 @@ const END_TO_END: [&str; 22] = [
 pub(crate) struct Forwarded {
     pub(crate) peer: IpAddr,
     pub(crate) port: u16,
-    pub(crate) protocol: Protocol,
+    pub(crate) is_secure: bool,
+    pub(crate) version: Version,
 }
 
 /// What the record of a request takes over from its headers.
@@ -86,19 +86,23 @@ pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
 /// Turns the client's headers into those for the dyno.
 pub(crate) fn to_dyno(headers: &mut HeaderMap, client: &Forwarded, upgrade: bool) -> Identity {
     strip_hop_by_hop(headers, upgrade);
+    if client.version == Version::HTTP_2 {
+        join_cookies(headers);
+    }
     headers.remove(HTTP2_SETTINGS);
     // Answered by the router itself, when the dyno's connection takes the body.
     headers.remove(EXPECT);
 
     let forwarded_for = forwarded_for(headers, client.peer);
     headers.insert(X_FORWARDED_FOR, forwarded_for.clone());
-    let protocol = HeaderValue::from_static(client.protocol.as_str());
-    headers.insert(X_FORWARDED_PROTO, protocol);
+    let protocol = if client.is_secure { "https" } else { "http" };
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(protocol));
     headers.insert(X_FORWARDED_PORT, client.port.into());
     headers.insert(X_REQUEST_START, unix_milliseconds().into());
     let request_id = request_id(headers);
     headers.insert(X_REQUEST_ID, request_id.clone());
-    headers.append(VIA, OUR_VIA);
+    let is_http2 = client.version == Version::HTTP_2;
+    headers.append(VIA, if is_http2 { OUR_VIA_HTTP2 } else { OUR_VIA });
     Identity {
         request_id,
         forwarded_for,
@@ -145,6 +149,18 @@ fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     } else {
         headers.remove(UPGRADE);
+    }
+}
+
+/// HTTP/2 clients send one header for each cookie; HTTP/1.1 allows only one for all (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let joined = bytes::Bytes::from(crumbs.join(&b"; "[..]));
+    if let Ok(joined) = HeaderValue::from_maybe_shared(joined) {
+        headers.insert(COOKIE, joined);
     }
 }
 

@@ -1,22 +1,34 @@
 //! Accepting clients.
 
 use std::{
+    future::poll_fn,
     io,
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, atomic::AtomicU32},
+    task::Poll,
     time::Duration,
 };
 
-use hyper::{server::conn::http1, service::service_fn};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{client_io::ClientIo, feed::Protocol, framing::Verdict, proxy::Client, shared::Shared};
+use crate::{
+    body::ClientBody,
+    client_io::ClientIo,
+    feed::Tls,
+    framing::Verdict,
+    http2,
+    proxy::Client,
+    shared::Shared,
+    tls::{self, Agreed},
+};
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: u32 = 4096;
@@ -67,46 +79,80 @@ pub(crate) async fn accept(listener: TcpListener, port: u16, tls: Option<TlsAcce
 async fn serve(stream: TcpStream, peer: SocketAddr, port: u16, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     // Only a hint: a socket without it is slower.
     let _ = stream.set_nodelay(true);
-    let client = |protocol| Client {
+    let client = Client {
         shared: shared.clone(),
         verdict: Verdict::new(),
         peer: peer.ip().to_canonical(),
         port,
-        protocol,
+        tls: Tls::None,
+        server_name: None,
         requests: AtomicU32::new(0),
     };
-    match tls {
-        None => serve_http(stream, client(Protocol::Http)).await,
-        Some(tls) => {
-            let handshake = tokio::select! {
-                handshake = timeout(TLS_HANDSHAKE, tls.accept(stream)) => handshake,
-                () = shared.stop.cancelled() => return,
-            };
-            if let Ok(Ok(stream)) = handshake {
-                serve_http(stream, client(Protocol::Https)).await;
-            }
+    let (verdict, idle) = (client.verdict.clone(), shared.limits.idle);
+    let Some(tls) = tls else {
+        let stream = ClientIo::http1(stream, verdict, idle, true);
+        return serve_http1(stream, client).await;
+    };
+    let handshake = tokio::select! {
+        handshake = timeout(TLS_HANDSHAKE, tls.accept(stream)) => handshake,
+        () = shared.stop.cancelled() => return,
+    };
+    let Ok(Ok(mut stream)) = handshake else {
+        return;
+    };
+    let connection = stream.get_ref().1;
+    let client = Client {
+        tls: tls::version(connection),
+        server_name: tls::server_name(connection),
+        ..client
+    };
+    match tls::agreed(connection) {
+        Agreed::Http1 => serve_http1(ClientIo::http1(stream, verdict, idle, false), client).await,
+        Agreed::Http2 => http2::serve(ClientIo::http2(stream, verdict, idle), client).await,
+        Agreed::Validation => {
+            // It has seen the certificate, and that is all.
+            let _ = stream.shutdown().await;
         }
     }
 }
 
-async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, client: Client) {
+async fn serve_http1(stream: ClientIo<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>, client: Client) {
     let shared = client.shared.clone();
-    let stream = ClientIo::new(stream, client.verdict.clone(), shared.limits.idle);
-    let service = service_fn(|request| async { Ok::<_, std::convert::Infallible>(client.handle(request).await) });
-    let connection = http1::Builder::new()
+    let service = service_fn(|request: Request<Incoming>| async {
+        let request = request.map(ClientBody::Http1);
+        Ok::<_, std::convert::Infallible>(client.handle(request).await)
+    });
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.limits.client_idle)
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    // How a connection ended is in the record of its last request.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = shared.stop.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
-    tokio::select! {
-        _ = connection => {}
-        () = shared.abort.cancelled() => {}
+    let serving = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+        // How a connection ended is in the record of its last request.
+        Poll::Ready(_) => Poll::Ready(false),
+        Poll::Pending if client.verdict.is_http2() => Poll::Ready(true),
+        Poll::Pending => Poll::Pending,
+    });
+    let is_http2 = tokio::select! {
+        is_http2 = serving => Some(is_http2),
+        () = shared.stop.cancelled() => None,
+    };
+    match is_http2 {
+        Some(false) => {}
+        Some(true) => {
+            let Some(parts) = connection.into_parts() else {
+                return;
+            };
+            let stream = parts.io.into_inner().into_http2();
+            http2::serve(stream, client).await;
+        }
+        None => {
+            Pin::new(&mut connection).graceful_shutdown();
+            tokio::select! {
+                _ = connection => {}
+                () = shared.abort.cancelled() => {}
+            }
+        }
     }
 }

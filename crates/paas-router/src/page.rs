@@ -54,6 +54,24 @@ pub(crate) fn no_such_app() -> Response<ResponseBody> {
     )
 }
 
+/// The answer to an ACME challenge that is ours (RFC 8555 §8.3).
+pub(crate) fn challenge(key_authorization: &str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::page(Bytes::copy_from_slice(key_authorization.as_bytes())));
+    let octets = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(CONTENT_TYPE, octets);
+    response
+}
+
+/// The page for a request that came over a connection to another name's certificate; a client tries again with a new
+/// connection (RFC 9110 §15.5.20).
+pub(crate) fn misdirected() -> Response<ResponseBody> {
+    page(
+        StatusCode::MISDIRECTED_REQUEST,
+        "Misdirected request",
+        "This connection was opened for another site. Please try again.",
+    )
+}
+
 /// The answer to an ACME challenge that is not ours.
 pub(crate) fn no_such_challenge() -> Response<ResponseBody> {
     page(

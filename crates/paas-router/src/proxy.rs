@@ -10,7 +10,10 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_VERSION, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING},
+    header::{
+        CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_VERSION, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+        USER_AGENT,
+    },
     request, uri,
 };
 use http_body::Body;
@@ -18,12 +21,12 @@ use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
 
 use crate::{
     affinity::Affinity,
-    body::{DynoResponse, RequestBody, ResponseBody},
+    body::{ClientBody, DynoResponse, RequestBody, ResponseBody},
     check::{self, Refusal},
     code::Code,
     connect::{Connected, NoDyno, Reuse, Search},
     exchange::{Exchange, Opening},
-    feed::Protocol,
+    feed::{Protocol, Tls},
     flow::{Flow, IdleTimer, Patience},
     framing::Verdict,
     header::{self, Forwarded},
@@ -43,7 +46,9 @@ pub(crate) struct Client {
     pub(crate) verdict: Arc<Verdict>,
     pub(crate) peer: IpAddr,
     pub(crate) port: u16,
-    pub(crate) protocol: Protocol,
+    pub(crate) tls: Tls,
+    /// The name that the client asked for when it opened a TLS connection, in lower case.
+    pub(crate) server_name: Option<Box<str>>,
     /// Requests so far: their order is how the verdict names them.
     pub(crate) requests: AtomicU32,
 }
@@ -65,7 +70,7 @@ struct Outgoing {
 }
 
 impl Client {
-    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+    pub(crate) async fn handle(&self, request: Request<ClientBody>) -> Response<ResponseBody> {
         let is_old = request.version() < Version::HTTP_11;
         let mut response = self.answer(request).await;
         if is_old {
@@ -77,7 +82,7 @@ impl Client {
         response
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+    async fn answer(&self, request: Request<ClientBody>) -> Response<ResponseBody> {
         let table = self.shared.tables.current();
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let malformed = self.verdict.of(number).map(|malformed| Refusal(malformed.cause()));
@@ -85,8 +90,10 @@ impl Client {
             Ok(hostname) => hostname.into_owned(),
             Err(refusal) => return self.refuse(&table, &request, refusal),
         };
-        if request.uri().path().starts_with(ACME_CHALLENGE) {
-            return page::no_such_challenge();
+        if let Some(token) = request.uri().path().strip_prefix(ACME_CHALLENGE) {
+            return table
+                .challenge(token)
+                .map_or_else(page::no_such_challenge, page::challenge);
         }
         if table.version == 0 {
             return page::starting();
@@ -94,6 +101,9 @@ impl Client {
         let Some(host) = table.host(&hostname) else {
             return page::no_such_app();
         };
+        if !self.is_for(&hostname, &table) {
+            return self.misdirected(&request, &hostname, host);
+        }
         let Host::App(app) = host else {
             self.verdict.patient.store(true, Ordering::Relaxed);
             let outgoing = self.outgoing(request, &hostname, None);
@@ -102,10 +112,10 @@ impl Client {
         };
         let app = app.clone();
         if app.rules.https_redirect
-            && self.protocol == Protocol::Http
+            && !self.tls.is_used()
             && let Some(location) = self.https(&hostname, request.uri())
         {
-            let mut exchange = self.open(Some(app), request.method(), request.uri(), &hostname);
+            let mut exchange = self.open(Some(app), &request, &hostname);
             let response = page::redirect(request.method(), location);
             exchange.responded(response.status());
             exchange.finish();
@@ -122,7 +132,7 @@ impl Client {
         let preferred = outgoing.affinity.as_ref().and_then(|affinity| affinity.wanted);
         let search = Search::new(&self.shared, &hostname, table, preferred);
         let mut response = self.forward(outgoing, search).await;
-        if self.protocol == Protocol::Https
+        if self.tls.is_used()
             && let Some(hsts) = &app.rules.hsts
         {
             // Browsers look at the first only (RFC 6797 §8.1): the app's own word counts.
@@ -142,22 +152,47 @@ impl Client {
         HeaderValue::try_from(location).ok()
     }
 
-    fn outgoing(&self, mut request: Request<Incoming>, hostname: &str, app: Option<Arc<App>>) -> Outgoing {
+    /// Whether the certificate of this connection serves a host. Clients send requests for several hosts over one
+    /// connection when its certificate names them all (RFC 9113 §9.1.1), and some do when it does not.
+    fn is_for(&self, hostname: &str, table: &Table) -> bool {
+        match self.server_name.as_deref() {
+            Some(name) if name != hostname => table.has_same_certificate(name, hostname),
+            _ => true,
+        }
+    }
+
+    fn misdirected(&self, request: &Request<ClientBody>, hostname: &str, host: &Host) -> Response<ResponseBody> {
+        if let Host::App(app) = host {
+            let agent = request.headers().get(USER_AGENT);
+            let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
+            self.open(Some(app.clone()), request, hostname).misdirect(agent);
+        }
+        page::misdirected()
+    }
+
+    fn outgoing(&self, mut request: Request<ClientBody>, hostname: &str, app: Option<Arc<App>>) -> Outgoing {
         let wants_upgrade = header::wants_upgrade(&request);
         let upgrade = wants_upgrade.then(|| hyper::upgrade::on(&mut request));
         let patience = app.as_ref().map_or(Patience::ENDLESS, |app| app.rules.patience);
         let has_affinity = app.as_ref().is_some_and(|app| app.rules.session_affinity);
-        let affinity = has_affinity.then(|| Affinity::read(request.headers(), self.protocol));
+        let affinity = has_affinity.then(|| Affinity::read(request.headers(), self.tls.is_used()));
+        let mut exchange = self.open(app, &request, hostname);
         let (parts, incoming) = request.into_parts();
         let request::Parts {
             method,
             uri,
             mut headers,
+            version,
             ..
         } = parts;
+        if let Some(authority) = uri.authority()
+            && !headers.contains_key(HOST)
+            && let Ok(host) = HeaderValue::from_str(authority.as_str())
+        {
+            headers.insert(HOST, host);
+        }
         let uri = origin_form(uri);
-        let mut exchange = self.open(app, &method, &uri, hostname);
-        exchange.identify(header::to_dyno(&mut headers, &self.forwarded(), wants_upgrade));
+        exchange.identify(header::to_dyno(&mut headers, &self.forwarded(version), wants_upgrade));
         let is_whole = incoming.is_end_stream();
         if !is_whole && !headers.contains_key(CONTENT_LENGTH) {
             // hyper leaves the body of a GET away unless its headers say that there is one.
@@ -283,34 +318,36 @@ impl Client {
     }
 
     /// Refuses a request, with a record when it is plain whose it was.
-    fn refuse(&self, table: &Table, request: &Request<Incoming>, refusal: Refusal) -> Response<ResponseBody> {
+    fn refuse(&self, table: &Table, request: &Request<ClientBody>, refusal: Refusal) -> Response<ResponseBody> {
         let status = refusal.status();
         if let Ok(hostname) = check::host(request)
             && let Some(Host::App(app)) = table.host(&hostname)
         {
-            let mut exchange = self.open(Some(app.clone()), request.method(), request.uri(), &hostname);
+            let mut exchange = self.open(Some(app.clone()), request, &hostname);
             exchange.refuse(refusal.0, status);
         }
         page::refused(status)
     }
 
-    fn open(&self, app: Option<Arc<App>>, method: &Method, uri: &Uri, hostname: &str) -> Exchange {
+    fn open(&self, app: Option<Arc<App>>, request: &Request<ClientBody>, hostname: &str) -> Exchange {
         let opening = Opening {
             app,
-            method: method.clone(),
-            uri: uri.clone(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
             host: hostname.to_owned(),
-            protocol: self.protocol,
+            protocol: Protocol::from(request.version()),
+            tls: self.tls,
             peer: self.peer,
         };
         Exchange::open(self.shared.clone(), opening)
     }
 
-    fn forwarded(&self) -> Forwarded {
+    fn forwarded(&self, version: Version) -> Forwarded {
         Forwarded {
             peer: self.peer,
             port: self.port,
-            protocol: self.protocol,
+            is_secure: self.tls.is_used(),
+            version,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     activity::Activity,
     backend::Backend,
     certificates::Certificates,
+    challenges::Challenges,
     code::Code,
     feed::{self, AppEntry, AppState, BackendEntry, Change, DrainOutcome, PlatformHost},
     rules::Rules,
@@ -38,6 +39,7 @@ pub(crate) struct Table {
     dynos: SharedMap<Uuid, Arc<Backend>>,
     platform: Arc<Vec<Arc<Backend>>>,
     certificates: Arc<Certificates>,
+    challenges: Arc<Challenges>,
 }
 
 /// What a hostname stands for.
@@ -93,8 +95,23 @@ impl Table {
         self.apps.values()
     }
 
-    pub(crate) fn certificate(&self, hostname: &str) -> Option<Arc<CertifiedKey>> {
-        self.certificates.find(hostname)
+    /// The certificate for a client that asks for this name, or for none.
+    pub(crate) fn certificate(&self, hostname: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        self.certificates.find(hostname).cloned()
+    }
+
+    pub(crate) fn has_same_certificate(&self, name: &str, other: &str) -> bool {
+        self.certificates.have_one_for(name, other)
+    }
+
+    /// The key authorization for the token of an HTTP-01 challenge.
+    pub(crate) fn challenge(&self, token: &str) -> Option<&str> {
+        self.challenges.key_authorization(token)
+    }
+
+    /// The certificate for a TLS-ALPN-01 validation of a name.
+    pub(crate) fn challenge_certificate(&self, hostname: &str) -> Option<Arc<CertifiedKey>> {
+        self.challenges.certificate(hostname)
     }
 
     fn all_backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
@@ -118,12 +135,13 @@ impl<'a> Next<'a> {
             apps,
             platform_hosts,
             certificates,
-            challenges: _,
+            challenges,
         } = table;
         let mut next = Self {
             table: Table {
                 version,
                 certificates: Arc::new(before.certificates.replaced(certificates)),
+                challenges: Arc::new(Challenges::of(challenges)),
                 ..Table::default()
             },
             before,
@@ -149,7 +167,7 @@ impl<'a> Next<'a> {
             apps,
             gone,
             certificates,
-            challenges: _,
+            challenges,
         } = change;
         let mut next = Self {
             table: before.clone(),
@@ -160,6 +178,9 @@ impl<'a> Next<'a> {
         next.table.version = version;
         if let Some(changes) = certificates {
             next.table.certificates = Arc::new(before.certificates.changed(changes)?);
+        }
+        if let Some(challenges) = challenges {
+            next.table.challenges = Arc::new(Challenges::of(challenges));
         }
         for app in gone {
             next.remove(app);

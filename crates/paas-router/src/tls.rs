@@ -1,21 +1,31 @@
 //! TLS towards clients, with the certificates of the table.
+//!
+//! TLS 1.2 and 1.3; the hybrid X25519MLKEM768 comes first. No early data: it can be replayed. A session is resumed only for
+//! the name that it was made for (RFC 6066 §3; rustls sees to it), and only while that name has a certificate.
 
 use std::{fmt, sync::Arc};
 
 use rustls::{
-    ServerConfig,
+    ProtocolVersion, ServerConfig, ServerConnection,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{
         CertificateDer, PrivateKeyDer,
         pem::{self, PemObject},
     },
-    server::{ClientHello, ResolvesServerCert},
+    server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache},
     sign::CertifiedKey,
 };
 use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
 
-use crate::{feed::Certificate, shared::Shared};
+use crate::{feed::Tls, shared::Shared};
+
+const HTTP_2: &[u8] = b"h2";
+const HTTP_1_1: &[u8] = b"http/1.1";
+/// A certificate authority that validates a name (RFC 8737).
+const ACME: &[u8] = b"acme-tls/1";
+/// Sessions of TLS 1.2 clients that take no tickets; some hundred bytes each.
+const SESSIONS: usize = 4096;
 
 #[derive(Debug, Error)]
 pub(crate) enum TlsError {
@@ -25,23 +35,57 @@ pub(crate) enum TlsError {
     Certificate(#[source] rustls::Error),
 }
 
-/// TLS 1.2 and 1.3, HTTP/1.1; a client that asks for a name without a certificate gets no handshake.
+/// What a client and the router agreed to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Agreed {
+    Http1,
+    Http2,
+    /// Nothing: the handshake was all that there is to see.
+    Validation,
+}
+
+/// A client that asks for a name without a certificate gets no handshake, unless the table has a default one.
 pub(crate) fn acceptor(shared: Arc<Shared>) -> Result<TlsAcceptor, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(TableCertificates { shared }));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = [HTTP_2, HTTP_1_1, ACME].map(<[u8]>::to_vec).to_vec();
+    config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+    // A new key every six hours; a ticket is good for the current one and the one before.
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// Reads chain and key, and makes sure that they belong together.
-pub(crate) fn certified_key(certificate: &Certificate) -> Result<CertifiedKey, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(certificate.chain_pem.as_bytes())
+pub(crate) fn certified_key(chain_pem: &str, key_pem: &str) -> Result<CertifiedKey, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(TlsError::Pem)?;
-    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).map_err(TlsError::Pem)?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(TlsError::Pem)?;
     CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Certificate)
+}
+
+/// What comes after a handshake.
+pub(crate) fn agreed(connection: &ServerConnection) -> Agreed {
+    match connection.alpn_protocol() {
+        Some(HTTP_2) => Agreed::Http2,
+        Some(ACME) => Agreed::Validation,
+        _ => Agreed::Http1,
+    }
+}
+
+pub(crate) fn version(connection: &ServerConnection) -> Tls {
+    match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => Tls::V12,
+        _ => Tls::V13,
+    }
+}
+
+/// The name that the client asked for.
+pub(crate) fn server_name(connection: &ServerConnection) -> Option<Box<str>> {
+    let name = connection.server_name()?;
+    Some(name.to_ascii_lowercase().into_boxed_str())
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -55,9 +99,23 @@ struct TableCertificates {
 
 impl ResolvesServerCert for TableCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let name = hello.server_name()?.to_ascii_lowercase();
-        self.shared.tables.current().certificate(&name)
+        let name = hello.server_name().map(str::to_ascii_lowercase);
+        let table = self.shared.tables.current();
+        // Nothing but the validation can be agreed on (RFC 8737 §3), so it must not end with a certificate that is served.
+        if is_validation(&hello) {
+            return table.challenge_certificate(&name?);
+        }
+        table.certificate(name.as_deref())
     }
+}
+
+fn is_validation(hello: &ClientHello<'_>) -> bool {
+    let offers = |protocol| {
+        hello
+            .alpn()
+            .is_some_and(|mut offered| offered.any(|offer| offer == protocol))
+    };
+    offers(ACME) && !offers(HTTP_2) && !offers(HTTP_1_1)
 }
 
 impl fmt::Debug for TableCertificates {

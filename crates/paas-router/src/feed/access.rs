@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use chrono::{DateTime, Utc};
+use http::Version;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,6 +17,8 @@ pub struct AccessRecord {
     pub code: Option<Code>,
     /// Why a request was refused as malformed, or which limit a response breaks; with H26 and H25 only.
     pub cause: Option<String>,
+    /// The `User-Agent` of a misdirected request; with H31 only.
+    pub agent: Option<String>,
     pub method: String,
     /// Path and query.
     pub path: String,
@@ -30,26 +33,64 @@ pub struct AccessRecord {
     /// Bytes of the response body that were handed to the client.
     pub bytes: Option<u64>,
     pub protocol: Protocol,
+    pub tls: Tls,
 }
 
-/// How the client talks to the router.
+/// The version of HTTP between the client and the router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
-    Http,
-    Https,
+    Http10,
+    Http11,
+    Http2,
+}
+
+/// Whether the client talks TLS, and which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tls {
+    None,
+    V12,
+    V13,
+    /// Not with the router: a trusted proxy in front of it says that its client does.
+    Elsewhere,
 }
 
 impl Protocol {
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Http => "http",
-            Self::Https => "https",
+            Self::Http10 => "http1.0",
+            Self::Http11 => "http1.1",
+            Self::Http2 => "http2.0",
+        }
+    }
+}
+
+impl From<Version> for Protocol {
+    fn from(version: Version) -> Self {
+        match version {
+            Version::HTTP_2 => Self::Http2,
+            Version::HTTP_11 => Self::Http11,
+            _ => Self::Http10,
+        }
+    }
+}
+
+impl Tls {
+    pub const fn is_used(self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    const fn version(self) -> &'static str {
+        match self {
+            Self::V12 => "tls1.2",
+            Self::V13 => "tls1.3",
+            Self::None | Self::Elsewhere => "unknown",
         }
     }
 }
 
 impl fmt::Display for AccessRecord {
-    /// Heroku's router line (Dev Center, *HTTP Routing*, "Heroku router log format"); a number that is not known is empty.
+    /// The line of Heroku's Router 2.0 (Dev Center, *HTTP Routing*, "Heroku router log format"); a number that is not known
+    /// is empty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.code {
             Some(code) => {
@@ -81,7 +122,19 @@ impl fmt::Display for AccessRecord {
         if let Some(bytes) = self.bytes {
             write!(f, "{bytes}")?;
         }
-        write!(f, " protocol={}", self.protocol.as_str())
+        let (protocol, tls) = (self.protocol.as_str(), self.tls);
+        write!(
+            f,
+            " protocol={protocol} tls={} tls_version={}",
+            tls.is_used(),
+            tls.version()
+        )?;
+        if let Some(agent) = &self.agent {
+            f.write_str(" agent=\"")?;
+            escape(f, agent)?;
+            f.write_char('"')?;
+        }
+        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@ mod client;
 mod server;
 mod table;
 
-pub use access::{AccessRecord, Protocol};
+pub use access::{AccessRecord, Protocol, Tls};
 pub(crate) use change::{CertificateChange, Change};
 pub use client::{FeedClient, FeedError, Reports};
 pub(crate) use server::FeedServer;
@@ -78,6 +78,7 @@ pub enum DrainOutcome {
 
 /// What a router tells without being asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly every report is the large one")]
 pub enum Report {
     Access(AccessRecord),
     /// A dyno in the table took no connection: look at it again.

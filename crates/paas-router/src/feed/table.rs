@@ -87,7 +87,8 @@ pub enum Challenge {
 /// A certificate and its key, as PEM.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// Names that it serves; `*.example.com` stands for one label.
+    /// Names that it serves; `*.example.com` stands for one label, and `*` for all that no other certificate is for, and
+    /// for clients that ask for none.
     pub hostnames: Vec<String>,
     /// Leaf first.
     pub chain_pem: String,

@@ -42,7 +42,7 @@ async fn the_line_of_a_record_is_herokus() {
     assert_eq!(
         record.to_string(),
         "at=info method=GET path=\"/x?y=1\" host=hello.test request_id=0123456789-0123456789 \
-         fwd=\"\\\" status=200, 127.0.0.1\" dyno=web.1 connect=1ms service=18ms status=200 bytes=5 protocol=http"
+         fwd=\"\\\" status=200, 127.0.0.1\" dyno=web.1 connect=1ms service=18ms status=200 bytes=5 protocol=http1.1 tls=false tls_version=unknown"
     );
     world.state(AppState::NoWeb).await;
     let mut record = world.expect_code(Code::H14).await;
@@ -50,7 +50,7 @@ async fn the_line_of_a_record_is_herokus() {
     assert_eq!(
         record.to_string(),
         "at=error code=H14 desc=\"No web processes running\" method=GET path=\"/\" host=hello.test request_id=id \
-         fwd=\"127.0.0.1\" dyno= connect= service= status=503 bytes= protocol=http"
+         fwd=\"127.0.0.1\" dyno= connect= service= status=503 bytes= protocol=http1.1 tls=false tls_version=unknown"
     );
 }
 

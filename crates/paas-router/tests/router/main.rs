@@ -11,6 +11,7 @@ mod code;
 mod feed;
 mod header;
 mod hold;
+mod http2;
 mod pool;
 mod response;
 mod rules;
