@@ -23,6 +23,7 @@ mod process;
 mod server;
 mod slot;
 mod tiny;
+mod visitor;
 mod wait;
 
 pub use answer::{Answer, request};
@@ -36,4 +37,5 @@ pub use own_engine::OwnEngine;
 pub use pebble::{NameServer, Pebble, PebbleOptions};
 pub use platform::{Options, Platform};
 pub use process::{Process, processes};
+pub use visitor::{Seen, Visit, Visitor, Visits};
 pub use wait::{eventually, within};

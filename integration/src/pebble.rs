@@ -48,6 +48,8 @@ pub struct PebbleOptions {
     pub bad_nonces: u8,
     /// How many of a hundred names it takes as validated when they were before.
     pub reused_validations: u8,
+    /// How long it thinks before it looks at a challenge.
+    pub validation_pause: Duration,
     /// How long certificates are valid.
     pub validity: Duration,
     /// Key id and key, in base64url, when it wants accounts bound to a customer.
@@ -129,6 +131,7 @@ impl Pebble {
             tls_port,
             bad_nonces,
             reused_validations,
+            validation_pause,
             validity,
             external_account,
         } = &self.options;
@@ -151,7 +154,8 @@ impl Pebble {
         fs::write(path("config.json"), config.to_string()).expect("a temporary file can be written");
         let mut pebble = Command::new("pebble");
         pebble
-            .env("PEBBLE_VA_NOSLEEP", "1")
+            .env("PEBBLE_VA_NOSLEEP", u8::from(validation_pause.is_zero()).to_string())
+            .env("PEBBLE_VA_SLEEPTIME", validation_pause.as_secs().to_string())
             .env("PEBBLE_WFE_NONCEREJECT", bad_nonces.to_string())
             .env("PEBBLE_AUTHZREUSE", reused_validations.to_string())
             .arg("-strict")
@@ -212,6 +216,7 @@ impl PebbleOptions {
             tls_port,
             bad_nonces: 0,
             reused_validations: 0,
+            validation_pause: Duration::ZERO,
             validity: Duration::from_hours(90 * 24),
             external_account: None,
         }

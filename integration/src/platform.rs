@@ -17,7 +17,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{
-    Answer, App, Engine, Output, Process, abandoned, binary, eventually, process, request,
+    Answer, App, Engine, NameServer, Output, Pebble, PebbleOptions, Process, Visitor, abandoned, binary, eventually,
+    process, request,
     server::{self, Server},
     slot::Slot,
     within,
@@ -38,6 +39,8 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// More flags for `paasd serve`, also after a restart.
     pub arguments: Vec<String>,
+    /// A certificate authority of the platform's own, and how it is unlike one that does what it should.
+    pub authority: Option<fn(&mut PebbleOptions)>,
     /// The engine's socket, instead of that of this machine's own.
     pub docker: Option<PathBuf>,
 }
@@ -50,6 +53,7 @@ pub struct Platform {
     arguments: Vec<String>,
     docker: Option<PathBuf>,
     server: Server,
+    authority: Option<(NameServer, Pebble)>,
 }
 
 impl Platform {
@@ -67,13 +71,21 @@ impl Platform {
             .tempdir()
             .expect("the folder of temporary files can be written");
         let data_dir = options.data_dir.unwrap_or_else(|| folder.path().join("data"));
+        let slot = Slot::take(&data_dir);
+        let authority = options.authority.map(|change| {
+            let names = NameServer::start();
+            let mut options = PebbleOptions::new(&names, slot.http().port(), slot.https().port());
+            change(&mut options);
+            (names, Pebble::start(options))
+        });
         let platform = Self {
-            slot: Slot::take(&data_dir),
+            slot,
             folder,
             data_dir,
             arguments: options.arguments,
             docker: options.docker,
             server: Server::default(),
+            authority,
         };
         platform.make_home();
         platform.serve(&[]);
@@ -98,6 +110,29 @@ impl Platform {
     /// Where API and git listen.
     pub fn api(&self) -> SocketAddr {
         self.slot.api()
+    }
+
+    /// Where the router speaks TLS.
+    pub fn https(&self) -> SocketAddr {
+        self.slot.https()
+    }
+
+    /// The certificate authority that the platform was started with.
+    #[track_caller]
+    pub fn pebble(&self) -> &Pebble {
+        &self.authority.as_ref().expect("the platform has an authority").1
+    }
+
+    /// The name server that the platform and its authority ask.
+    #[track_caller]
+    pub fn names(&self) -> &NameServer {
+        &self.authority.as_ref().expect("the platform has an authority").0
+    }
+
+    /// Somebody who trusts the authority of now.
+    #[track_caller]
+    pub fn visitor(&self) -> Visitor {
+        Visitor::new(self.https(), &self.pebble().root())
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -296,6 +331,14 @@ impl Platform {
             .args(["--network-pool", &self.slot.network_pool()]);
         if let Some(socket) = &self.docker {
             command.arg("--docker").arg(socket);
+        }
+        if let Some((names, pebble)) = &self.authority {
+            command
+                .args(["--acme-directory", &pebble.directory()])
+                .arg("--acme-ca-file")
+                .arg(pebble.ca_file())
+                .args(["--dns-server", &names.address().to_string()])
+                .args(["--public-address", "127.0.0.1"]);
         }
         command
     }

@@ -8,12 +8,17 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use paas_api::Secret;
 use paas_core::{AppName, Hostname};
 use paas_engine::{Pool, Subnet};
 use serde::Deserialize;
 
+use crate::dns::Credentials;
+
 /// Where a machine's settings are kept.
 const SETTINGS_FILE: &str = "/etc/paas/paasd.toml";
+/// The hosted zone that is looked for by the name.
+const ANY_ZONE: &str = "auto";
 
 /// The settings as given; every one may be absent.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -90,6 +95,28 @@ pub(crate) struct SettingsArgs {
     )]
     dns_server: Vec<String>,
 
+    /// A program that makes DNS records, run as PROGRAM present|cleanup NAME VALUE: wildcard certificates need one
+    #[arg(
+        long,
+        env = "PAAS_DNS_HOOK",
+        value_name = "PROGRAM",
+        conflicts_with = "dns_route53",
+        global = true
+    )]
+    dns_hook: Option<PathBuf>,
+
+    /// Make DNS records in Amazon Route 53, with the instance's role or the AWS_* keys; in this hosted zone, else the one found
+    #[arg(
+        long,
+        env = "PAAS_DNS_ROUTE53",
+        value_name = "ZONE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ANY_ZONE,
+        global = true
+    )]
+    dns_route53: Option<String>,
+
     /// Abort at this point of a deploy: for tests of recovery
     #[arg(long, env = "PAAS_FAILPOINT", hide = true, global = true)]
     #[serde(skip)]
@@ -116,7 +143,20 @@ pub(crate) struct Settings {
     pub(crate) public_addresses: Vec<IpAddr>,
     /// Empty: those of this machine.
     pub(crate) dns_servers: Vec<SocketAddr>,
+    pub(crate) dns_records: Option<DnsRecords>,
     pub(crate) failpoint: Option<String>,
+}
+
+/// How records are made in the DNS.
+#[derive(Clone)]
+pub(crate) enum DnsRecords {
+    Hook(PathBuf),
+    Route53 {
+        /// `None`: looked for by the name.
+        zone_id: Option<String>,
+        /// `None`: those of the instance's role.
+        credentials: Option<Credentials>,
+    },
 }
 
 impl SettingsArgs {
@@ -167,6 +207,10 @@ impl SettingsArgs {
                 .iter()
                 .map(|server| parse_dns_server(server))
                 .collect::<Result<_>>()?,
+            dns_records: match (self.dns_hook, self.dns_route53) {
+                (None, None) => dns_records(file.dns_hook, file.dns_route53)?,
+                (hook, zone) => dns_records(hook, zone)?,
+            },
             failpoint: self.failpoint,
         })
     }
@@ -182,6 +226,39 @@ impl SettingsArgs {
             Err(error) => Err(error).with_context(|| format!("reading settings from {}", path.display())),
         }
     }
+}
+
+fn dns_records(hook: Option<PathBuf>, zone: Option<String>) -> Result<Option<DnsRecords>> {
+    match (hook, zone) {
+        (None, None) => Ok(None),
+        (Some(hook), None) => Ok(Some(DnsRecords::Hook(
+            std::path::absolute(&hook).with_context(|| format!("resolving --dns-hook {}", hook.display()))?,
+        ))),
+        (None, Some(zone)) => {
+            if !zone.bytes().all(|byte| byte.is_ascii_alphanumeric()) || zone.is_empty() {
+                bail!("--dns-route53={zone}: the id of a hosted zone has letters and digits, such as Z0123456789ABC");
+            }
+            Ok(Some(DnsRecords::Route53 {
+                zone_id: (zone != ANY_ZONE).then_some(zone),
+                credentials: aws_credentials(),
+            }))
+        }
+        (Some(_), Some(_)) => bail!("dns-hook and dns-route53 exclude each other: keep one of them"),
+    }
+}
+
+/// The keys in the environment, by the names that every AWS tool reads.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where variables are read; as flags they would show in `ps`"
+)]
+fn aws_credentials() -> Option<Credentials> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Some(Credentials {
+        access_key_id: variable("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: Secret::new(variable("AWS_SECRET_ACCESS_KEY")?),
+        session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
+    })
 }
 
 fn given_or<T>(given: Vec<T>, file: Vec<T>) -> Vec<T> {

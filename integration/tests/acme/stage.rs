@@ -161,7 +161,7 @@ impl Stage {
         self.publish(Vec::new(), challenges).await;
     }
 
-    pub(crate) async fn publish(&self, certificates: Vec<Certificate>, challenges: Vec<Challenge>) {
+    pub(crate) async fn publish(&self, certificates: Vec<Arc<Certificate>>, challenges: Vec<Challenge>) {
         let table = Table {
             certificates,
             challenges,
@@ -178,7 +178,7 @@ impl Stage {
             chain_pem,
             key_pem: key.pem().to_owned(),
         };
-        self.publish(vec![certificate], Vec::new()).await;
+        self.publish(vec![Arc::new(certificate)], Vec::new()).await;
         let mut roots = RootCertStore::empty();
         let root = self.pebble.root();
         roots

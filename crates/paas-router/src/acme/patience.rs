@@ -75,3 +75,67 @@ fn is_unhandled(error: &instant_acme::Error) -> bool {
     };
     matches!(other.downcast_ref(), Some(TransportError::NotConnected { .. }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acme::Problem;
+
+    fn refused(kind: &str, status: u16) -> instant_acme::Error {
+        let body = format!(r#"{{"type":"urn:ietf:params:acme:error:{kind}","detail":"words"}}"#);
+        let status = http::StatusCode::from_u16(status).unwrap();
+        let problem = Problem::of_response(status, &http::HeaderMap::new(), body.as_bytes());
+        instant_acme::Error::Other(Box::new(TransportError::Refused(problem)))
+    }
+
+    fn broken() -> instant_acme::Error {
+        let (url, words) = ("https://ca.test".to_owned(), "connection reset".to_owned());
+        instant_acme::Error::Other(Box::new(TransportError::Broken { url, words }))
+    }
+
+    fn not_connected() -> instant_acme::Error {
+        let (url, words) = ("https://ca.test".to_owned(), "connection refused".to_owned());
+        instant_acme::Error::Other(Box::new(TransportError::NotConnected { url, words }))
+    }
+
+    /// How often a call that always fails in this way is made.
+    async fn attempts(repeat: Repeat, fail: fn() -> instant_acme::Error) -> u32 {
+        let mut patience = Patience::new(repeat);
+        let mut attempts = 1;
+        while patience.after(fail()).await.is_ok() {
+            attempts += 1;
+        }
+        attempts
+    }
+
+    #[tokio::test]
+    async fn a_nonce_that_is_not_taken_is_a_reason_to_try_again_at_once() {
+        let started = Instant::now();
+        assert_eq!(attempts(Repeat::Unhandled, || refused("badNonce", 400)).await, NONCES);
+        assert!(started.elapsed() < FIRST_PAUSE);
+    }
+
+    #[tokio::test]
+    async fn what_may_have_been_handled_is_not_repeated_when_it_counts() {
+        let internal = || refused("serverInternal", 500);
+        assert_eq!(attempts(Repeat::Unhandled, broken).await, 1);
+        assert_eq!(attempts(Repeat::Unhandled, internal).await, 1);
+        let (connecting, reading, asking) = tokio::join!(
+            attempts(Repeat::Unhandled, not_connected),
+            attempts(Repeat::Anything, broken),
+            attempts(Repeat::Anything, internal),
+        );
+        assert_eq!([connecting, reading, asking], [FAILURES; 3]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_final() {
+        for fail in [
+            || refused("rateLimited", 429),
+            || refused("unauthorized", 403),
+            || refused("malformed", 400),
+        ] {
+            assert_eq!(attempts(Repeat::Anything, fail).await, 1);
+        }
+    }
+}

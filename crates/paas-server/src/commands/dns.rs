@@ -1,15 +1,23 @@
 //! `paasd dns`: whether a name points here, in words, for whoever wonders why a certificate does not come.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use paas_core::Hostname;
+use uuid::Uuid;
 
 use crate::{
+    clock::Clock,
     config::Settings,
-    dns::{AddressFinder, AddressSource, Metadata, PublicAddresses, Resolver, Verdict},
+    dns::{AddressFinder, AddressSource, DnsPublisher, Metadata, PublicAddresses, Resolver, Verdict, challenge_name},
 };
+
+/// How long the servers of a zone may take to agree.
+const VISIBLE_LIMIT: Duration = Duration::from_mins(3);
 
 #[derive(Debug, Args)]
 pub(super) struct DnsCommand {
@@ -19,6 +27,10 @@ pub(super) struct DnsCommand {
     /// What CAA records call the CA that is to issue the certificate; may be repeated
     #[arg(long, value_name = "DOMAIN", default_value = "letsencrypt.org")]
     ca: Vec<String>,
+
+    /// Also make a TXT record as for a wildcard certificate, wait until it is seen, and take it away again
+    #[arg(long)]
+    publish: bool,
 }
 
 pub(super) async fn run(settings: Settings, command: DnsCommand) -> Result<()> {
@@ -33,11 +45,14 @@ pub(super) async fn run(settings: Settings, command: DnsCommand) -> Result<()> {
         resolver.check_wildcard(&hostname, &issuers).await
     } else {
         let has_ipv6 = settings.http.is_ipv6();
-        let finder = AddressFinder::new(settings.public_addresses, Metadata::of_this_machine(), has_ipv6);
+        let finder = AddressFinder::new(settings.public_addresses.clone(), Metadata::of_this_machine(), has_ipv6);
         let ours = finder.current().await;
         say(&described(&ours))?;
         resolver.check(&hostname, &ours, &issuers).await
     };
+    if command.publish {
+        try_publishing(&settings, &hostname).await?;
+    }
     let name = &command.name;
     match verdict {
         Verdict::PointsHere if is_wildcard => say(&format!(
@@ -52,6 +67,29 @@ pub(super) async fn run(settings: Settings, command: DnsCommand) -> Result<()> {
         }
         Verdict::Unknown(reason) => bail!("{name} could not be checked: {reason}"),
     }
+}
+
+/// Goes through what DNS-01 does, with a value that no CA asked for.
+async fn try_publishing(settings: &Settings, domain: &Hostname) -> Result<()> {
+    let Some(publisher) = DnsPublisher::from_settings(settings, &Clock::system())? else {
+        bail!("nothing is set that makes DNS records\nhint: give --dns-hook PROGRAM or --dns-route53");
+    };
+    let name = challenge_name(domain);
+    let values = [format!("paasd-{}", Uuid::new_v4().simple())];
+    let published = publisher.publish(&name, &values).await;
+    let seen = match published {
+        Ok(()) => {
+            say(&format!("{name} has the TXT record {}", values[0]))?;
+            publisher.wait_visible(&name, &values, VISIBLE_LIMIT).await
+        }
+        failed => failed,
+    };
+    // Taken away whatever happened: it may be there although the answer said otherwise.
+    let removed = publisher.remove(&name, &values).await;
+    seen?;
+    say("every server of the zone has it")?;
+    removed?;
+    say("and it is taken away again")
 }
 
 fn described(ours: &PublicAddresses) -> String {

@@ -1,14 +1,16 @@
 //! A small HTTP client: one request, its whole answer, within a limit.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use rustls::crypto::aws_lc_rs;
 use tokio::time::timeout;
 
 /// Answers of metadata services and of Route 53 are a few kilobytes.
@@ -16,6 +18,8 @@ const MAXIMUM_BYTES: usize = 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
+    #[error("reading this machine's CA certificates: {0}")]
+    Roots(#[source] io::Error),
     #[error("{host} does not answer within {} seconds", limit.as_secs())]
     Silent { host: String, limit: Duration },
     #[error("asking {host}: {source}")]
@@ -33,6 +37,9 @@ pub(super) struct Answer {
 #[derive(Clone)]
 pub(super) struct PlainFetcher(Client<HttpConnector, Full<Bytes>>);
 
+#[derive(Clone)]
+pub(super) struct Fetcher(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
 impl PlainFetcher {
     pub(super) fn new() -> Self {
         Self(
@@ -40,6 +47,24 @@ impl PlainFetcher {
                 .pool_max_idle_per_host(0)
                 .build_http(),
         )
+    }
+
+    pub(super) async fn fetch(&self, request: Request<Full<Bytes>>, limit: Duration) -> Result<Answer, FetchError> {
+        let host = host(&request);
+        within(host, limit, self.0.request(request)).await
+    }
+}
+
+impl Fetcher {
+    /// Trusts what the machine trusts. Plain HTTP is for tests.
+    pub(super) fn new() -> Result<Self, FetchError> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(aws_lc_rs::default_provider())
+            .map_err(FetchError::Roots)?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
     }
 
     pub(super) async fn fetch(&self, request: Request<Full<Bytes>>, limit: Duration) -> Result<Answer, FetchError> {

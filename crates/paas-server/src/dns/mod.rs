@@ -1,4 +1,4 @@
-//! The domain name system: does a name point here, and may a CA issue for it.
+//! The domain name system: whether a name points here, whether a CA may issue for it, and records that prove a domain ours.
 //!
 //! Nothing here decides when to ask or to order. Nothing is cached beyond one check but our own addresses.
 
@@ -8,11 +8,16 @@ mod check;
 mod cloudflare;
 mod fetch;
 mod finding;
+mod hook;
 mod metadata;
+mod publisher;
 mod resolver;
+mod route53;
 mod wire;
 
 pub(crate) use address::{AddressFinder, AddressSource, PublicAddresses};
 pub(crate) use finding::{Finding, Verdict};
 pub(crate) use metadata::Metadata;
+pub(crate) use publisher::{DnsPublisher, challenge_name};
 pub(crate) use resolver::Resolver;
+pub(crate) use route53::Credentials;

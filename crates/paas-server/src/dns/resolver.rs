@@ -145,6 +145,67 @@ impl Look {
         }
     }
 
+    /// Where the records of a challenge are to be: at the end of the name's aliases, as far as its zone's servers say.
+    ///
+    /// Resolvers are not asked about the name, only about the zone above it: they would remember that there is no such name
+    /// until after the record is made.
+    pub(super) async fn challenge_target(&self, name: &Name) -> Name {
+        let mut current = name.clone();
+        for _ in 0..MAXIMUM_ALIASES {
+            let Some((_, answer)) = self.challenge_zone(&current).await else {
+                break;
+            };
+            let Some(target) = alias(&answer.answers, &current) else {
+                break;
+            };
+            current = target;
+        }
+        current
+    }
+
+    /// The TXT values of a challenge, from each server that holds its zone.
+    pub(super) async fn texts_everywhere(&self, name: &Name) -> Result<Vec<Vec<String>>, LookError> {
+        let kind = RecordType::TXT;
+        let name = &self.challenge_target(name).await;
+        let mut answers = Vec::new();
+        if let Some((zone, _)) = self.challenge_zone(name).await {
+            let question = Question {
+                name: name.clone(),
+                kind,
+                recursive: false,
+            };
+            let asked = zone
+                .servers
+                .iter()
+                .map(|server| ask(*server, &question, AUTHORITY_LIMITS[1]));
+            answers = join_all(asked)
+                .await
+                .into_iter()
+                .filter_map(Result::ok)
+                .filter(is_answer)
+                .collect();
+        }
+        if answers.is_empty() {
+            answers.push(self.ask_resolvers(name, kind).await?);
+        }
+        Ok(answers.iter().map(|answer| texts(&answer.answers)).collect())
+    }
+
+    /// The zone that holds a challenge's name, and what one of its servers says of the name.
+    async fn challenge_zone(&self, name: &Name) -> Option<(Zone, Message)> {
+        let mut zone = self.zone_of(&name.base_name()).await?;
+        for _ in 0..MAXIMUM_REFERRALS {
+            let answer = ask_one_of(&zone.servers, &AUTHORITY_LIMITS, name, RecordType::TXT, false)
+                .await
+                .ok()?;
+            if answer.metadata.authoritative || !answer.answers.is_empty() {
+                return Some((zone, answer));
+            }
+            zone = self.referred(&zone, &answer, name).await?;
+        }
+        None
+    }
+
     /// Asks those who hold the name's zone, else the resolvers.
     async fn ask_fresh(&self, name: &Name, kind: RecordType) -> Result<Message, LookError> {
         let mut zone = self.zone_of(name).await;
@@ -286,6 +347,15 @@ fn is_answer(answer: &Message) -> bool {
         answer.metadata.response_code,
         ResponseCode::NoError | ResponseCode::NXDomain
     )
+}
+
+/// The values of TXT records; the strings that one value is cut into belong together (RFC 7208 §3.3).
+fn texts(section: &[Record]) -> Vec<String> {
+    let texts = section.iter().filter_map(|record| match &record.data {
+        RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
+        _ => None,
+    });
+    texts.collect()
 }
 
 fn records(section: &[Record], name: &Name, kind: RecordType) -> Vec<RData> {

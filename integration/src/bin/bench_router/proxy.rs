@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -48,7 +49,7 @@ pub(crate) struct Proxy {
     pub(crate) hosts: usize,
     pub(crate) directory: PathBuf,
     pub(crate) feed: Option<FeedClient>,
-    pub(crate) certificates: Vec<Certificate>,
+    pub(crate) certificates: Vec<Arc<Certificate>>,
     /// Of the proxy itself.
     pub(crate) id: Option<u32>,
     /// It, and origins of its own, so that no process has more connections than it may have files.
@@ -200,11 +201,11 @@ impl Proxy {
             }
         };
         self.tracker.spawn(take(reports));
-        self.certificates.push(Certificate {
+        self.certificates.push(Arc::new(Certificate {
             hostnames: vec![HOST.to_owned(), "*.bench.test".to_owned()],
             chain_pem: chain,
             key_pem: key,
-        });
+        }));
         let mut table = table(self.hosts, self.ports, None);
         table.certificates.clone_from(&self.certificates);
         let version = feed.publish(table).await?;
