@@ -27,6 +27,8 @@ impl Resolver {
         let check = async {
             let look = self.look()?;
             let dns_name = to_name(name);
+            // Found once, for the three that follow.
+            look.zone_of(&dns_name).await;
             let (v4, v6, caa) = tokio::join!(
                 look.find(&dns_name, RecordType::A),
                 look.find(&dns_name, RecordType::AAAA),

@@ -15,6 +15,9 @@ mod resolver;
 mod route53;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use address::{AddressFinder, AddressSource, PublicAddresses};
 pub(crate) use finding::{Finding, Verdict};
 pub(crate) use metadata::Metadata;

@@ -5,12 +5,13 @@
 //! (port 53 closed towards the world), the resolvers' own answer has to do.
 
 use std::{
+    iter,
     net::{IpAddr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use hickory_resolver::{
     proto::{
         op::{Message, ResponseCode},
@@ -19,13 +20,22 @@ use hickory_resolver::{
     system_conf::read_system_conf,
 };
 use rand::seq::SliceRandom;
+use tokio::time::timeout;
 
 use super::wire::{AskError, Question, ask};
 
 /// A resolver may have to ask half the world first.
-const RESOLVER_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(4)];
+const OF_RESOLVERS: Patience = Patience {
+    next_after: Duration::from_secs(1),
+    limit: Duration::from_secs(4),
+};
 /// Who holds a zone answers at once, or is behind a firewall.
-const AUTHORITY_LIMITS: [Duration; 2] = [Duration::from_millis(700), Duration::from_millis(1500)];
+const OF_AUTHORITIES: Patience = Patience {
+    next_after: Duration::from_millis(400),
+    limit: Duration::from_millis(1500),
+};
+/// A lost datagram is no silent server.
+const ROUNDS: usize = 2;
 /// So many servers of a zone are asked before the resolvers' word is taken.
 const AUTHORITIES: usize = 3;
 /// Unbound gives up after eleven aliases; nobody has an honest use for more.
@@ -104,7 +114,7 @@ pub(super) struct Look {
 
 /// Who holds a zone.
 #[derive(Debug, Clone)]
-struct Zone {
+pub(super) struct Zone {
     apex: Name,
     /// The name that this was found for: between it and the apex no other zone begins.
     below: Name,
@@ -177,7 +187,7 @@ impl Look {
             let asked = zone
                 .servers
                 .iter()
-                .map(|server| ask(*server, &question, AUTHORITY_LIMITS[1]));
+                .map(|server| ask(*server, &question, OF_AUTHORITIES.limit));
             answers = join_all(asked)
                 .await
                 .into_iter()
@@ -195,9 +205,12 @@ impl Look {
     async fn challenge_zone(&self, name: &Name) -> Option<(Zone, Message)> {
         let mut zone = self.zone_of(&name.base_name()).await?;
         for _ in 0..MAXIMUM_REFERRALS {
-            let answer = ask_one_of(&zone.servers, &AUTHORITY_LIMITS, name, RecordType::TXT, false)
-                .await
-                .ok()?;
+            let servers = &zone.servers[..zone.servers.len().min(AUTHORITIES)];
+            let answer = ask_one_of(servers, &OF_AUTHORITIES, name, RecordType::TXT, false).await;
+            let Ok(answer) = answer else {
+                self.give_up(&zone);
+                return None;
+            };
             if answer.metadata.authoritative || !answer.answers.is_empty() {
                 return Some((zone, answer));
             }
@@ -212,7 +225,8 @@ impl Look {
         for _ in 0..MAXIMUM_REFERRALS {
             let Some(known) = zone else { break };
             let servers = &known.servers[..known.servers.len().min(AUTHORITIES)];
-            let Ok(answer) = ask_one_of(servers, &AUTHORITY_LIMITS, name, kind, false).await else {
+            let Ok(answer) = ask_one_of(servers, &OF_AUTHORITIES, name, kind, false).await else {
+                self.give_up(&known);
                 break;
             };
             if answer.metadata.authoritative || !answer.answers.is_empty() {
@@ -224,13 +238,13 @@ impl Look {
     }
 
     async fn ask_resolvers(&self, name: &Name, kind: RecordType) -> Result<Message, LookError> {
-        ask_one_of(&self.resolvers, &RESOLVER_LIMITS, name, kind, true).await
+        ask_one_of(&self.resolvers, &OF_RESOLVERS, name, kind, true).await
     }
 
     /// The zone that a name is in, as far as the resolvers know.
-    async fn zone_of(&self, name: &Name) -> Option<Zone> {
+    pub(super) async fn zone_of(&self, name: &Name) -> Option<Zone> {
         if let Some(zone) = self.zones().iter().find(|zone| zone.holds(name)) {
-            return Some(zone.clone());
+            return Some(zone.clone()).filter(|zone| !zone.servers.is_empty());
         }
         let mut apex = name.clone();
         while !apex.is_root() {
@@ -296,6 +310,13 @@ impl Look {
         found.iter().filter_map(RData::ip_addr).collect()
     }
 
+    /// Servers of a zone that say nothing are not asked again in this look.
+    fn give_up(&self, silent: &Zone) {
+        for zone in self.zones().iter_mut().filter(|zone| zone.apex == silent.apex) {
+            zone.servers.clear();
+        }
+    }
+
     fn zones(&self) -> std::sync::MutexGuard<'_, Vec<Zone>> {
         self.zones.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -307,10 +328,18 @@ pub(super) fn shown(name: &Name) -> String {
     text.strip_suffix('.').unwrap_or(&text).to_owned()
 }
 
-/// The first real answer of some servers, asked one after the other, with more patience in every round.
+/// How long to wait for servers.
+struct Patience {
+    /// The next server is asked, too, when one says nothing for so long.
+    next_after: Duration,
+    /// One server's time.
+    limit: Duration,
+}
+
+/// The first real answer of some servers.
 async fn ask_one_of(
     servers: &[SocketAddr],
-    limits: &[Duration],
+    patience: &Patience,
     name: &Name,
     kind: RecordType,
     recursive: bool,
@@ -321,24 +350,25 @@ async fn ask_one_of(
         recursive,
     };
     let mut last = LookError::NoResolver("it names no server".to_owned());
-    for limit in limits {
-        for server in servers {
-            last = match ask(*server, &question, *limit).await {
-                Ok(answer) if is_answer(&answer) => return Ok(answer),
-                Ok(answer) => LookError::Refused {
-                    name: shown(name),
-                    kind,
-                    code: answer.metadata.response_code,
-                },
-                Err(source) => LookError::Ask {
-                    name: shown(name),
-                    kind,
-                    source,
-                },
-            };
+    let mut next = iter::repeat_n(servers, ROUNDS).flatten();
+    let mut asked = FuturesUnordered::new();
+    loop {
+        let more = next.next().map(|server| ask(*server, &question, patience.limit));
+        let is_last = more.is_none();
+        asked.extend(more);
+        let wait = if is_last { patience.limit } else { patience.next_after };
+        let name = shown(name);
+        match timeout(wait, asked.next()).await {
+            Ok(Some(Ok(answer))) if is_answer(&answer) => return Ok(answer),
+            Ok(Some(Ok(answer))) => {
+                let code = answer.metadata.response_code;
+                last = LookError::Refused { name, kind, code };
+            }
+            Ok(Some(Err(source))) => last = LookError::Ask { name, kind, source },
+            Ok(None) => return Err(last),
+            Err(_) => {}
         }
     }
-    Err(last)
 }
 
 /// "There is" and "there is not" are answers; SERVFAIL, REFUSED and the like are not.
