@@ -29,7 +29,7 @@ impl Challenges {
                     hostname,
                     chain_pem,
                     key_pem,
-                } => match tls::certified_key(&chain_pem, &key_pem) {
+                } => match tls::challenge_key(&chain_pem, &key_pem) {
                     Ok(key) => {
                         all.tls.insert(hostname, Arc::new(key));
                     }

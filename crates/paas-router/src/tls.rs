@@ -59,11 +59,24 @@ pub(crate) fn acceptor(shared: Arc<Shared>) -> Result<TlsAcceptor, rustls::Error
 
 /// Reads chain and key, and makes sure that they belong together.
 pub(crate) fn certified_key(chain_pem: &str, key_pem: &str) -> Result<CertifiedKey, TlsError> {
+    let (chain, key) = read(chain_pem, key_pem)?;
+    CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Certificate)
+}
+
+/// The same for a validation. Its certificate has a critical extension (RFC 8737 §3), so that nobody but an authority takes
+/// it: also not whoever looks whether it has the key.
+pub(crate) fn challenge_key(chain_pem: &str, key_pem: &str) -> Result<CertifiedKey, TlsError> {
+    let (chain, key) = read(chain_pem, key_pem)?;
+    let key = provider().key_provider.load_private_key(key);
+    Ok(CertifiedKey::new(chain, key.map_err(TlsError::Certificate)?))
+}
+
+fn read(chain_pem: &str, key_pem: &str) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(TlsError::Pem)?;
     let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(TlsError::Pem)?;
-    CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Certificate)
+    Ok((chain, key))
 }
 
 /// What comes after a handshake.
