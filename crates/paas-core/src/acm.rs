@@ -152,6 +152,8 @@ pub enum Fault {
     Authority { retry_at: Option<DateTime<Utc>> },
     /// The authority knows nothing of the order or the account any more.
     Lost,
+    /// We did not do our part: no router was there, or no record could be made.
+    Ours,
 }
 
 /// An order that came to nothing.
@@ -198,6 +200,15 @@ impl Acm {
             production_rests_until: None,
             issued_by: None,
             window: None,
+        }
+    }
+
+    /// A name that our own authority certifies, and why.
+    pub fn local(reason: String, now: DateTime<Utc>) -> Self {
+        Self {
+            state: AcmState::Local,
+            reason: Some(reason),
+            ..Self::new(now)
         }
     }
 
@@ -358,7 +369,7 @@ impl Acm {
                 self.outages = 0;
                 self.is_rehearsed = false;
             }
-            Fault::Lost => {}
+            Fault::Lost | Fault::Ours => {}
             Fault::Authority { retry_at: told } => {
                 let told = told.map(|told| told.min(now + LONGEST_RETRY_AFTER));
                 if authority != Authority::Staging {
@@ -373,16 +384,21 @@ impl Acm {
                     (_, Some(told)) => retry_at = retry_at.max(told),
                     (_, None) => {}
                 }
-                // The order outlives the trouble, unless somebody else is asked next.
-                let goes_elsewhere = authority == Authority::Staging || self.prefers(authorities, now) != authority;
-                if let AcmState::Ordering { since, look_at, .. } = &mut self.state
-                    && !goes_elsewhere
-                    && now - *since < ORDER_LIMIT
-                {
-                    *look_at = retry_at;
-                    return self.changed(now);
-                }
             }
+        }
+        let is_kept = match fault {
+            Fault::Name | Fault::Lost => false,
+            Fault::Ours => true,
+            // Unless somebody else is asked next.
+            Fault::Authority { .. } => authority != Authority::Staging && self.prefers(authorities, now) == authority,
+        };
+        // The order outlives the trouble.
+        if let AcmState::Ordering { since, look_at, .. } = &mut self.state
+            && is_kept
+            && now - *since < ORDER_LIMIT
+        {
+            *look_at = retry_at;
+            return self.changed(now);
         }
         self.state = if now - failing_since > PATIENCE && !has_certificate {
             AcmState::Failed
@@ -552,7 +568,7 @@ impl Authority {
 }
 
 impl Held {
-    pub(crate) fn life(&self) -> TimeDelta {
+    pub fn life(&self) -> TimeDelta {
         (self.not_after - self.not_before).max(TimeDelta::zero())
     }
 

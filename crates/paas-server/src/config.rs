@@ -1,5 +1,7 @@
 //! Settings of the server: a flag, else a `PAAS_*` variable, else `/etc/paas/paasd.toml`, else the default.
 
+mod acme;
+
 use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
@@ -9,11 +11,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use paas_api::Secret;
-use paas_core::{AppName, Hostname};
+use paas_core::{AppName, Hostname, is_public_name};
 use paas_engine::{Pool, Subnet};
 use serde::Deserialize;
 
 use crate::dns::Credentials;
+use acme::AcmeArgs;
+pub(crate) use acme::AcmeSettings;
 
 /// Where a machine's settings are kept.
 const SETTINGS_FILE: &str = "/etc/paas/paasd.toml";
@@ -117,6 +121,34 @@ pub(crate) struct SettingsArgs {
     )]
     dns_route53: Option<String>,
 
+    /// The certificate authority's ACME directory; `none` orders no certificates [default: Let's Encrypt]
+    #[arg(long, env = "PAAS_ACME_DIRECTORY", value_name = "URL", global = true)]
+    acme_directory: Option<String>,
+
+    /// Where orders are rehearsed first; `none` rehearses nothing [default: Let's Encrypt's staging, for Let's Encrypt]
+    #[arg(long, env = "PAAS_ACME_STAGING_DIRECTORY", value_name = "URL", global = true)]
+    acme_staging_directory: Option<String>,
+
+    /// Another authority, for when the first is in trouble
+    #[arg(long, env = "PAAS_ACME_FALLBACK_DIRECTORY", value_name = "URL", global = true)]
+    acme_fallback_directory: Option<String>,
+
+    /// Whom the authorities may write to
+    #[arg(long, env = "PAAS_ACME_EMAIL", value_name = "ADDRESS", global = true)]
+    acme_email: Option<String>,
+
+    /// Extra CA certificates (PEM) to trust when talking to an authority
+    #[arg(long, env = "PAAS_ACME_CA_FILE", value_name = "FILE", global = true)]
+    acme_ca_file: Option<PathBuf>,
+
+    /// A file with two lines from the first authority, if it wants accounts bound (EAB): key id and HMAC key
+    #[arg(long, env = "PAAS_ACME_EAB_FILE", value_name = "FILE", global = true)]
+    acme_eab_file: Option<PathBuf>,
+
+    /// The same from the fallback authority
+    #[arg(long, env = "PAAS_ACME_FALLBACK_EAB_FILE", value_name = "FILE", global = true)]
+    acme_fallback_eab_file: Option<PathBuf>,
+
     /// Abort at this point of a deploy: for tests of recovery
     #[arg(long, env = "PAAS_FAILPOINT", hide = true, global = true)]
     #[serde(skip)]
@@ -144,6 +176,8 @@ pub(crate) struct Settings {
     /// Empty: those of this machine.
     pub(crate) dns_servers: Vec<SocketAddr>,
     pub(crate) dns_records: Option<DnsRecords>,
+    /// `None`: certificates are uploaded, or come from our own authority.
+    pub(crate) acme: Option<AcmeSettings>,
     pub(crate) failpoint: Option<String>,
 }
 
@@ -175,6 +209,15 @@ impl SettingsArgs {
                  hint: keep it on 127.0.0.1; others reach the API through the router as api.{domain}"
             );
         }
+        let acme = AcmeArgs {
+            directory: self.acme_directory.or(file.acme_directory),
+            staging_directory: self.acme_staging_directory.or(file.acme_staging_directory),
+            fallback_directory: self.acme_fallback_directory.or(file.acme_fallback_directory),
+            email: self.acme_email.or(file.acme_email),
+            ca_file: self.acme_ca_file.or(file.acme_ca_file),
+            eab_file: self.acme_eab_file.or(file.acme_eab_file),
+            fallback_eab_file: self.acme_fallback_eab_file.or(file.acme_fallback_eab_file),
+        };
         let data_dir = self
             .data_dir
             .or(file.data_dir)
@@ -211,6 +254,7 @@ impl SettingsArgs {
                 (None, None) => dns_records(file.dns_hook, file.dns_route53)?,
                 (hook, zone) => dns_records(hook, zone)?,
             },
+            acme: acme.resolve()?,
             failpoint: self.failpoint,
         })
     }
@@ -288,12 +332,28 @@ impl Settings {
         format!("{}{app}.git", self.public_url("git"))
     }
 
+    /// With HTTPS where a public authority certifies our names; a browser would not trust our own.
     fn public_url(&self, label: &str) -> String {
         let host = self.domain.child(label);
-        match self.http.port() {
-            80 => format!("http://{host}/"),
-            port => format!("http://{host}:{port}/"),
+        let (scheme, port, usual) = if self.has_public_certificates() {
+            ("https", self.https.port(), 443)
+        } else {
+            ("http", self.http.port(), 80)
+        };
+        if port == usual {
+            format!("{scheme}://{host}/")
+        } else {
+            format!("{scheme}://{host}:{port}/")
         }
+    }
+
+    /// Whether names below the platform's domain get certificates of a public authority.
+    pub(crate) fn has_public_certificates(&self) -> bool {
+        self.acme.is_some() && is_public_name(self.domain.as_str())
+    }
+
+    pub(crate) fn local_ca(&self) -> PathBuf {
+        self.data_dir.join("local-ca")
     }
 
     pub(crate) fn repositories(&self) -> PathBuf {

@@ -36,6 +36,8 @@ pub(crate) struct Platform {
     pub(crate) addresses: AddressFinder,
     /// Tells the controller to look again. Carries no facts.
     pub(crate) wake: Notify,
+    /// The same for the controller of the certificates.
+    pub(crate) wake_certificates: Notify,
     /// Changes after each pass of the controller: whoever waits for an effect looks again.
     pub(crate) passes: watch::Sender<u64>,
     pub(crate) tracker: TaskTracker,

@@ -84,6 +84,7 @@ pub(crate) async fn platform() -> TestPlatform {
             settings.http.is_ipv6(),
         ),
         wake: Notify::new(),
+        wake_certificates: Notify::new(),
         passes: watch::Sender::new(0),
         tracker,
         stop,

@@ -162,6 +162,13 @@ pub async fn list(conn: &mut PgConnection, owner: Id<Account>) -> Result<Vec<App
     .collect()
 }
 
+/// Every living app and its name.
+pub async fn names(conn: &mut PgConnection) -> Result<Vec<(Id<App>, AppName)>, StoreError> {
+    let rows = sqlx::query!("select id, name from apps where destroyed_at is null order by name");
+    let rows = rows.fetch_all(conn).await?.into_iter();
+    rows.map(|row| Ok((row.id.into(), parse("app", &row.name)?))).collect()
+}
+
 /// Holds the app for this transaction: changes of one app happen one after the other. `false` when it is gone.
 pub async fn lock(conn: &mut PgConnection, id: Id<App>) -> Result<bool, StoreError> {
     let living = sqlx::query_scalar!(

@@ -165,6 +165,14 @@ fn an_order_outlives_an_outage_of_its_authority() {
 }
 
 #[test]
+fn an_order_waits_for_our_own_part_as_well() {
+    let acm = ordered(verified(0), Authority::Production, 0);
+    let acm = acm.failed(failure(Authority::Production, Fault::Ours), false, BOTH, minute(0), 0.0);
+    assert_eq!(next(&acm, None, BOTH, 1), AcmStep::Pursue);
+    assert_eq!(acm.outages, 0, "no other authority would do better");
+}
+
+#[test]
 fn retry_after_is_obeyed_or_the_fallback_asked() {
     let limited = Fault::Authority {
         retry_at: Some(minute(days(3))),

@@ -28,7 +28,7 @@ use crate::{
     api,
     clock::Clock,
     config::Settings,
-    control::{self, AppsController, FirewallController, GitBackend, RouterFeed, Turns},
+    control::{self, AppsController, CertificatesController, FirewallController, GitBackend, RouterFeed, Turns},
     dns::{AddressFinder, Metadata},
     failpoint,
     git::{self, Git, GitPaths},
@@ -84,6 +84,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
             settings.http.is_ipv6(),
         ),
         wake: Notify::new(),
+        wake_certificates: Notify::new(),
         passes: watch::Sender::new(0),
         tracker: tracker.clone(),
         stop: stop.clone(),
@@ -118,6 +119,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
 async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: TcpListener) -> Result<()> {
     let feed = Arc::new(RouterFeed::new(Arc::clone(platform)));
     let apps = Arc::new(AppsController::new(Arc::clone(platform), Arc::clone(&feed)));
+    let certificates = Arc::new(CertificatesController::new(Arc::clone(platform), Arc::clone(&feed))?);
     let firewall = FirewallController::new(Arc::clone(platform), firewall);
     let git = open_git(platform)?;
     let hooks = git::Receiver::bind(Arc::clone(&git)).context("opening the hook's socket")?;
@@ -138,6 +140,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("API", serving),
         ends("git hooks", async { Ok(hooks.run(platform.stop.clone()).await?) }),
         ends("apps", apps.run()),
+        ends("certificates", certificates.run()),
         ends("router feed", feed.run()),
         ends("firewall", firewall.run()),
         ends("sweep", control::sweep(Arc::clone(platform))),
@@ -188,7 +191,10 @@ async fn wake(platform: &Platform) -> Result<()> {
     let mut wakeups = Wakeups::new(&platform.store);
     loop {
         tokio::select! {
-            () = wakeups.next() => platform.wake.notify_one(),
+            () = wakeups.next() => {
+                platform.wake.notify_one();
+                platform.wake_certificates.notify_one();
+            }
             () = platform.stop.cancelled() => return Ok(()),
         }
     }

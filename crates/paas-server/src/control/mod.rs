@@ -5,6 +5,7 @@
 
 mod apps;
 mod boot;
+mod certificates;
 mod deploy;
 mod destroy;
 mod dyno;
@@ -21,6 +22,7 @@ mod work;
 mod tests;
 
 pub(crate) use apps::AppsController;
+pub(crate) use certificates::CertificatesController;
 pub(crate) use deploy::{NewBuild, cancel, submit};
 pub(crate) use firewall::FirewallController;
 pub(crate) use git_backend::GitBackend;

@@ -12,7 +12,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use futures_util::FutureExt;
 use paas_core::{AppRoutes, Id, LogLine, LogSource};
-use paas_router::feed::{AppEntry, DrainOutcome, FeedClient, FeedError, PlatformHost, Report, Reports, Table};
+use paas_router::feed::{
+    AppEntry, Certificate, Challenge, DrainOutcome, FeedClient, FeedError, PlatformHost, Report, Reports, Table,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
@@ -37,7 +39,19 @@ const REPORT_BATCH: usize = 256;
 pub(crate) struct RouterFeed {
     platform: Arc<Platform>,
     connection: watch::Sender<Option<Connection>>,
+    /// Held while a table is sent, so that none overtakes a newer one.
+    contents: tokio::sync::Mutex<Contents>,
     published: Mutex<Option<Published>>,
+}
+
+/// What the table is made of, each part from the controller that knows it.
+#[derive(Default)]
+struct Contents {
+    /// `None` until they are known: a router that serves already must not lose them to our start.
+    routes: Option<Vec<AppRoutes>>,
+    /// The same.
+    certificates: Option<Vec<Arc<Certificate>>>,
+    challenges: Vec<Challenge>,
 }
 
 /// One connection to a router. A second one to the same router is another: what was sent over the first may be lost.
@@ -66,6 +80,7 @@ impl RouterFeed {
         Self {
             platform,
             connection: watch::Sender::new(None),
+            contents: tokio::sync::Mutex::default(),
             published: Mutex::default(),
         }
     }
@@ -121,13 +136,36 @@ impl RouterFeed {
         self.platform.settings.data_dir.join("router.pid")
     }
 
-    /// Sends the table of now, unless the router has it already.
+    /// Sends the table with these routes, unless the router has it already.
     ///
     /// `None` while no router takes it. Never waits for one, because dynos have to be looked after all the same; a router
     /// that comes wakes the controller.
     pub(crate) async fn publish(&self, routes: &[AppRoutes]) -> Option<Receipt> {
+        let mut contents = self.contents.lock().await;
+        contents.routes = Some(routes.to_vec());
+        self.send(&contents).await
+    }
+
+    /// The same with these certificates. The first ones wake the controller of the apps, which waits for them.
+    pub(crate) async fn publish_certificates(&self, certificates: Vec<Certificate>) -> Option<Receipt> {
+        let mut contents = self.contents.lock().await;
+        let certificates = certificates.into_iter().map(Arc::new).collect();
+        if contents.certificates.replace(certificates).is_none() {
+            self.platform.wake.notify_one();
+        }
+        self.send(&contents).await
+    }
+
+    /// The same with these challenges.
+    pub(crate) async fn publish_challenges(&self, challenges: Vec<Challenge>) -> Option<Receipt> {
+        let mut contents = self.contents.lock().await;
+        contents.challenges = challenges;
+        self.send(&contents).await
+    }
+
+    async fn send(&self, contents: &Contents) -> Option<Receipt> {
+        let table = self.table(contents)?;
         let connection = self.connection.borrow().clone()?;
-        let table = self.table(routes);
         let known = {
             let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
             published
@@ -186,19 +224,20 @@ impl RouterFeed {
         Ok(())
     }
 
-    /// The table with the platform's own hosts.
-    fn table(&self, routes: &[AppRoutes]) -> Table {
+    /// The table with the platform's own hosts, once everything is known that belongs in it.
+    fn table(&self, contents: &Contents) -> Option<Table> {
+        let (routes, certificates) = (contents.routes.as_ref()?, contents.certificates.as_ref()?);
         let settings = &self.platform.settings;
         let host = |label| PlatformHost {
             hostname: settings.domain.child(label).to_string(),
             address: settings.api,
         };
-        Table {
+        Some(Table {
             apps: routes.iter().map(AppEntry::from).collect(),
             platform_hosts: vec![host("api"), host("git")],
-            certificates: Vec::new(),
-            challenges: Vec::new(),
-        }
+            certificates: certificates.clone(),
+            challenges: contents.challenges.clone(),
+        })
     }
 
     /// Forgets a connection that broke, unless there is a newer one.

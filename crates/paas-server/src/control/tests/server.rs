@@ -23,7 +23,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{
-    AppsController, NewBuild, RouterFeed, abandon_builds, boot::Verdict, deploy::Deploy, submit, sweep,
+    AppsController, CertificatesController, NewBuild, RouterFeed, abandon_builds, boot::Verdict, deploy::Deploy,
+    submit, sweep,
 };
 use crate::{logs::Filter, platform::Platform, testing};
 
@@ -83,6 +84,9 @@ impl Server {
         abandon_builds(platform).await.unwrap();
         let feed = std::sync::Arc::new(RouterFeed::new(platform.clone()));
         let apps = std::sync::Arc::new(AppsController::new(platform.clone(), feed.clone()));
+        let certificates = CertificatesController::new(platform.clone(), feed.clone()).unwrap();
+        let certificates = std::sync::Arc::new(certificates);
+        platform.tracker.spawn(async move { certificates.run().await.unwrap() });
         platform.tracker.spawn(async move { feed.run().await.unwrap() });
         platform.tracker.spawn(async move { apps.run().await.unwrap() });
         let sweeping = sweep(platform.clone());
@@ -92,6 +96,7 @@ impl Server {
             let mut wakeups = Wakeups::new(&woken.store);
             while woken.stop.run_until_cancelled(wakeups.next()).await.is_some() {
                 woken.wake.notify_one();
+                woken.wake_certificates.notify_one();
             }
         });
     }
