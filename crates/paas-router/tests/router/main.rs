@@ -9,6 +9,7 @@ mod balance;
 mod change;
 mod code;
 mod feed;
+mod frames;
 mod header;
 mod hold;
 mod http2;

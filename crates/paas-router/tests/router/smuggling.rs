@@ -6,7 +6,7 @@ mod host;
 mod length;
 mod line;
 mod mutation;
-mod recorder;
+pub(crate) mod recorder;
 
 use std::{collections::HashSet, sync::atomic::Ordering};
 

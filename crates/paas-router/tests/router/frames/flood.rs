@@ -5,15 +5,15 @@
 
 use std::{fs, sync::atomic::Ordering, time::Duration};
 
+use bytes::Bytes;
 use http::Response;
 use http_body_util::BodyExt;
 use paas_router::Limits;
 use tokio::time::{Instant, timeout};
 
 use super::wire::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING, PRIORITY, REFUSED_STREAM, RST_STREAM,
-    WINDOW_UPDATE,
-    Wire, block, frame_of, post, pseudo, request, settings,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, NO_ERROR, PING, PRIORITY, REFUSED_STREAM,
+    RST_STREAM, WINDOW_UPDATE, Wire, block, frame_of, post, pseudo, request, settings,
 };
 use crate::support::{DEADLINE, TestDyno, World, full, quick};
 
@@ -223,11 +223,14 @@ async fn more_streams_than_allowed_are_refused_one_by_one() {
 
 #[tokio::test]
 async fn a_stream_that_is_not_read_ends_and_others_go_on() {
-    let dyno = TestDyno::answering("web.1", |request| async move {
-        Response::new(match request.uri().path() {
-            "/large" => full("x".repeat(8 << 20)),
-            _ => full("done"),
-        })
+    // One for all: what is measured is what the router holds.
+    let large = Bytes::from(vec![b'x'; 8 << 20]);
+    let dyno = TestDyno::answering("web.1", move |request| {
+        let body = match request.uri().path() {
+            "/large" => large.clone(),
+            _ => Bytes::from_static(b"done"),
+        };
+        async { Response::new(full(body)) }
     })
     .await;
     let world = World::serving(quick(), &[&dyno]).await;
@@ -276,11 +279,18 @@ async fn a_connection_without_requests_is_closed() {
     let world = World::serving(limits, &[&dyno]).await;
     let mut silent = Wire::silent(&world).await;
     silent.until_closed().await;
+    // It is told to go, and has a few seconds for that.
     let mut idle = Wire::open(&world).await;
     assert_eq!(idle.get(1, "/").await, Some(200));
-    idle.until_closed().await;
+    idle.until(|heard| heard.goaway.is_some()).await;
     let mut half = Wire::open(&world).await;
     half.send(&frame_of(HEADERS, END_STREAM, 1, &block(&pseudo("GET", "/"))))
         .await;
-    half.until_closed().await;
+    half.until(|heard| heard.goaway.is_some()).await;
+    assert!(
+        [idle.heard.goaway, half.heard.goaway]
+            .iter()
+            .flatten()
+            .all(|code| *code == NO_ERROR)
+    );
 }

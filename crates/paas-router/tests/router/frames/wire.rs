@@ -265,22 +265,20 @@ fn status(block: &[u8]) -> Option<u16> {
     }
 }
 
-/// `0` to `2` have five bits, the other digits six (RFC 7541, appendix B).
+/// `0` to `2` have five bits, the other digits six (RFC 7541, appendix B); a status has three of them.
 fn digits(coded: &[u8]) -> String {
-    let bits: String = coded.iter().map(|byte| format!("{byte:08b}")).collect();
-    let (mut rest, mut text) = (&bits[..], String::new());
-    while let (Some(five), six) = (rest.get(..5), rest.get(..6)) {
-        let five = u32::from_str_radix(five, 2).expect("bits");
-        let six = six.map(|six| u32::from_str_radix(six, 2).expect("bits"));
-        let (digit, length) = match (five, six) {
-            (0..=2, _) => (five, 5),
+    let bits = coded.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+    let (mut left, mut text) = (coded.len() * 8, String::new());
+    let next = |left: usize, length: usize| Some(bits >> left.checked_sub(length)? & ((1 << length) - 1));
+    loop {
+        let (digit, length) = match (next(left, 5), next(left, 6)) {
+            (Some(five @ 0..=2), _) => (five, 5),
             (_, Some(six @ 0x19..=0x1f)) => (six - 0x19 + 3, 6),
-            _ => break,
+            _ => return text,
         };
         text.push(char::from_digit(digit, 10).expect("a digit"));
-        rest = &rest[length..];
+        left -= length;
     }
-    text
 }
 
 pub(crate) fn frame_of(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
