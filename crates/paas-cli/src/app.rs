@@ -178,18 +178,8 @@ pub(crate) fn info(args: &InfoArgs, context: &Context) -> Result<()> {
 pub(crate) fn destroy(args: &DestroyArgs, context: &Context) -> Result<()> {
     let name = args.app.name_or(args.name.as_ref(), context)?;
     let app = get(&name, context)?;
-    let answer = if let Some(answer) = &args.confirm {
-        answer.clone()
-    } else {
-        context.output.warning(&format!(
-            "this destroys {name} with its releases, config and logs\n      To proceed, type {name}, or run again with --confirm {name}",
-            name = app.name
-        ))?;
-        context.output.ask("> ", "a confirmation", "--confirm APP")?
-    };
-    if answer != app.name {
-        return Err(Error::NotConfirmed(app.name));
-    }
+    let consequence = format!("this destroys {} with its releases, config and logs", app.name);
+    context.confirm(&app.name, &consequence, args.confirm.as_ref())?;
     let path = format!("/apps/{}", app.id);
     let what = format!("Destroying {}", app.name);
     context

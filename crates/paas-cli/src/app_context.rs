@@ -29,6 +29,25 @@ pub(crate) struct AppArgs {
     remote: Option<String>,
 }
 
+impl Context {
+    /// Goes on only when somebody types the app's name, or gave it as `--confirm APP`.
+    pub(crate) fn confirm(&self, app: &str, consequence: &str, given: Option<&String>) -> Result<()> {
+        let answer = if let Some(answer) = given {
+            answer.clone()
+        } else {
+            self.output.warning(&format!(
+                "{consequence}\n      To proceed, type {app}, or run again with --confirm {app}"
+            ))?;
+            self.output.ask("> ", "a confirmation", "--confirm APP")?
+        };
+        if answer == app {
+            Ok(())
+        } else {
+            Err(Error::NotConfirmed(app.to_owned()))
+        }
+    }
+}
+
 impl AppArgs {
     pub(crate) fn name(&self, context: &Context) -> Result<String> {
         match (&self.app, &self.remote) {

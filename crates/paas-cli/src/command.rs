@@ -1,5 +1,7 @@
 //! The grammar: which verbs there are, and which function does each.
 
+mod names;
+
 use std::ffi::OsString;
 
 use clap::{
@@ -7,6 +9,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
+use self::names::NameVerb;
 use crate::{
     account, app,
     app_context::Context,
@@ -144,6 +147,8 @@ enum PlatformVerb {
     /// Let an app's visitors in again
     #[command(name = "maintenance:off")]
     MaintenanceOff(app::SwitchArgs),
+    #[command(flatten)]
+    Names(NameVerb),
     /// List the regions
     Regions(region::ListArgs),
     /// List the stacks
@@ -207,6 +212,7 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::Maintenance(args) => app::maintenance(args, context),
         PlatformVerb::MaintenanceOn(args) => app::enable_maintenance(args, context),
         PlatformVerb::MaintenanceOff(args) => app::disable_maintenance(args, context),
+        PlatformVerb::Names(verb) => names::dispatch(verb, context),
         PlatformVerb::Regions(args) => region::list(args, context),
         PlatformVerb::Stacks(args) => stack::list(args, context),
     }

@@ -66,6 +66,18 @@ pub(crate) enum Error {
     },
     #[error("{0}")]
     Absent(String),
+    #[error("{path}: {source}")]
+    File { path: String, source: io::Error },
+    #[error("{app} has no certificate")]
+    NoCertificate { app: String },
+    #[error("There are several certificates: {0}")]
+    SeveralCertificates(String),
+    #[error("{hostname} did not get its certificate{}", .reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}")))]
+    DomainFailed {
+        app: String,
+        hostname: String,
+        reason: Option<String>,
+    },
     #[error("{app} has no release to roll back to")]
     NothingToRollBackTo { app: String },
     #[error("Release v{version} is still running its release command")]
@@ -89,6 +101,7 @@ impl Error {
             | Self::Grammar { .. }
             | Self::NoApp
             | Self::SeveralApps(_)
+            | Self::SeveralCertificates(_)
             | Self::NoRemote(_)
             | Self::BadUrl(_) => 2,
             _ => 1,
@@ -128,6 +141,15 @@ impl Error {
             Self::LoginRefused => "try again; `paasd user` on the server makes users and sets passwords",
             Self::NoHome => "set HOME, or NETRC to the file's path; or pass a token in PAAS_API_KEY",
             Self::NoTerminal { instead, .. } => return Some(format!("pass `{instead}`")),
+            Self::SeveralCertificates(_) => "choose one with `--name NAME`",
+            Self::NoCertificate { app } => {
+                return Some(format!("run `paas certs:add CRT KEY -a {app}` to bring one"));
+            }
+            Self::DomainFailed { app, .. } => {
+                return Some(format!(
+                    "set that right, then run `paas certs:auto:refresh --wait -a {app}`"
+                ));
+            }
             Self::NothingToRollBackTo { app } => {
                 return Some(format!("run `paas releases -a {app}` to see the releases"));
             }
@@ -157,6 +179,7 @@ impl Error {
             | Self::Netrc { .. }
             | Self::NotConfirmed(_)
             | Self::Absent(_)
+            | Self::File { .. }
             | Self::LogStreamEnded
             | Self::Io(_) => return None,
         };
@@ -171,6 +194,9 @@ fn api_hint(status: u16, id: &str, url: Option<&str>, resource: Option<&str>) ->
     let text = match (status, id, resource) {
         (404, _, Some("app")) => "run `paas apps` to see your apps",
         (404, _, Some("release")) => "run `paas releases` to see the app's releases",
+        (404, _, Some("domain")) => "run `paas domains` to see the app's domains",
+        (404, _, Some("certificate")) => "run `paas certs` to see the app's certificates",
+        (404, _, Some("feature")) => "run `paas features` to see what can be switched on",
         (404, _, Some("build")) => "run `paas builds` to see the app's builds",
         (404, _, Some("dyno")) => "run `paas ps` to see the app's dynos",
         (404, _, Some("formation")) => "run `paas ps:scale` to see the app's process types",

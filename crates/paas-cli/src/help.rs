@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Topics in the order of a newcomer's day, with the verbs of each.
-const TOPICS: [(&str, &[&str]); 7] = [
+const TOPICS: [(&str, &[&str]); 10] = [
     ("Account", &["login", "logout", "auth:whoami", "auth:token"]),
     (
         "Apps",
@@ -31,6 +31,44 @@ const TOPICS: [(&str, &[&str]); 7] = [
             "builds",
             "builds:info",
             "builds:output",
+        ],
+    ),
+    (
+        "Domains",
+        &[
+            "domains",
+            "domains:add",
+            "domains:wait",
+            "domains:info",
+            "domains:update",
+            "domains:remove",
+            "domains:clear",
+        ],
+    ),
+    (
+        "Certificates",
+        &[
+            "certs",
+            "certs:add",
+            "certs:update",
+            "certs:info",
+            "certs:remove",
+            "certs:auto",
+            "certs:auto:enable",
+            "certs:auto:disable",
+            "certs:auto:refresh",
+        ],
+    ),
+    (
+        "Features and routing",
+        &[
+            "features",
+            "features:info",
+            "features:enable",
+            "features:disable",
+            "routing",
+            "routing:set",
+            "routing:unset",
         ],
     ),
     ("Maintenance", &["maintenance", "maintenance:on", "maintenance:off"]),
@@ -64,7 +102,7 @@ pub(crate) fn related(command: &Command, name: &str) -> String {
 fn entry(command: &Command, verb: &str) -> String {
     let about = command.find_subcommand(verb).and_then(Command::get_about);
     let about = about.map(ToString::to_string).unwrap_or_default();
-    format!("  {verb:<18}{about}\n")
+    format!("  {verb:<20}{about}\n")
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@
 use std::{env, process::ExitCode};
 
 mod account;
+mod acm;
 mod app;
 mod app_context;
+mod app_feature;
 mod authorization;
 mod build;
 mod client;
@@ -15,6 +17,7 @@ mod command;
 mod completion;
 mod config;
 mod config_var;
+mod domain;
 mod dyno;
 mod error;
 mod formation;
@@ -26,6 +29,8 @@ mod output;
 mod platform_url;
 mod region;
 mod release;
+mod routing;
+mod sni_endpoint;
 mod stack;
 mod table;
 mod time;

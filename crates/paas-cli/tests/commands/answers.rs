@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::platform::Answer;
 
 const ID: &str = "01234567-89ab-7def-8123-456789abcdef";
+pub(crate) const DOMAIN_ID: &str = "01234567-89ab-7def-8123-0000000000d0";
 const TIME: &str = "2026-01-02T03:04:05Z";
 
 pub(crate) fn account() -> Value {
@@ -74,6 +75,50 @@ pub(crate) fn but(mut value: Value, changes: &Value) -> Value {
 
 pub(crate) fn current(release: Value) -> Value {
     but(release, &json!({ "current": true }))
+}
+
+pub(crate) fn own_domain() -> Value {
+    json!({
+        "acm_status": null, "acm_status_reason": null, "addresses": [], "app": named("hello"), "cname": null,
+        "created_at": TIME, "hostname": "hello.apps.example.com", "id": ID, "kind": "heroku", "sni_endpoint": null,
+        "status": "none", "updated_at": TIME
+    })
+}
+
+/// A custom domain without a certificate.
+pub(crate) fn domain(hostname: &str) -> Value {
+    let custom = json!({
+        "addresses": ["203.0.113.7"], "cname": "hello.apps.example.com", "hostname": hostname, "id": DOMAIN_ID,
+        "kind": "custom", "status": "pending"
+    });
+    but(own_domain(), &custom)
+}
+
+pub(crate) fn sni_endpoint(name: &str, names: &[&str]) -> Value {
+    json!({
+        "app": named("hello"), "certificate_chain": "-----BEGIN CERTIFICATE-----", "created_at": TIME,
+        "display_name": null, "domains": [], "id": ID, "name": name, "ssl_cert": {
+            "acm": false, "ca_signed?": true, "cert_domains": names, "expires_at": "2026-04-02T03:04:05Z", "id": ID,
+            "issuer": "C=US, O=Example CA, CN=E1", "self_signed?": false, "starts_at": TIME, "subject": "CN=leaf"
+        },
+        "updated_at": TIME
+    })
+}
+
+pub(crate) fn feature(name: &str, enabled: bool) -> Value {
+    json!({
+        "created_at": TIME, "description": format!("About {name}"), "display_name": name,
+        "doc_url": "https://example.com/docs", "enabled": enabled, "feedback_email": "dev@example.com", "id": ID,
+        "name": name, "state": "general", "updated_at": TIME
+    })
+}
+
+pub(crate) fn routing() -> Value {
+    json!({
+        "app": named("hello"), "boot_timeout_seconds": null, "hsts_seconds": null, "https_redirect": false,
+        "idle_timeout_seconds": null, "response_timeout_seconds": null, "session_affinity": false,
+        "sleep_after_seconds": null
+    })
 }
 
 pub(crate) fn build(status: &str) -> Value {

@@ -14,53 +14,82 @@ fn alone_the_command_shows_its_topics() {
     Usage: paas COMMAND [-a APP]
 
     Account
-      login             Log in and keep the token in the netrc
-      logout            Revoke the token and forget it
-      auth:whoami       Print who you are
-      auth:token        Print the token in use
+      login               Log in and keep the token in the netrc
+      logout              Revoke the token and forget it
+      auth:whoami         Print who you are
+      auth:token          Print the token in use
 
     Apps
-      apps              List your apps
-      create            Create an app
-      apps:info         Show an app
-      apps:rename       Rename an app
-      open              Open an app in a browser
-      apps:destroy      Destroy an app for good
-      git:remote        Point a git remote of this directory at an app
+      apps                List your apps
+      create              Create an app
+      apps:info           Show an app
+      apps:rename         Rename an app
+      open                Open an app in a browser
+      apps:destroy        Destroy an app for good
+      git:remote          Point a git remote of this directory at an app
 
     Config vars
-      config            Show the config vars of an app
-      config:set        Set config vars and restart the app
-      config:get        Print the value of a config var
-      config:unset      Remove config vars and restart the app
+      config              Show the config vars of an app
+      config:set          Set config vars and restart the app
+      config:get          Print the value of a config var
+      config:unset        Remove config vars and restart the app
 
     Dynos
-      ps                Show the dynos of an app
-      ps:scale          Say how many dynos of each process type run
-      ps:restart        Restart dynos
-      ps:stop           Stop dynos; those that the formation wants start again
-      logs              Show the log of an app
+      ps                  Show the dynos of an app
+      ps:scale            Say how many dynos of each process type run
+      ps:restart          Restart dynos
+      ps:stop             Stop dynos; those that the formation wants start again
+      logs                Show the log of an app
 
     Releases and builds
-      releases          List the releases of an app
-      releases:info     Show a release
-      releases:output   Print what a release command said
-      rollback          Go back to the code and config of an earlier release
-      builds            List the builds of an app
-      builds:info       Show a build
-      builds:output     Print what a build said
+      releases            List the releases of an app
+      releases:info       Show a release
+      releases:output     Print what a release command said
+      rollback            Go back to the code and config of an earlier release
+      builds              List the builds of an app
+      builds:info         Show a build
+      builds:output       Print what a build said
+
+    Domains
+      domains             List the domains of an app
+      domains:add         Add a domain to an app, and say which DNS record to create
+      domains:wait        Wait until a domain leads here and has its certificate
+      domains:info        Show a domain
+      domains:update      Choose the certificate of a domain
+      domains:remove      Remove a domain from an app
+      domains:clear       Remove all domains from an app
+
+    Certificates
+      certs               List the certificates of an app
+      certs:add           Upload a certificate with its key
+      certs:update        Put another certificate and key in the place of one
+      certs:info          Show a certificate
+      certs:remove        Remove an uploaded certificate
+      certs:auto          Show how the certificates are doing that come by themselves
+      certs:auto:enable   Let certificates come by themselves
+      certs:auto:disable  Let no more certificates come by themselves
+      certs:auto:refresh  Try again at once what waits or has failed
+
+    Features and routing
+      features            List what can be switched on for an app
+      features:info       Show a feature
+      features:enable     Switch a feature on
+      features:disable    Switch a feature off
+      routing             Show how an app's requests are treated
+      routing:set         Change time limits, redirects, affinity and sleep
+      routing:unset       Go back to Heroku's rules
 
     Maintenance
-      maintenance       Print whether an app is in maintenance mode
-      maintenance:on    Answer an app's visitors with a maintenance page
-      maintenance:off   Let an app's visitors in again
+      maintenance         Print whether an app is in maintenance mode
+      maintenance:on      Answer an app's visitors with a maintenance page
+      maintenance:off     Let an app's visitors in again
 
     Platform
-      regions           List the regions
-      stacks            List the stacks
-      completion        Print a completion script for a shell
-      version           Print the version of this command
-      help              Say what there is, or how to use one command
+      regions             List the regions
+      stacks              List the stacks
+      completion          Print a completion script for a shell
+      version             Print the version of this command
+      help                Say what there is, or how to use one command
 
     Run `paas help COMMAND` for the flags of a command. The app is the one of `-a APP`, of PAAS_APP, or of the git
     remote `paas` of the current directory. PAAS_URL says where the platform's API answers.
@@ -87,15 +116,15 @@ fn help_shows_a_verb_and_the_verbs_below_it() {
       -h, --help             Print help
 
     Commands:
-      maintenance:on    Answer an app's visitors with a maintenance page
-      maintenance:off   Let an app's visitors in again
+      maintenance:on      Answer an app's visitors with a maintenance page
+      maintenance:off     Let an app's visitors in again
     ");
     assert_snapshot!(paas.run("help auth"), @r"
     exit: 0
     --- stdout
     Commands:
-      auth:whoami       Print who you are
-      auth:token        Print the token in use
+      auth:whoami         Print who you are
+      auth:token          Print the token in use
     ");
     assert_snapshot!(paas.run("help nope"), @r"
     exit: 2

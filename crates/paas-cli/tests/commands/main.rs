@@ -5,8 +5,10 @@
 
 mod answers;
 mod apps;
+mod certificates;
 mod completion;
 mod config_vars;
+mod domains;
 mod dynos;
 mod help;
 mod login;
@@ -14,4 +16,5 @@ mod logs;
 mod platform;
 mod releases;
 mod remotes;
+mod routing;
 mod trouble;
