@@ -5,6 +5,8 @@
 
 mod credentials;
 mod sign;
+#[cfg(test)]
+mod tests;
 mod xml;
 
 use std::time::Duration;
@@ -39,12 +41,10 @@ const SCOPE: Scope = Scope {
 const REQUEST_LIMIT: Duration = Duration::from_secs(15);
 /// Five requests a second are allowed to a whole account; whoever else uses it makes us wait.
 const TRIES: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Somebody else changes the same name: seldom once, never so often.
 const RACES: u32 = 5;
 /// AWS promises a minute for a change to be everywhere.
 const SYNC_LIMIT: Duration = Duration::from_mins(3);
-const SYNC_PAUSE: Duration = Duration::from_secs(3);
 /// Who looks for our record has not seen it yet; nobody should remember it for long.
 const TTL_SECONDS: u32 = 60;
 
@@ -93,11 +93,19 @@ pub(crate) enum Route53Error {
 
 pub(crate) struct Route53 {
     base: String,
+    pauses: Pauses,
     /// Given by the operator, else looked for.
     zone_id: Option<String>,
     fetcher: Fetcher,
     credentials: CredentialsSource,
     clock: Clock,
+}
+
+/// How long to wait before asking again.
+struct Pauses {
+    /// Doubled every time.
+    busy: Duration,
+    sync: Duration,
 }
 
 /// One kind of call, as IAM calls it and what it is allowed on.
@@ -119,6 +127,10 @@ impl Route53 {
     ) -> Result<Self, FetchError> {
         Ok(Self {
             base: BASE.to_owned(),
+            pauses: Pauses {
+                busy: Duration::from_millis(500),
+                sync: Duration::from_secs(3),
+            },
             zone_id,
             fetcher: Fetcher::new()?,
             credentials: CredentialsSource::new(given, metadata, clock.clone()),
@@ -260,7 +272,7 @@ impl Route53 {
             if Instant::now() > deadline {
                 return Err(Route53Error::NotInSync);
             }
-            sleep(SYNC_PAUSE).await;
+            sleep(self.pauses.sync).await;
             let action = "route53:GetChange";
             let answer = self
                 .call(Call {
@@ -279,7 +291,7 @@ impl Route53 {
 
     /// One call, made again while Route 53 asks for patience.
     async fn call(&self, call: Call<'_>) -> Result<String, Route53Error> {
-        let mut pause = FIRST_PAUSE;
+        let mut pause = self.pauses.busy;
         for _ in 1..TRIES {
             match self.call_once(&call).await {
                 Err(Route53Error::Refused { code, .. })
