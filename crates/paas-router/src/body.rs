@@ -20,6 +20,7 @@ use crate::{
     exchange::Exchange,
     flow::{Flow, IdleTimer},
     framing::Verdict,
+    pace::Pace,
 };
 
 /// Why a body ended before its end.
@@ -31,6 +32,8 @@ pub(crate) enum BodyError {
     Http2(#[source] h2::Error),
     #[error("no byte moved for too long")]
     Idle,
+    #[error("the client sends too slowly")]
+    Slow,
 }
 
 /// What a client sends after a head.
@@ -54,10 +57,17 @@ pub(crate) struct RequestBody {
     incoming: Option<ClientBody>,
     flow: Arc<Flow>,
     timer: IdleTimer,
+    pace: Pace,
 }
 
 /// What the client gets: a page of ours, or what a dyno sends.
-pub(crate) struct ResponseBody(Source);
+pub(crate) struct ResponseBody {
+    source: Source,
+    answered: Option<Answered>,
+}
+
+/// Tells the connection that a response is in its hands.
+struct Answered(Arc<Verdict>);
 
 enum Source {
     Page(Option<Bytes>),
@@ -140,17 +150,21 @@ impl Body for ClientBody {
 impl RequestBody {
     pub(crate) fn new(incoming: ClientBody, flow: Arc<Flow>) -> Self {
         let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
-        let timer = IdleTimer::default();
-        Self { incoming, flow, timer }
+        Self {
+            incoming,
+            flow,
+            timer: IdleTimer::default(),
+            pace: Pace::default(),
+        }
     }
 
     /// A body without a byte, for a request that is sent a second time.
     pub(crate) fn empty(flow: Arc<Flow>) -> Self {
-        let timer = IdleTimer::default();
         Self {
             incoming: None,
             flow,
-            timer,
+            timer: IdleTimer::default(),
+            pace: Pace::default(),
         }
     }
 }
@@ -169,6 +183,13 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Ok(frame))) => {
                     this.flow.touch();
                     this.flow.await_client(false);
+                    this.pace
+                        .receive(frame.data_ref().map_or(0, Bytes::len), Instant::now());
+                    if this.flow.is_too_slow(&this.pace) {
+                        this.flow.client_idle();
+                        this.incoming = None;
+                        return Poll::Ready(Some(Err(BodyError::Slow)));
+                    }
                     if this.incoming.as_ref().is_some_and(Body::is_end_stream) {
                         this.flow.end_request();
                     }
@@ -189,6 +210,7 @@ impl Body for RequestBody {
                 }
                 Poll::Pending => {
                     this.flow.await_client(true);
+                    this.pace.wait(Instant::now());
                     if this.flow.poll_idle(&mut this.timer, cx).is_pending() {
                         return Poll::Pending;
                     }
@@ -213,25 +235,36 @@ impl Body for RequestBody {
 
 impl ResponseBody {
     pub(crate) fn page(bytes: Bytes) -> Self {
-        Self(Source::Page(Some(bytes)))
+        Self::of(Source::Page(Some(bytes)))
     }
 
     pub(crate) fn empty() -> Self {
-        Self(Source::Page(None))
+        Self::of(Source::Page(None))
     }
 
     pub(crate) fn dyno(mut response: DynoResponse) -> Self {
+        response.flow.answer();
         if response.incoming.is_end_stream() {
             response.finish();
         }
-        Self(Source::Dyno(Box::new(response)))
+        Self::of(Source::Dyno(Box::new(response)))
+    }
+
+    fn of(source: Source) -> Self {
+        let answered = None;
+        Self { source, answered }
+    }
+
+    /// For HTTP/1, where a connection has one response at a time.
+    pub(crate) fn answers(&mut self, verdict: Arc<Verdict>) {
+        self.answered = Some(Answered(verdict));
     }
 }
 
 impl ResponseBody {
     /// The client takes nothing more.
     pub(crate) fn stall(&mut self) {
-        if let Source::Dyno(response) = &mut self.0 {
+        if let Source::Dyno(response) = &mut self.source {
             response.exchange.fail(Code::H28);
         }
     }
@@ -242,21 +275,21 @@ impl Body for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.0 {
+        match &mut self.source {
             Source::Page(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Dyno(response) => response.poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.source {
             Source::Page(bytes) => bytes.is_none(),
             Source::Dyno(response) => response.incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.source {
             Source::Page(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Source::Dyno(response) => response.incoming.size_hint(),
         }
@@ -307,6 +340,12 @@ impl DynoResponse {
         {
             self.in_flight.backend().pool.put(connection, Instant::now());
         }
+    }
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.0.answered();
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct ClientIo<S> {
     preface: Preface,
     /// Bytes that were read already.
     prefix: Vec<u8>,
+    /// They have been followed, too.
+    is_prefix_followed: bool,
     verdict: Arc<Verdict>,
     idle: Duration,
     /// Since when the client takes nothing.
@@ -51,6 +53,7 @@ impl<S> ClientIo<S> {
             framing: Some(Framing::new(verdict.clone())),
             preface,
             prefix: Vec::new(),
+            is_prefix_followed: false,
             verdict,
             idle,
             stuck: None,
@@ -64,11 +67,36 @@ impl<S> ClientIo<S> {
         this
     }
 
+    /// Goes on with another parser, which gets what the one before had not used.
+    #[must_use]
+    pub(crate) fn again(mut self, unused: &[u8]) -> Self {
+        if !unused.is_empty() {
+            self.prefix.splice(..0, unused.iter().copied());
+            self.is_prefix_followed = true;
+        }
+        if let Some(framing) = &mut self.framing {
+            framing.rest();
+        }
+        self.timer = None;
+        self.verdict.freeze(false);
+        self
+    }
+
+    /// Whether there is something to parse without waiting for the client.
+    pub(crate) fn has_prefix(&self) -> bool {
+        !self.prefix.is_empty()
+    }
+
+    pub(crate) fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// After the verdict says that this is HTTP/2: passes everything on, from the preface on.
     #[must_use]
     pub(crate) fn into_http2(mut self) -> Self {
         self.framing = None;
         self.preface = Preface::Past;
+        self.is_prefix_followed = false;
         self
     }
 
@@ -98,6 +126,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let this = &mut *self;
+        // Whoever froze it looks after each poll, and needs no waking.
+        if this.verdict.is_frozen() || this.verdict.wants_room() {
+            return Poll::Pending;
+        }
+        let is_followed = this.is_prefix_followed && !this.prefix.is_empty();
         if this.framing.as_ref().is_some_and(Framing::is_cut) {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
@@ -108,7 +141,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
         let Some(framing) = &mut this.framing else {
             return Poll::Ready(Ok(()));
         };
+        if is_followed {
+            framing.publish();
+            return Poll::Ready(Ok(()));
+        }
         let passed = framing.feed(&buf.filled()[before..]);
+        if framing.wants_room() && !this.verdict.is_roomy() {
+            this.verdict.ask_for_room();
+            this.prefix = buf.filled()[before..before + passed].to_vec();
+            this.is_prefix_followed = true;
+            buf.set_filled(before);
+            return Poll::Pending;
+        }
+        framing.publish();
         buf.set_filled(before + passed);
         if passed == 0 && framing.is_cut() {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
@@ -190,6 +235,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.verdict.is_frozen() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

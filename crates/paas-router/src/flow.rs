@@ -15,7 +15,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until, timeout_at},
 };
 
-use crate::code::Code;
+use crate::{
+    code::Code,
+    pace::{Floor, Pace},
+};
 
 /// Both directions of one request: they share one idle clock (Heroku: any byte either way resets it).
 pub(crate) struct Flow {
@@ -30,6 +33,8 @@ pub(crate) struct Flow {
     client_is_idle: AtomicBool,
     /// The dyno would take more of the request, and the client has not sent it.
     client_is_awaited: AtomicBool,
+    /// The response has begun: from here on the two may talk as slowly as they like.
+    is_answered: AtomicBool,
 }
 
 /// How long a request may take. Hosts of the platform have all the time there is: a push is as long as its build.
@@ -37,12 +42,14 @@ pub(crate) struct Flow {
 pub(crate) struct Patience {
     pub(crate) first_byte: Option<Duration>,
     pub(crate) idle: Option<Duration>,
+    pub(crate) floor: Option<Floor>,
 }
 
 impl Patience {
     pub(crate) const ENDLESS: Self = Self {
         first_byte: None,
         idle: None,
+        floor: None,
     };
 }
 
@@ -64,6 +71,7 @@ impl Flow {
             client_is_gone: AtomicBool::new(false),
             client_is_idle: AtomicBool::new(false),
             client_is_awaited: AtomicBool::new(false),
+            is_answered: AtomicBool::new(false),
         })
     }
 
@@ -93,6 +101,16 @@ impl Flow {
 
     pub(crate) fn request_has_ended(&self) -> bool {
         self.request_ended.load(Relaxed) > 0
+    }
+
+    pub(crate) fn answer(&self) {
+        self.is_answered.store(true, Relaxed);
+    }
+
+    /// Whether the client sends so slowly that it is as good as silent.
+    pub(crate) fn is_too_slow(&self, pace: &Pace) -> bool {
+        let floor = self.patience.floor.filter(|_| !self.is_answered.load(Relaxed));
+        floor.is_some_and(|floor| pace.is_below(floor))
     }
 
     pub(crate) fn client_gone(&self) {

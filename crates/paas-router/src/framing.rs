@@ -11,6 +11,11 @@ use std::sync::{
 
 /// Heroku's limit for a request line and for a header line.
 pub(crate) const MAX_LINE_BYTES: usize = 8192;
+const MAX_NAME_BYTES: usize = 1000;
+const MAX_HEADERS: u32 = 1000;
+/// What hyper has room for without being asked; more costs it time for each request.
+const USUAL_HEADERS: u32 = 100;
+const MAX_METHOD_BYTES: usize = 127;
 /// No request has this number: none is malformed.
 const NONE: u32 = u32::MAX;
 
@@ -23,6 +28,8 @@ pub(crate) struct Framing {
     heads: u32,
     /// A body turned out to be malformed: the parser gets nothing from there on.
     is_cut: bool,
+    /// A head has more headers than the parser usually has room for.
+    is_crowded: bool,
     verdict: Arc<Verdict>,
 }
 
@@ -35,6 +42,18 @@ pub(crate) struct Verdict {
     is_tunnel: AtomicBool,
     /// The client began with the preface of HTTP/2.
     is_http2: AtomicBool,
+    /// How many heads have come whole.
+    heads: AtomicU32,
+    /// The next byte begins a head.
+    is_between: AtomicBool,
+    /// How many responses have been handed to the connection, or given up.
+    answered: AtomicU32,
+    /// A head has more headers than usual, and is kept back until there is room for it.
+    wants_room: AtomicBool,
+    /// There is room.
+    is_roomy: AtomicBool,
+    /// Nothing is read, and nothing shut, while the connection is taken apart.
+    is_frozen: AtomicBool,
     /// The client did not take what we had for it.
     pub(crate) stalled: AtomicBool,
     /// This client may take as long as it likes.
@@ -49,6 +68,9 @@ pub(crate) enum Malformed {
     LineTooLong = 2,
     TwoLengths = 3,
     Underscore = 4,
+    MethodTooLong = 5,
+    NameTooLong = 6,
+    TooManyHeaders = 7,
 }
 
 #[derive(Clone, Copy)]
@@ -65,6 +87,7 @@ enum State {
 
 #[derive(Default)]
 struct Head {
+    headers: u32,
     content_length: Option<u64>,
     is_chunked: bool,
 }
@@ -77,6 +100,7 @@ impl Framing {
             head: Head::default(),
             heads: 0,
             is_cut: false,
+            is_crowded: false,
             verdict,
         }
     }
@@ -120,6 +144,25 @@ impl Framing {
         all
     }
 
+    /// The parser has what was fed.
+    pub(crate) fn publish(&self) {
+        let is_between = matches!(self.state, State::RequestLine) && self.partial.is_empty();
+        self.verdict.heads.store(self.heads, Ordering::Relaxed);
+        self.verdict.is_between.store(is_between, Ordering::Relaxed);
+    }
+
+    /// Whether there are more headers than the parser has room for.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.is_crowded
+    }
+
+    /// Gives back what is not needed between two requests.
+    pub(crate) fn rest(&mut self) {
+        if self.partial.is_empty() {
+            self.partial = Vec::new();
+        }
+    }
+
     /// Whether a byte was kept from the parser: it must not wait for more.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
@@ -157,6 +200,7 @@ impl Framing {
         match self.state {
             // Empty lines before a request line are to be ignored (RFC 9112 §2.2).
             State::RequestLine if line.is_empty() => {}
+            State::RequestLine if is_method_too_long(line) => self.malformed(Malformed::MethodTooLong),
             State::RequestLine => {
                 self.head = Head::default();
                 self.state = State::Headers;
@@ -175,6 +219,14 @@ impl Framing {
     }
 
     fn header(&mut self, line: &[u8]) {
+        self.head.headers += 1;
+        self.is_crowded |= self.head.headers > USUAL_HEADERS;
+        if self.head.headers > MAX_HEADERS {
+            return self.malformed(Malformed::TooManyHeaders);
+        }
+        if line.len() > MAX_NAME_BYTES && memchr::memchr(b':', &line[..=MAX_NAME_BYTES]).is_none() {
+            return self.malformed(Malformed::NameTooLong);
+        }
         if !matches!(line[0], b'c' | b'C' | b't' | b'T') {
             return;
         }
@@ -223,6 +275,12 @@ impl Verdict {
             cause: AtomicU8::new(0),
             is_tunnel: AtomicBool::new(false),
             is_http2: AtomicBool::new(false),
+            heads: AtomicU32::new(0),
+            is_between: AtomicBool::new(true),
+            answered: AtomicU32::new(0),
+            wants_room: AtomicBool::new(false),
+            is_roomy: AtomicBool::new(false),
+            is_frozen: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             patient: AtomicBool::new(false),
         })
@@ -237,6 +295,9 @@ impl Verdict {
             1 => Some(Malformed::BareLineFeed),
             2 => Some(Malformed::LineTooLong),
             4 => Some(Malformed::Underscore),
+            5 => Some(Malformed::MethodTooLong),
+            6 => Some(Malformed::NameTooLong),
+            7 => Some(Malformed::TooManyHeaders),
             _ => Some(Malformed::TwoLengths),
         }
     }
@@ -253,6 +314,48 @@ impl Verdict {
         self.is_http2.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn answered(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn heads(&self) -> u32 {
+        self.heads.load(Ordering::Relaxed)
+    }
+
+    /// Whether every head that came whole has had its answer.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed) == self.heads()
+    }
+
+    pub(crate) fn is_between(&self) -> bool {
+        self.is_between.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn ask_for_room(&self) {
+        self.wants_room.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wants_room(&self) -> bool {
+        self.wants_room.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn make_room(&self) {
+        self.is_roomy.store(true, Ordering::Relaxed);
+        self.wants_room.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.is_roomy.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        self.is_frozen.store(is_frozen, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.is_frozen.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn becomes_a_tunnel(&self) {
         self.is_tunnel.store(true, Ordering::Relaxed);
     }
@@ -263,6 +366,9 @@ impl Malformed {
         match self {
             Self::BareLineFeed => "bare line feed",
             Self::LineTooLong => "line too long",
+            Self::MethodTooLong => "method too long",
+            Self::NameTooLong => "header name too long",
+            Self::TooManyHeaders => "too many headers",
             Self::Underscore => "underscore in a framing header",
             Self::TwoLengths => "content-length with transfer-encoding",
         }
@@ -272,6 +378,10 @@ impl Malformed {
 fn skip(left: u64, bytes: &[u8]) -> (u64, &[u8]) {
     let skipped = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
     (left - skipped as u64, &bytes[skipped..])
+}
+
+fn is_method_too_long(line: &[u8]) -> bool {
+    line.len() > MAX_METHOD_BYTES && memchr::memchr(b' ', &line[..=MAX_METHOD_BYTES]).is_none()
 }
 
 fn chunk_size(line: &[u8]) -> Option<u64> {
@@ -328,6 +438,15 @@ mod tests {
         let both = "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
         let bare = "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n";
         let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(9000));
+        let headers = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(count));
+        let name = |bytes: usize| format!("GET / HTTP/1.1\r\n{}: y\r\n\r\n", "x".repeat(bytes));
+        let method = |bytes: usize| format!("{} / HTTP/1.1\r\n\r\n", "X".repeat(bytes));
+        for good in [headers(1000), name(1000), method(127)] {
+            assert_eq!(malformed_at(good.as_bytes()), None);
+        }
+        for bad in [headers(1001), name(1001), method(128)] {
+            assert_eq!(malformed_at(bad.as_bytes()), Some(0));
+        }
         assert_eq!(malformed_at(both.as_bytes()), Some(0));
         assert_eq!(malformed_at(format!("{get}{both}").as_bytes()), Some(1));
         assert_eq!(malformed_at(format!("{get}{get}{bare}").as_bytes()), Some(2));

@@ -22,7 +22,7 @@ use http_body_util::BodyExt;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -45,41 +45,33 @@ pub(crate) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, client: C
     let shared = client.shared.clone();
     let limits = &shared.limits;
     let handshake = builder().handshake::<_, Bytes>(stream);
-    let Ok(Ok(mut connection)) = timeout(limits.client_idle, handshake).await else {
+    let Ok(Ok(mut connection)) = timeout(limits.head, handshake).await else {
         return;
     };
     let mut streams = FuturesUnordered::new();
-    let mut stop = std::pin::pin!(shared.stop.cancelled());
-    let mut abort = std::pin::pin!(shared.abort.cancelled());
-    let mut deadline = std::pin::pin!(sleep_until(Instant::now() + limits.client_idle));
-    let mut is_ending = false;
-    let mut last_end = Instant::now();
+    let mut clock = std::pin::pin!(sleep(limits.tick));
+    let mut idle_since = Instant::now();
+    let mut ends_at = None;
     loop {
         tokio::select! {
             biased;
             // Streams first: what they have written is flushed when the connection is polled next.
-            Some(()) = streams.next(), if !streams.is_empty() => last_end = Instant::now(),
+            Some(()) = streams.next(), if !streams.is_empty() => idle_since = Instant::now(),
             // How a connection ended is in the records of its last requests.
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => streams.push(answer(&client, request, respond)),
                 Some(Err(_)) | None => return,
             },
-            () = &mut stop, if !is_ending => {
-                connection.graceful_shutdown();
-                is_ending = true;
-            }
-            () = &mut abort => return,
-            () = &mut deadline => {
-                let idle_since = if streams.is_empty() { last_end } else { Instant::now() };
-                let idle_until = idle_since + limits.client_idle;
-                if idle_until > Instant::now() {
-                    deadline.set(sleep_until(idle_until));
-                } else if is_ending {
+            () = &mut clock => {
+                let now = Instant::now();
+                clock.as_mut().reset(now + limits.tick);
+                let is_idle = streams.is_empty();
+                if shared.abort.is_cancelled() || (is_idle && ends_at.is_some_and(|ends_at| ends_at <= now)) {
                     return;
-                } else {
+                }
+                if ends_at.is_none() && (shared.is_stopping() || (is_idle && idle_since + limits.client_idle <= now)) {
                     connection.graceful_shutdown();
-                    is_ending = true;
-                    deadline.set(sleep_until(Instant::now() + GOODBYE));
+                    ends_at = Some(now + GOODBYE);
                 }
             }
         }

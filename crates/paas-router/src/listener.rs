@@ -1,30 +1,24 @@
 //! Accepting clients.
 
 use std::{
-    future::poll_fn,
     io,
     net::SocketAddr,
-    pin::Pin,
     sync::{Arc, atomic::AtomicU32},
-    task::Poll,
     time::Duration,
 };
 
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    body::ClientBody,
     client_io::ClientIo,
     feed::Tls,
     framing::Verdict,
-    http2,
+    http1, http2,
     proxy::Client,
     shared::Shared,
     tls::{self, Agreed},
@@ -34,9 +28,6 @@ use crate::{
 const BACKLOG: u32 = 4096;
 /// After an accept that failed, most likely for want of file descriptors: let some close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
-/// Also the limit of a request head.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Binds so that a router can take over from one that was killed a moment ago.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -90,11 +81,10 @@ async fn serve(stream: TcpStream, peer: SocketAddr, port: u16, tls: Option<TlsAc
     };
     let (verdict, idle) = (client.verdict.clone(), shared.limits.idle);
     let Some(tls) = tls else {
-        let stream = ClientIo::http1(stream, verdict, idle, true);
-        return serve_http1(stream, client).await;
+        return http1::serve(ClientIo::http1(stream, verdict, idle, true), client).await;
     };
     let handshake = tokio::select! {
-        handshake = timeout(TLS_HANDSHAKE, tls.accept(stream)) => handshake,
+        handshake = timeout(shared.limits.head, tls.accept(stream)) => handshake,
         () = shared.stop.cancelled() => return,
     };
     let Ok(Ok(mut stream)) = handshake else {
@@ -107,52 +97,11 @@ async fn serve(stream: TcpStream, peer: SocketAddr, port: u16, tls: Option<TlsAc
         ..client
     };
     match tls::agreed(connection) {
-        Agreed::Http1 => serve_http1(ClientIo::http1(stream, verdict, idle, false), client).await,
-        Agreed::Http2 => http2::serve(ClientIo::http2(stream, verdict, idle), client).await,
+        Agreed::Http1 => http1::serve(ClientIo::http1(stream, verdict, idle, false), client).await,
+        Agreed::Http2 => Box::pin(http2::serve(ClientIo::http2(stream, verdict, idle), client)).await,
         Agreed::Validation => {
             // It has seen the certificate, and that is all.
             let _ = stream.shutdown().await;
-        }
-    }
-}
-
-async fn serve_http1(stream: ClientIo<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>, client: Client) {
-    let shared = client.shared.clone();
-    let service = service_fn(|request: Request<Incoming>| async {
-        let request = request.map(ClientBody::Http1);
-        Ok::<_, std::convert::Infallible>(client.handle(request).await)
-    });
-    let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(shared.limits.client_idle)
-        .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let serving = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
-        // How a connection ended is in the record of its last request.
-        Poll::Ready(_) => Poll::Ready(false),
-        Poll::Pending if client.verdict.is_http2() => Poll::Ready(true),
-        Poll::Pending => Poll::Pending,
-    });
-    let is_http2 = tokio::select! {
-        is_http2 = serving => Some(is_http2),
-        () = shared.stop.cancelled() => None,
-    };
-    match is_http2 {
-        Some(false) => {}
-        Some(true) => {
-            let Some(parts) = connection.into_parts() else {
-                return;
-            };
-            let stream = parts.io.into_inner().into_http2();
-            http2::serve(stream, client).await;
-        }
-        None => {
-            Pin::new(&mut connection).graceful_shutdown();
-            tokio::select! {
-                _ = connection => {}
-                () = shared.abort.cancelled() => {}
-            }
         }
     }
 }

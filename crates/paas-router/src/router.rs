@@ -4,7 +4,10 @@ use std::{
     io,
     net::{Ipv6Addr, SocketAddr},
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -104,6 +107,7 @@ impl Router {
             reports: queue,
             inbound: TaskTracker::new(),
             outbound: TaskTracker::new(),
+            is_stopping: AtomicBool::new(false),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         });
@@ -146,6 +150,7 @@ impl Router {
 
         stop.cancelled().await;
         tracing::info!("the router drains");
+        shared.is_stopping.store(true, Ordering::Relaxed);
         shared.stop.cancel();
         shared.inbound.close();
         if timeout(shared.limits.drain, shared.inbound.wait()).await.is_err() {

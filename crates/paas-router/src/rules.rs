@@ -45,6 +45,7 @@ impl Rules {
             patience: Patience {
                 first_byte: Some(response_timeout.unwrap_or(limits.first_byte)),
                 idle: Some(idle_timeout.unwrap_or(limits.idle)),
+                floor: Some(limits.floor()),
             },
             boot: boot_timeout.unwrap_or(limits.boot),
             sleep_after,

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::pace::Floor;
+
 /// What a router needs to start.
 #[derive(Debug)]
 pub struct Settings {
@@ -44,12 +46,29 @@ pub struct Limits {
     pub swap: Duration,
     /// How long an unused connection to a dyno is kept.
     pub keep_alive: Duration,
-    /// How long a client may take to send the next request head.
+    /// How long a client may keep a connection without a request.
     pub client_idle: Duration,
+    /// Ours: how long a client may take to send the head of a request once it has begun, or the handshake before it.
+    pub head: Duration,
+    /// Ours: how often a connection is looked at. One without a request keeps its socket only.
+    pub tick: Duration,
+    /// Ours: a request body that a dyno waits for has to come at this many bytes in a second, on average ...
+    pub body_floor: u32,
+    /// Ours: ... once the dyno has waited this long in all.
+    pub body_grace: Duration,
     /// How long requests and tunnels get to end when the router is asked to stop.
     pub drain: Duration,
     /// Access records kept for a feeder that is away or slow; what is beyond is dropped and counted.
     pub records: usize,
+}
+
+impl Limits {
+    pub(crate) fn floor(&self) -> Floor {
+        Floor {
+            bytes_per_second: self.body_floor,
+            grace: self.body_grace,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -66,6 +85,10 @@ impl Default for Limits {
             swap: Duration::from_secs(3),
             keep_alive: Duration::from_secs(90),
             client_idle: Duration::from_mins(1),
+            head: Duration::from_secs(20),
+            tick: Duration::from_secs(1),
+            body_floor: 100,
+            body_grace: Duration::from_secs(30),
             drain: Duration::from_secs(30),
             records: 10_000,
         }

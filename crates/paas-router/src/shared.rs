@@ -1,5 +1,7 @@
 //! What all connections of a router have in common.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{reports::ReportQueue, settings::Limits, table::Tables};
@@ -14,8 +16,16 @@ pub(crate) struct Shared {
     pub(crate) inbound: TaskTracker,
     /// Connections to dynos: they end with the last that uses them.
     pub(crate) outbound: TaskTracker,
+    /// Set before `stop`, and quicker to look at.
+    pub(crate) is_stopping: AtomicBool,
     /// No new connections; those that are finish their request.
     pub(crate) stop: CancellationToken,
     /// The time to finish is over.
     pub(crate) abort: CancellationToken,
+}
+
+impl Shared {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
 }

@@ -13,6 +13,7 @@ mod frames;
 mod header;
 mod hold;
 mod http2;
+mod idle;
 mod pool;
 mod response;
 mod rules;

@@ -56,6 +56,7 @@ pub(crate) fn quick() -> Limits {
         boot: Duration::from_millis(600),
         quarantine: Duration::from_millis(300),
         swap: Duration::from_millis(300),
+        tick: Duration::from_millis(50),
         ..Limits::default()
     }
 }
