@@ -31,6 +31,7 @@ mod route;
 mod routing;
 #[cfg(test)]
 mod simulation;
+mod sleep;
 mod slots;
 
 pub use acm::{

@@ -5,7 +5,7 @@
 //! *deploying*, and whatever served before goes on as it was.
 //!
 //! Invariants, which `simulation` holds against thousands of worlds:
-//! - the planner never stops the last web dyno that takes requests while the formation wants web;
+//! - the planner never stops the last web dyno that takes requests while the formation wants web, unless the app sleeps;
 //! - no slot of another process type ever has two dynos: no clock or worker runs twice;
 //! - a release that does not boot beside one that serves fails, and nothing of what serves is touched;
 //! - with nothing left to do it returns nothing, and every step that was lost is returned again.
@@ -125,6 +125,11 @@ pub fn plan(wanted: &AppWanted, dynos: &[Dyno], now: DateTime<Utc>) -> Vec<Step>
             .iter()
             .filter(|dyno| !dyno.state.is_stopping())
             .map(|dyno| (dyno.id, StopReason::Unwanted))
+            .collect(),
+        Some(_) if wanted.is_sleeping() => dynos
+            .iter()
+            .filter(|dyno| !dyno.state.is_stopping())
+            .map(|dyno| (dyno.id, StopReason::Idle))
             .collect(),
         Some(target) => {
             let slots = Slots::new(wanted, target, dynos);

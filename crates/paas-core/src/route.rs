@@ -49,7 +49,10 @@ pub fn routes(wanted: &AppWanted, dynos: &[Dyno]) -> AppRoutes {
         name: wanted.name.clone(),
         hostnames: wanted.hostnames.clone(),
         state: state(wanted, dynos),
-        routing: wanted.routing.clone(),
+        routing: Routing {
+            sleep_after: wanted.sleep_after(),
+            ..wanted.routing.clone()
+        },
     }
 }
 
@@ -62,6 +65,9 @@ fn state(wanted: &AppWanted, dynos: &[Dyno]) -> RouteState {
     }
     if wanted.web_quantity() == 0 {
         return RouteState::NoWeb;
+    }
+    if wanted.is_sleeping() {
+        return RouteState::Asleep;
     }
     let routed: Vec<_> = routed(target, dynos).into_iter().filter_map(backend).collect();
     if !routed.is_empty() {

@@ -7,6 +7,8 @@
 //! - no step of ours leaves web without a dyno that answers, and nothing is killed that requests are sent to;
 //! - requests go to verified addresses of one release, which served and did not fail;
 //!
+//! - an app that sleeps runs nothing, and one that is not told to sleep never stops serving for it;
+//!
 //! and in the end: what is wanted runs, nothing else is left over, and the planner is quiet.
 //!
 //! A failing world prints its seed: run it alone with `run(seed, mood)`.
@@ -16,7 +18,10 @@ mod engine;
 mod store;
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use self::{
     engine::Behaviour,
@@ -60,17 +65,28 @@ fn more_hostile_worlds_keep_the_invariants_and_settle() {
 }
 
 fn run_many(first_seed: u64, mood: Mood) {
-    let settled = (first_seed..first_seed + WORLDS_PER_TEST).filter(|seed| {
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(*seed, mood)));
-        outcome.unwrap_or_else(|_| panic!("the world run({seed}, Mood::{mood:?}) breaks as printed above"))
-    });
-    let settled = settled.count() as u64;
+    let (mut settled, mut slept) = (0, 0);
+    for seed in first_seed..first_seed + WORLDS_PER_TEST {
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, mood)));
+        let outcome =
+            outcome.unwrap_or_else(|_| panic!("the world run({seed}, Mood::{mood:?}) breaks as printed above"));
+        settled += u64::from(outcome.has_settled);
+        slept += u64::from(outcome.has_slept);
+    }
     // Worlds that end with code that cannot run never settle: they must stay the exception, or nothing is tested.
     assert!(settled * 100 >= WORLDS_PER_TEST * 60, "only {settled} worlds settled");
+    assert!(slept * 100 >= WORLDS_PER_TEST * 10, "only {slept} worlds slept");
 }
 
-/// Runs one world to its end. Says whether it settled, which it need not when its last code cannot run.
-fn run(seed: u64, mood: Mood) -> bool {
+/// How a world ended.
+struct Outcome {
+    /// It need not when its last code cannot run.
+    has_settled: bool,
+    has_slept: bool,
+}
+
+/// Runs one world to its end.
+fn run(seed: u64, mood: Mood) -> Outcome {
     let mut world = World::new(seed);
     world.is_calm = mood == Mood::Calm;
     world.losses = if mood == Mood::Hostile {
@@ -78,6 +94,7 @@ fn run(seed: u64, mood: Mood) -> bool {
     } else {
         0
     };
+    world.store.sleep_after = world.dice.chance(70).then(|| Duration::from_secs(10));
     deploy(&mut world, mood);
     for _ in 0..world.dice.between(5, 40) {
         if world.dice.chance(40) {
@@ -92,10 +109,19 @@ fn run(seed: u64, mood: Mood) -> bool {
             _ => world.dice.between(1, 2_000),
         };
         world.advance(wait);
+        match world.dice.between(1, 100) {
+            1..=30 => world.idle(),
+            // A request wakes it.
+            31..=60 => world.store.is_asleep = false,
+            _ => {}
+        }
         world.pass();
     }
     world.losses = 0;
-    settle(&mut world)
+    Outcome {
+        has_settled: settle(&mut world),
+        has_slept: world.sleeps > 0,
+    }
 }
 
 fn settle(world: &mut World) -> bool {
@@ -163,6 +189,8 @@ fn check_leftovers(world: &World) {
 
 /// Something that people do.
 fn wish(world: &mut World, mood: Mood) {
+    // Whoever changes what is to run means to use it.
+    world.store.is_asleep = false;
     match world.dice.between(1, 100) {
         1..=40 => deploy(world, mood),
         41..=65 => {
@@ -194,6 +222,7 @@ fn wish(world: &mut World, mood: Mood) {
 }
 
 fn deploy(world: &mut World, mood: Mood) {
+    world.store.is_asleep = false;
     let behaviour = match world.dice.between(1, 20) {
         1..=2 => Behaviour::ExitsAtBoot {
             after: world.dice.between(10, 70_000),

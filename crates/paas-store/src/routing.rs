@@ -115,6 +115,8 @@ pub async fn set(conn: &mut PgConnection, app: Id<App>, routing: &Routing, stamp
         "sleep_after": sleep_after.map(seconds),
     });
     event::record(&mut transaction, change.by(app, stamp, payload)).await?;
+    // It may not be one that sleeps any more.
+    app::wake(&mut transaction, app, stamp.at).await?;
     Ok(transaction.commit().await?)
 }
 

@@ -1,8 +1,11 @@
 //! What is wanted of the whole platform, in a handful of queries.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    iter,
+};
 
-use paas_core::{AppName, AppWanted, Hostname, ProcessType, Routing, Scale, Target};
+use paas_core::{AppName, AppWanted, DomainName, Hostname, ProcessType, Routing, Scale, Target};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -12,10 +15,11 @@ use crate::{
     routing,
 };
 
-/// What is wanted of every app; apps answer at `<app>.<domain>`. A destroyed one has no hostname and no target.
+/// What is wanted of every app; apps answer at `<app>.<domain>`, and at their custom domains. A destroyed one has no hostname and no target.
 pub async fn all(conn: &mut PgConnection, domain: &Hostname) -> Result<Vec<AppWanted>, StoreError> {
     let mut formations = formations(conn).await?;
     let mut routings = routing::all(conn).await?;
+    let mut domains = domains(conn).await?;
     let rows = sqlx::query!(
         r#"select
             apps.id,
@@ -57,7 +61,9 @@ pub async fn all(conn: &mut PgConnection, domain: &Hostname) -> Result<Vec<AppWa
         let hostnames = if row.is_destroyed {
             Vec::new()
         } else {
-            vec![domain.child(name.as_str()).into()]
+            let own = domain.child(name.as_str()).into();
+            let custom = domains.remove(&row.id).unwrap_or_default();
+            iter::once(own).chain(custom).collect()
         };
         let target = match (row.target, row.version) {
             (Some(release), Some(version)) => Some(Target {
@@ -86,6 +92,21 @@ pub async fn all(conn: &mut PgConnection, domain: &Hostname) -> Result<Vec<AppWa
         });
     }
     Ok(wanted)
+}
+
+/// The custom domains of every app, by name.
+async fn domains(conn: &mut PgConnection) -> Result<HashMap<Uuid, Vec<DomainName>>, StoreError> {
+    let rows = sqlx::query!("select app, hostname from domains order by hostname")
+        .fetch_all(conn)
+        .await?;
+    let mut domains: HashMap<Uuid, Vec<DomainName>> = HashMap::new();
+    for row in rows {
+        domains
+            .entry(row.app)
+            .or_default()
+            .push(parse("domain", &row.hostname)?);
+    }
+    Ok(domains)
 }
 
 /// The formation of every app, also of process types that its slug does not have. `release` has no row.

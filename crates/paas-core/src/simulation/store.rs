@@ -1,6 +1,6 @@
 //! The rows of one app, and what each step does to them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -28,6 +28,8 @@ pub(super) struct Store {
     pub(super) formation: BTreeMap<ProcessType, Scale>,
     pub(super) maintenance: bool,
     pub(super) is_destroyed: bool,
+    pub(super) sleep_after: Option<Duration>,
+    pub(super) is_asleep: bool,
     pub(super) rows: Vec<Dyno>,
     ids: u128,
 }
@@ -43,6 +45,8 @@ impl Store {
             formation: BTreeMap::from([(ProcessType::web(), one), (worker(), one)]),
             maintenance: false,
             is_destroyed: false,
+            sleep_after: None,
+            is_asleep: false,
             rows: Vec::new(),
             ids: 0,
         }
@@ -74,8 +78,11 @@ impl Store {
             name: "simulated".parse().unwrap(),
             hostnames: Vec::new(),
             maintenance: self.maintenance,
-            routing: Routing::default(),
-            is_asleep: false,
+            routing: Routing {
+                sleep_after: self.sleep_after,
+                ..Routing::default()
+            },
+            is_asleep: self.is_asleep,
             target: current.map(|(index, release)| Target {
                 release: release.id,
                 version: version(index),

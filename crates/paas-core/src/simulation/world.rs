@@ -31,6 +31,8 @@ pub(super) struct World {
     /// Nothing fails by itself: from the first request that was served on, every pass must find a dyno that answers.
     pub(super) is_calm: bool,
     is_serving: bool,
+    /// How often the app fell asleep.
+    pub(super) sleeps: u32,
 }
 
 /// Something the server does to containers in phases, each at its own time.
@@ -70,6 +72,7 @@ impl World {
             losses: 0,
             is_calm: false,
             is_serving: false,
+            sleeps: 0,
         }
     }
 
@@ -98,7 +101,13 @@ impl World {
             while self.tasks[index].phases.first().is_some_and(|(at, _)| *at <= now) {
                 let subject = self.tasks[index].subject.clone();
                 let (_, phase) = self.tasks[index].phases.remove(0);
-                self.run_phase(&subject, phase, wall);
+                if matches!(phase, Phase::Create(..)) && self.dice.chance(self.losses) {
+                    // The engine would not: nothing is started afterwards, though an earlier try may have left a container.
+                    self.refuse(&subject, wall);
+                    self.tasks[index].phases.clear();
+                } else {
+                    self.run_phase(&subject, phase, wall);
+                }
             }
         }
         self.tasks.retain(|task| !task.phases.is_empty());
@@ -117,11 +126,6 @@ impl World {
             .map(|it| it.id.clone())
             .collect();
         match (subject, phase) {
-            (Subject::Dyno(dyno), Phase::Create(..)) if self.dice.chance(self.losses) => {
-                if let Some(row) = self.store.rows.iter_mut().find(|row| row.id == *dyno) {
-                    row.refuse_launch(wall);
-                }
-            }
             (Subject::Dyno(dyno), Phase::Create(attempt, name, behaviour)) => {
                 self.engine.create(*dyno, attempt, &name, behaviour);
             }
@@ -134,6 +138,13 @@ impl World {
             }
             (_, Phase::Remove) => ids.iter().for_each(|id| self.engine.remove(id)),
             (_, Phase::End) | (Subject::Orphan(_), _) => {}
+        }
+    }
+
+    fn refuse(&mut self, subject: &Subject, wall: DateTime<Utc>) {
+        let row = self.store.rows.iter_mut().find(|row| *subject == Subject::Dyno(row.id));
+        if let Some(row) = row {
+            row.refuse_launch(wall);
         }
     }
 
@@ -232,7 +243,8 @@ impl World {
             .rows
             .iter()
             .filter(|row| self.store.release(row.release).1.fate == Fate::Served);
-        if could_serve.filter_map(Dyno::endpoint).count() > 0 && wanted.web_quantity() > 0 && !wanted.maintenance {
+        let is_open = wanted.web_quantity() > 0 && !wanted.maintenance && !wanted.is_sleeping();
+        if could_serve.filter_map(Dyno::endpoint).count() > 0 && is_open {
             let is_serving = matches!(self.published, RouteState::Serving(_));
             assert!(
                 is_serving,
@@ -240,7 +252,13 @@ impl World {
                 self.store.rows
             );
         }
-        if wanted.web_quantity() == 0 {
+        assert_eq!(
+            self.published == RouteState::Asleep,
+            wanted.is_sleeping() && !wanted.maintenance,
+            "{:?}",
+            self.published
+        );
+        if wanted.web_quantity() == 0 || wanted.is_sleeping() {
             self.is_serving = false;
         } else if !wanted.maintenance {
             let is_serving = matches!(self.published, RouteState::Serving(_));
@@ -253,10 +271,19 @@ impl World {
         }
     }
 
+    /// The router says that nobody asked for the app for a while; the word may be late.
+    pub(super) fn idle(&mut self) {
+        if self.store.wanted().may_sleep(&self.store.rows, self.wall()) {
+            self.store.is_asleep = true;
+            self.sleeps += 1;
+        }
+    }
+
     /// How many dynos would answer if the routes of the present rows were published.
     fn answering_backends(&self) -> usize {
         let mut wanted = self.store.wanted();
         wanted.maintenance = false;
+        wanted.is_asleep = false;
         match routes(&wanted, &self.store.rows).state {
             RouteState::Serving(backends) => {
                 let answers =
@@ -348,9 +375,10 @@ impl World {
         let before = self.answering_backends();
         self.store.apply(step, now);
         let after = self.answering_backends();
+        let is_sleeping = self.store.wanted().is_sleeping();
         let wanted = self.store.wanted().web_quantity() as usize;
         assert!(
-            before == 0 || after > 0 || wanted == 0,
+            before == 0 || after > 0 || wanted == 0 || is_sleeping,
             "{step:?} took web down: {:#?}",
             self.store.rows
         );
@@ -428,6 +456,9 @@ impl World {
         let Some(target) = &wanted.target else {
             return self.store.rows.is_empty() && containers.is_empty();
         };
+        if wanted.is_sleeping() {
+            return self.store.rows.is_empty() && containers.is_empty();
+        }
         let slots = wanted
             .formation
             .values()

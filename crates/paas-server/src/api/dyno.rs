@@ -9,15 +9,17 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use chrono::{DateTime, Utc};
 use http::StatusCode;
 use paas_api::ReleaseOfDyno;
-use paas_core::{App, Dyno, DynoName, DynoState, Id, ProcessType, Release};
+use paas_core::{App, Dyno, DynoName, DynoState, Id, ProcessType, Release, StopReason};
 use paas_store::{
-    Connection,
+    Connection, app as app_rows,
     dyno::{self, DynoFilter},
     formation, release, slug,
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     app,
@@ -48,7 +50,10 @@ pub(super) async fn list(
     Wanted(range): Wanted,
 ) -> Result<Page<paas_api::Dyno>, ApiError> {
     let mut connection = api.connection().await?;
-    let dynos = slots(dyno::of(&mut connection, row.app.id).await?);
+    let dynos = match app_rows::asleep_at(&mut connection, row.app.id).await? {
+        Some(since) => idle(&mut connection, row.app.id, since).await?,
+        None => slots(dyno::of(&mut connection, row.app.id).await?),
+    };
     let commands = commands(&mut connection, &dynos).await?;
     Ok(page(&range, dynos, &FIELDS)?.map(|dyno| answer(&row.app, &dyno, &commands)))
 }
@@ -110,7 +115,13 @@ async fn condemn(api: &Api, app: &App, caller: &Caller, filter: DynoFilter, what
 }
 
 async fn find(connection: &mut Connection, app: Id<App>, name: &str) -> Result<Dyno, ApiError> {
-    let found = dyno::find(connection, app, name).await?;
+    let found = match app_rows::asleep_at(connection, app).await? {
+        Some(since) => {
+            let mut idle = idle(connection, app, since).await?.into_iter();
+            idle.find(|dyno| dyno.name.to_string() == name || dyno.id.to_string() == name)
+        }
+        None => dyno::find(connection, app, name).await?,
+    };
     found.ok_or_else(|| ApiError::not_found("dyno"))
 }
 
@@ -125,6 +136,40 @@ fn slots(dynos: Vec<Dyno>) -> Vec<Dyno> {
         }
     }
     slots.into_values().collect()
+}
+
+/// The slots of an app that sleeps, which have no dynos: those that a request would start.
+async fn idle(connection: &mut Connection, app: Id<App>, since: DateTime<Utc>) -> Result<Vec<Dyno>, ApiError> {
+    let Some(current) = release::current(connection, app).await? else {
+        return Ok(Vec::new());
+    };
+    let mut dynos = Vec::new();
+    for row in formation::list(connection, app).await? {
+        for index in 1..=row.scale.quantity {
+            // The same every time, and no dyno's that ever ran.
+            let id = row.id.as_uuid().as_u128() ^ u128::from(index);
+            let process_type = row.process_type.clone();
+            dynos.push(Dyno {
+                id: Id::from_uuid(Uuid::from_u128(id)),
+                app,
+                name: DynoName { process_type, index },
+                release: current.release.id,
+                version: current.release.version,
+                release_served: true,
+                size: row.scale.size,
+                attempt: 1,
+                failures: 0,
+                state: DynoState::Stopping {
+                    since,
+                    why: StopReason::Idle,
+                },
+                is_condemned: false,
+                container: None,
+                created_at: since,
+            });
+        }
+    }
+    Ok(dynos)
 }
 
 /// What the process types of the releases that these dynos run are started with.
@@ -170,6 +215,9 @@ fn answer(app: &App, dyno: &Dyno, commands: &HashMap<Id<Release>, BTreeMap<Proce
             DynoState::Starting { .. } => paas_api::DynoState::Starting,
             DynoState::Up { .. } => paas_api::DynoState::Up,
             DynoState::Crashed(_) => paas_api::DynoState::Crashed,
+            DynoState::Stopping {
+                why: StopReason::Idle, ..
+            } => paas_api::DynoState::Idle,
             DynoState::Stopping { .. } => paas_api::DynoState::Down,
         },
         r#type: dyno.name.process_type.to_string(),

@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     RouterFeed, destroy, dyno, is_temporary, probe,
     router_feed::Receipt,
+    sleep as sleeping,
     work::{InFlight, Work},
 };
 use crate::{failpoint, platform::Platform};
@@ -196,6 +197,8 @@ impl AppsController {
             changed_rows: false,
             has_swapped: false,
         };
+        let calls = self.feed.take_calls();
+        sleeping::follow(platform, &mut conn, calls, &mut round.wanted, &round.dynos, now).await?;
         for wanted in &round.wanted {
             let dynos = round.dynos.get(&wanted.app).map_or(&[][..], Vec::as_slice);
             for step in plan(wanted, dynos, now) {

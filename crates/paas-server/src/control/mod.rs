@@ -14,6 +14,7 @@ mod git_backend;
 mod probe;
 mod release_phase;
 mod router_feed;
+mod sleep;
 mod sweep;
 mod turns;
 mod work;

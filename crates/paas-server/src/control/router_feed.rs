@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use futures_util::FutureExt;
-use paas_core::{AppRoutes, Id, LogLine, LogSource};
+use paas_core::{App, AppRoutes, Id, LogLine, LogSource};
 use paas_router::feed::{
     AppEntry, Certificate, Challenge, DrainOutcome, FeedClient, FeedError, PlatformHost, Report, Reports, Table,
 };
@@ -22,6 +22,7 @@ use tokio::{
     time::{Instant, error::Elapsed, sleep, timeout},
 };
 
+use super::sleep::Call;
 use crate::platform::Platform;
 
 /// How often to try again while a router starts.
@@ -41,7 +42,8 @@ pub(crate) struct RouterFeed {
     connection: watch::Sender<Option<Connection>>,
     /// Held while a table is sent, so that none overtakes a newer one.
     contents: tokio::sync::Mutex<Contents>,
-    published: Mutex<Option<Published>>,
+    /// What the router said of apps since somebody looked; the last word of each counts.
+    calls: Mutex<BTreeMap<Id<App>, Call>>,
 }
 
 /// What the table is made of, each part from the controller that knows it.
@@ -61,13 +63,6 @@ struct Connection {
     client: FeedClient,
 }
 
-/// The last table that was sent, and over which connection.
-struct Published {
-    connection: u64,
-    version: u64,
-    table: Table,
-}
-
 /// A table at a router: what [`RouterFeed::applied`] waits for.
 #[derive(Clone)]
 pub(crate) struct Receipt {
@@ -81,8 +76,21 @@ impl RouterFeed {
             platform,
             connection: watch::Sender::new(None),
             contents: tokio::sync::Mutex::default(),
-            published: Mutex::default(),
+            calls: Mutex::default(),
         }
+    }
+
+    /// What the router said of apps since the last time. Whoever takes it and fails need not keep it: it is said again.
+    pub(super) fn take_calls(&self) -> BTreeMap<Id<App>, Call> {
+        std::mem::take(&mut *self.calls.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn call(&self, app: Id<App>, call: Call) {
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(app, call);
+        self.platform.wake.notify_one();
     }
 
     /// Keeps a router running and connected until the platform stops.
@@ -136,7 +144,7 @@ impl RouterFeed {
         self.platform.settings.data_dir.join("router.pid")
     }
 
-    /// Sends the table with these routes, unless the router has it already.
+    /// Sends what is new in the table with these routes, which may be nothing.
     ///
     /// `None` while no router takes it. Never waits for one, because dynos have to be looked after all the same; a router
     /// that comes wakes the controller.
@@ -166,25 +174,8 @@ impl RouterFeed {
     async fn send(&self, contents: &Contents) -> Option<Receipt> {
         let table = self.table(contents)?;
         let connection = self.connection.borrow().clone()?;
-        let known = {
-            let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-            published
-                .as_ref()
-                .filter(|published| published.connection == connection.number && published.table == table)
-                .map(|published| published.version)
-        };
-        if let Some(version) = known {
-            return Some(Receipt { connection, version });
-        }
-        match timeout(ANSWER_LIMIT, connection.client.publish(table.clone())).await {
-            Ok(Ok(version)) => {
-                *self.published.lock().unwrap_or_else(PoisonError::into_inner) = Some(Published {
-                    connection: connection.number,
-                    version,
-                    table,
-                });
-                Some(Receipt { connection, version })
-            }
+        match timeout(ANSWER_LIMIT, connection.client.publish(table)).await {
+            Ok(Ok(version)) => Some(Receipt { connection, version }),
             Ok(Err(_)) => {
                 self.lost(&connection);
                 None
@@ -364,7 +355,8 @@ impl RouterFeed {
                     }
                     // Look at the dyno again: its container may have ended.
                     Report::Refused { .. } => self.platform.wake.notify_one(),
-                    Report::Wake { .. } | Report::Idle { .. } => {}
+                    Report::Wake { app } => self.call(Id::from_uuid(app), Call::Wake),
+                    Report::Idle { app } => self.call(Id::from_uuid(app), Call::Sleep),
                     Report::Dropped { count } => tracing::warn!(count, "router lines were lost: too many at once"),
                 }
             }

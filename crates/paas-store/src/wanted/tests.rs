@@ -4,7 +4,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::{
-    Wakeups, app, dyno,
+    Wakeups, app, domain as domain_rows, dyno,
     fixture::{World, domain, seconds},
     formation::{self, FormationChange},
     release,
@@ -55,6 +55,32 @@ async fn the_newest_release_that_succeeded_with_code_is_the_target() {
         "clock=0 web=1",
         "no worker, and never a release process"
     );
+}
+
+#[tokio::test]
+async fn custom_domains_are_hostnames_after_the_platforms_own() {
+    let world = World::new().await;
+    let (app, other) = (world.app("hello").await, world.app("other").await);
+    let mut conn = world.conn().await;
+    for hostname in ["www.hello.org", "*.hello.org"] {
+        let hostname = DomainName::custom(hostname).unwrap();
+        let new = domain_rows::NewDomain {
+            app,
+            hostname: &hostname,
+            certificate: None,
+        };
+        domain_rows::create(&mut conn, new, world.stamp()).await.unwrap();
+    }
+    let hostnames = async |conn: &mut crate::PgConnection, app| {
+        let wanted = all(conn, &domain()).await.unwrap();
+        let app = wanted.into_iter().find(|wanted| wanted.app == app).unwrap();
+        app.hostnames.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let own = hostnames(&mut conn, app).await;
+    assert_eq!(own, ["hello.example.com", "*.hello.org", "www.hello.org"]);
+    assert_eq!(hostnames(&mut conn, other).await, ["other.example.com"]);
+    app::begin_destroy(&mut conn, app, world.stamp()).await.unwrap();
+    assert!(hostnames(&mut conn, app).await.is_empty());
 }
 
 #[tokio::test]

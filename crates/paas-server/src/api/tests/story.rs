@@ -208,6 +208,26 @@ async fn scaling_takes_texts_numbers_and_differences() {
 }
 
 #[tokio::test]
+async fn an_app_that_sleeps_shows_idle_dynos_and_a_restart_wakes_it() {
+    let server = server().await;
+    let app = server.app("hello").await;
+    server.deploy(&app, &[("web", "./serve"), ("worker", "./work")]).await;
+    let mut connection = server.platform.store.connection().await.unwrap();
+    let now = server.tick();
+    paas_store::app::sleep(&mut connection, app.app.id, now).await.unwrap();
+    let list = server.get("/apps/hello/dynos").await;
+    assert_eq!(list.column("name"), ["web.1"]);
+    assert_eq!(list.column("state"), ["idle"]);
+    assert_eq!(list.column("command"), ["./serve"]);
+    let id = list.column("id").remove(0);
+    let info = server.get(&format!("/apps/hello/dynos/{}", id.as_str().unwrap())).await;
+    assert_eq!(info.json()["state"], "idle");
+    server.delete("/apps/hello/dynos/web.1").await.ok();
+    let asleep_at = paas_store::app::asleep_at(&mut connection, app.app.id).await.unwrap();
+    assert_eq!(asleep_at, None);
+}
+
+#[tokio::test]
 async fn dynos_are_shown_once_per_slot_and_restarted_by_name_type_or_all() {
     let server = server().await;
     let app = server.app("hello").await;

@@ -5,4 +5,5 @@ mod deploy;
 mod destroy;
 mod release_phase;
 mod server;
+mod sleep;
 mod sweep;
