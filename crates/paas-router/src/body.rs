@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use thiserror::Error;
@@ -20,6 +20,7 @@ use crate::{
     exchange::Exchange,
     flow::{Flow, IdleTimer},
     framing::Verdict,
+    header,
     pace::Pace,
 };
 
@@ -175,49 +176,44 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        loop {
-            let Some(incoming) = &mut this.incoming else {
-                return Poll::Ready(None);
-            };
-            match Pin::new(incoming).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    this.flow.touch();
-                    this.flow.await_client(false);
-                    this.pace
-                        .receive(frame.data_ref().map_or(0, Bytes::len), Instant::now());
-                    if this.flow.is_too_slow(&this.pace) {
-                        this.flow.client_idle();
-                        this.incoming = None;
-                        return Poll::Ready(Some(Err(BodyError::Slow)));
-                    }
-                    if this.incoming.as_ref().is_some_and(Body::is_end_stream) {
-                        this.flow.end_request();
-                    }
-                    // Trailers are hop-by-hop unless both sides agreed on them (RFC 9110 §6.5.1).
-                    if frame.is_data() {
-                        return Poll::Ready(Some(Ok(frame)));
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    this.flow.client_gone();
-                    this.incoming = None;
-                    return Poll::Ready(Some(Err(error)));
-                }
-                Poll::Ready(None) => {
-                    this.flow.end_request();
-                    this.incoming = None;
-                    return Poll::Ready(None);
-                }
-                Poll::Pending => {
-                    this.flow.await_client(true);
-                    this.pace.wait(Instant::now());
-                    if this.flow.poll_idle(&mut this.timer, cx).is_pending() {
-                        return Poll::Pending;
-                    }
+        let Some(incoming) = &mut this.incoming else {
+            return Poll::Ready(None);
+        };
+        match Pin::new(incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.flow.touch();
+                this.flow.await_client(false);
+                this.pace
+                    .receive(frame.data_ref().map_or(0, Bytes::len), Instant::now());
+                if this.flow.is_too_slow(&this.pace) {
                     this.flow.client_idle();
                     this.incoming = None;
-                    return Poll::Ready(Some(Err(BodyError::Idle)));
+                    return Poll::Ready(Some(Err(BodyError::Slow)));
                 }
+                if this.incoming.as_ref().is_some_and(Body::is_end_stream) {
+                    this.flow.end_request();
+                }
+                return Poll::Ready(Some(Ok(without(header::trailers_to_dyno, frame))));
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.flow.client_gone();
+                this.incoming = None;
+                return Poll::Ready(Some(Err(error)));
+            }
+            Poll::Ready(None) => {
+                this.flow.end_request();
+                this.incoming = None;
+                return Poll::Ready(None);
+            }
+            Poll::Pending => {
+                this.flow.await_client(true);
+                this.pace.wait(Instant::now());
+                if this.flow.poll_idle(&mut this.timer, cx).is_pending() {
+                    return Poll::Pending;
+                }
+                this.flow.client_idle();
+                this.incoming = None;
+                return Poll::Ready(Some(Err(BodyError::Idle)));
             }
         }
     }
@@ -298,37 +294,33 @@ impl Body for ResponseBody {
 
 impl DynoResponse {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.flow.touch();
-                    if let Some(data) = frame.data_ref() {
-                        self.exchange.sent(data.len());
-                    }
-                    if self.incoming.is_end_stream() {
-                        self.finish();
-                    }
-                    if frame.is_data() {
-                        return Poll::Ready(Some(Ok(frame)));
-                    }
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.flow.touch();
+                if let Some(data) = frame.data_ref() {
+                    self.exchange.sent(data.len());
                 }
-                Poll::Ready(Some(Err(error))) => {
-                    self.exchange.fail(self.flow.blame(Code::H18));
-                    self.connection = None;
-                    return Poll::Ready(Some(Err(BodyError::Http1(error))));
-                }
-                Poll::Ready(None) => {
+                if self.incoming.is_end_stream() || frame.is_trailers() {
                     self.finish();
-                    return Poll::Ready(None);
                 }
-                Poll::Pending => {
-                    if self.flow.poll_idle(&mut self.timer, cx).is_pending() {
-                        return Poll::Pending;
-                    }
-                    self.exchange.fail(self.flow.blame(Code::H15));
-                    self.connection = None;
-                    return Poll::Ready(Some(Err(BodyError::Idle)));
+                return Poll::Ready(Some(Ok(without(header::trailers_to_client, frame))));
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.exchange.fail(self.flow.blame(Code::H18));
+                self.connection = None;
+                return Poll::Ready(Some(Err(BodyError::Http1(error))));
+            }
+            Poll::Ready(None) => {
+                self.finish();
+                return Poll::Ready(None);
+            }
+            Poll::Pending => {
+                if self.flow.poll_idle(&mut self.timer, cx).is_pending() {
+                    return Poll::Pending;
                 }
+                self.exchange.fail(self.flow.blame(Code::H15));
+                self.connection = None;
+                return Poll::Ready(Some(Err(BodyError::Idle)));
             }
         }
     }
@@ -355,4 +347,13 @@ impl Drop for DynoResponse {
             self.exchange.fail(Code::H28);
         }
     }
+}
+
+/// Trailers without what they must not say. Whether they are passed on at all is agreed by `TE` and `Trailer`, which hyper
+/// looks at for HTTP/1.1.
+fn without(filter: impl FnOnce(&mut HeaderMap), mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        filter(trailers);
+    }
+    frame
 }

@@ -8,8 +8,8 @@ use std::{
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-        TRANSFER_ENCODING, UPGRADE, VIA,
+        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE,
+        TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
     },
 };
 use uuid::Uuid;
@@ -85,7 +85,12 @@ pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
 
 /// Turns the client's headers into those for the dyno.
 pub(crate) fn to_dyno(headers: &mut HeaderMap, client: &Forwarded, upgrade: bool) -> Identity {
+    let takes_trailers = !upgrade && headers.contains_key(TE) && takes_trailers(headers);
     strip_hop_by_hop(headers, upgrade);
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
     if client.version == Version::HTTP_2 {
         join_cookies(headers);
     }
@@ -140,7 +145,6 @@ fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
         PROXY_AUTHORIZATION,
         PROXY_CONNECTION,
         TE,
-        TRAILER,
         TRANSFER_ENCODING,
     ] {
         headers.remove(name);
@@ -149,6 +153,29 @@ fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     } else {
         headers.remove(UPGRADE);
+    }
+}
+
+/// Whether the client wants what comes after a body (RFC 9110 §10.1.4).
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case("trailers"))
+}
+
+/// Takes from the trailers of a request what a dyno could take for a header of the router's, or of the message's own.
+pub(crate) fn trailers_to_dyno(trailers: &mut HeaderMap) {
+    trailers_to_client(trailers);
+    let is_ours = |name: &&HeaderName| is_end_to_end(name) || **name == EXPECT || **name == TE;
+    let named: Vec<_> = trailers.keys().filter(is_ours).cloned().collect();
+    for name in named {
+        trailers.remove(name);
+    }
+}
+
+/// Takes from the trailers of a response what frames or routes a message (RFC 9110 §6.5.1).
+pub(crate) fn trailers_to_client(trailers: &mut HeaderMap) {
+    strip_hop_by_hop(trailers, false);
+    for name in [CONTENT_LENGTH, HOST, SET_COOKIE, TRAILER] {
+        trailers.remove(name);
     }
 }
 

@@ -22,3 +22,4 @@ mod stop;
 mod stream;
 mod swap;
 mod tls;
+mod trailer;
