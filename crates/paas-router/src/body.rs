@@ -193,17 +193,17 @@ impl Body for RequestBody {
                 if this.incoming.as_ref().is_some_and(Body::is_end_stream) {
                     this.flow.end_request();
                 }
-                return Poll::Ready(Some(Ok(without(header::trailers_to_dyno, frame))));
+                Poll::Ready(Some(Ok(without(header::trailers_to_dyno, frame))))
             }
             Poll::Ready(Some(Err(error))) => {
                 this.flow.client_gone();
                 this.incoming = None;
-                return Poll::Ready(Some(Err(error)));
+                Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
                 this.flow.end_request();
                 this.incoming = None;
-                return Poll::Ready(None);
+                Poll::Ready(None)
             }
             Poll::Pending => {
                 this.flow.await_client(true);
@@ -213,7 +213,7 @@ impl Body for RequestBody {
                 }
                 this.flow.client_idle();
                 this.incoming = None;
-                return Poll::Ready(Some(Err(BodyError::Idle)));
+                Poll::Ready(Some(Err(BodyError::Idle)))
             }
         }
     }
@@ -303,16 +303,16 @@ impl DynoResponse {
                 if self.incoming.is_end_stream() || frame.is_trailers() {
                     self.finish();
                 }
-                return Poll::Ready(Some(Ok(without(header::trailers_to_client, frame))));
+                Poll::Ready(Some(Ok(without(header::trailers_to_client, frame))))
             }
             Poll::Ready(Some(Err(error))) => {
                 self.exchange.fail(self.flow.blame(Code::H18));
                 self.connection = None;
-                return Poll::Ready(Some(Err(BodyError::Http1(error))));
+                Poll::Ready(Some(Err(BodyError::Http1(error))))
             }
             Poll::Ready(None) => {
                 self.finish();
-                return Poll::Ready(None);
+                Poll::Ready(None)
             }
             Poll::Pending => {
                 if self.flow.poll_idle(&mut self.timer, cx).is_pending() {
@@ -320,7 +320,7 @@ impl DynoResponse {
                 }
                 self.exchange.fail(self.flow.blame(Code::H15));
                 self.connection = None;
-                return Poll::Ready(Some(Err(BodyError::Idle)));
+                Poll::Ready(Some(Err(BodyError::Idle)))
             }
         }
     }
