@@ -10,8 +10,10 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Instant, Sleep, sleep_until},
 };
+use tokio_rustls::server::TlsStream;
 
 use crate::framing::{Framing, Verdict};
 
@@ -31,6 +33,26 @@ pub(crate) struct ClientIo<S> {
     stuck: Option<Instant>,
     /// Made when a write is stuck for the first time; rings early when another was stuck before, and sleeps on.
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// A stream that can be given up: closed without waiting for the other side to take what was sent.
+pub(crate) trait Abandon {
+    /// What a client that does not read was sent stays in the kernel, megabytes of it, for as long as it likes to take: with
+    /// no time to linger the close is a reset, and all of it is freed.
+    fn abandon(&self);
+}
+
+impl Abandon for TcpStream {
+    fn abandon(&self) {
+        // Without it the kernel gives up by itself, in minutes.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Abandon for TlsStream<TcpStream> {
+    fn abandon(&self) {
+        self.get_ref().0.abandon();
+    }
 }
 
 /// Whether a client may begin with the preface of HTTP/2 (RFC 9113 §3.3, "prior knowledge").
@@ -99,7 +121,9 @@ impl<S> ClientIo<S> {
         self.is_prefix_followed = false;
         self
     }
+}
 
+impl<S: Abandon> ClientIo<S> {
     fn timed<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.stuck = None;
@@ -118,6 +142,7 @@ impl<S> ClientIo<S> {
             return Poll::Pending;
         }
         self.verdict.stalled.store(true, Ordering::Relaxed);
+        self.stream.abandon();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -210,7 +235,7 @@ impl<S: AsyncRead + Unpin> ClientIo<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
+impl<S: AsyncWrite + Abandon + Unpin> AsyncWrite for ClientIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.timed(cx, outcome)

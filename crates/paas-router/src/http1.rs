@@ -34,7 +34,14 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use crate::{body::ClientBody, client_io::ClientIo, framing::Verdict, http2, proxy::Client, settings::Limits};
+use crate::{
+    body::ClientBody,
+    client_io::{Abandon, ClientIo},
+    framing::Verdict,
+    http2,
+    proxy::Client,
+    settings::Limits,
+};
 
 /// Also the limit of a request head.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -42,7 +49,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const ROOMY_HEADERS: usize = 1024;
 
 /// What a client connection is made of.
-pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Abandon + Unpin + Send + 'static {
     /// Whether the socket has something since it was last found empty.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }

@@ -265,6 +265,10 @@ async fn a_client_that_does_not_take_its_response_is_h28() {
         .unwrap();
     let record = world.record().await;
     assert_eq!(record.code, Some(Code::H28), "{record}");
+    // The kernel keeps nothing of it for a client that may never come back.
+    let mut rest = Vec::new();
+    let end = stream.read_to_end(&mut rest).await.unwrap_err();
+    assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]
