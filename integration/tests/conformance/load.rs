@@ -10,15 +10,15 @@ use crate::edge::{Edge, HOST};
 fn expect_all_answered(edge: &Edge, url: &str, arguments: &[&str]) {
     let mut command = Command::new("h2load");
     command
-        .args(["-n", "5000", "-c", "10"])
+        .args(["-n", "2000", "-c", "10"])
         .args(arguments)
         .arg(format!("--connect-to=127.0.0.1:{}", port(edge, url)))
         .arg(url);
     let output = Output::of(&mut command, "");
     output
         .expect_success()
-        .expect("5000 succeeded, 0 failed, 0 errored, 0 timeout")
-        .expect("status codes: 5000 2xx");
+        .expect("2000 succeeded, 0 failed, 0 errored, 0 timeout")
+        .expect("status codes: 2000 2xx");
 }
 
 fn port(edge: &Edge, url: &str) -> u16 {

@@ -1,6 +1,6 @@
 //! The router before the tools by which the world judges proxies.
 //!
-//! The tools come from Debian (`integration/setup tests`) and from PyPI, into folders below `target/tools`. The router is in
+//! The tools come from Debian (`integration/setup tests`) and from its Python, into folders below `target/tools`. The router is in
 //! this process, with limits small enough that a tool sees them at work.
 
 mod autobahn;

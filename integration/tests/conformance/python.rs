@@ -1,4 +1,4 @@
-//! Tools from PyPI, each in a folder of its own below `target/tools`.
+//! Tools from Python's package index, each in a folder of its own below `target/tools`.
 
 use std::{
     fs::{self, File},
