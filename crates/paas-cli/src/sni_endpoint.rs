@@ -213,7 +213,7 @@ impl Files {
 fn all(app: &str, context: &Context) -> Result<Vec<SniEndpoint>> {
     context
         .client
-        .list(&format!("/apps/{}/sni-endpoints", segment(app)), "id")
+        .list(&format!("/apps/{}/sni-endpoints?all=true", segment(app)), "id")
 }
 
 /// One that can be changed.
@@ -240,10 +240,10 @@ fn path(app: &str, name: &str) -> String {
 }
 
 fn kind(endpoint: &SniEndpoint) -> &'static str {
-    match (endpoint.ssl_cert.acm, endpoint.name.starts_with("acm-")) {
-        (true, _) => "auto",
-        (false, true) => "local",
-        (false, false) => "uploaded",
+    match (endpoint.ssl_cert.acm, endpoint.ssl_cert.ca_signed) {
+        (true, true) => "auto",
+        (true, false) => "local",
+        (false, _) => "uploaded",
     }
 }
 
@@ -259,10 +259,10 @@ fn covers(endpoint: &SniEndpoint, hostname: &str) -> bool {
 
 fn describe(endpoint: &SniEndpoint, context: &Context) -> Result<()> {
     let certificate = &endpoint.ssl_cert;
-    let trust = match (certificate.self_signed, certificate.ca_signed) {
-        (true, _) => "self signed: browsers will warn",
-        (false, true) => "signed by an authority",
-        (false, false) => "signed by this platform",
+    let trust = match (certificate.acm, certificate.ca_signed) {
+        (_, true) => "signed by an authority",
+        (true, false) => "signed by this platform: browsers will warn",
+        (false, false) => "self signed: browsers will warn",
     };
     context.output.facts(&[
         ("Common Name(s)", certificate.cert_domains.join("\n")),

@@ -28,7 +28,7 @@ fn certificates_are_listed() {
         "expires_at": "2026-04-02T03:04:05Z", "id": "01234567-89ab-7def-8123-456789abcdef", "issuer": "CN=E1",
         "starts_at": "2026-01-02T03:04:05Z", "subject": "" });
     let paas = Paas::new().on(
-        "GET /apps/hello/sni-endpoints",
+        "GET /apps/hello/sni-endpoints?all=true",
         json!([
             sni_endpoint("quiet-river-1", &["www.example.com", "example.com"]),
             but(sni_endpoint("acm-1a2b3c4d", &[]), &json!({ "ssl_cert": by_itself })),
@@ -43,15 +43,15 @@ fn certificates_are_listed() {
       quiet-river-1   www.example.com, example.com   2026-04-02 03:04 UTC   uploaded   0
 
     --- requests
-    GET /apps/hello/sni-endpoints | range=id ..; max=1000
+    GET /apps/hello/sni-endpoints?all=true | range=id ..; max=1000
     ");
-    let none = Paas::new().on("GET /apps/hello/sni-endpoints", json!([]));
+    let none = Paas::new().on("GET /apps/hello/sni-endpoints?all=true", json!([]));
     assert_snapshot!(none.run("certs -a hello"), @r"
     exit: 0
     --- stderr
     hello has no certificates. They come by themselves for its domains; to bring your own, run `paas certs:add CRT KEY`.
     --- requests
-    GET /apps/hello/sni-endpoints | range=id ..; max=1000
+    GET /apps/hello/sni-endpoints?all=true | range=id ..; max=1000
     ");
     assert_snapshot!(none.run("certs:info -a hello"), @r"
     exit: 1
@@ -60,7 +60,7 @@ fn certificates_are_listed() {
 
     hint: run `paas certs:add CRT KEY -a hello` to bring one
     --- requests
-    GET /apps/hello/sni-endpoints | range=id ..; max=1000
+    GET /apps/hello/sni-endpoints?all=true | range=id ..; max=1000
     ");
 }
 
@@ -112,7 +112,7 @@ fn a_certificate_is_updated_and_removed() {
     let path = "/apps/hello/sni-endpoints/quiet-river-1";
     let paas = with_files(
         Paas::new()
-            .on("GET /apps/hello/sni-endpoints", json!([endpoint]))
+            .on("GET /apps/hello/sni-endpoints?all=true", json!([endpoint]))
             .on(&format!("PATCH {path}"), endpoint.clone())
             .on(&format!("GET {path}"), endpoint.clone())
             .on(&format!("DELETE {path}"), endpoint),
@@ -129,7 +129,7 @@ fn a_certificate_is_updated_and_removed() {
     --- stderr
     Updating certificate quiet-river-1 for hello... done
     --- requests
-    GET /apps/hello/sni-endpoints | range=id ..; max=1000
+    GET /apps/hello/sni-endpoints?all=true | range=id ..; max=1000
     PATCH /apps/hello/sni-endpoints/quiet-river-1 | {"certificate_chain":"the chain","private_key":"the key"}
     "#);
     assert_snapshot!(paas.run("certs:remove --name quiet-river-1 -a hello"), @r"
@@ -148,7 +148,7 @@ fn a_certificate_is_updated_and_removed() {
     --- stderr
     Removing certificate quiet-river-1 from hello... done
     --- requests
-    GET /apps/hello/sni-endpoints | range=id ..; max=1000
+    GET /apps/hello/sni-endpoints?all=true | range=id ..; max=1000
     DELETE /apps/hello/sni-endpoints/quiet-river-1
     ");
 }
@@ -157,7 +157,7 @@ fn a_certificate_is_updated_and_removed() {
 fn of_several_certificates_one_is_named() {
     let names = ["www.example.com"];
     let paas = Paas::new().on(
-        "GET /apps/hello/sni-endpoints",
+        "GET /apps/hello/sni-endpoints?all=true",
         json!([sni_endpoint("quiet-river-1", &names), sni_endpoint("old-sea-2", &names)]),
     );
     assert_snapshot!(paas.run("certs:remove -a hello --confirm hello"), @r"
@@ -167,7 +167,7 @@ fn of_several_certificates_one_is_named() {
 
     hint: choose one with `--name NAME`
     --- requests
-    GET /apps/hello/sni-endpoints | range=id ..; max=1000
+    GET /apps/hello/sni-endpoints?all=true | range=id ..; max=1000
     ");
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
 };
 use http::StatusCode;
 use paas_api::{NewSniEndpoint, SniEndpoint, SslCert};
@@ -42,13 +42,19 @@ const FIELDS: [Field<SniEndpoint>; 2] = [
     },
 ];
 
+/// Heroku's command takes several of them for a choice, and asks its user to make it. So without `?all=true` those that came
+/// by themselves, of which nobody can choose, are shown only where there is nothing else and no more than one.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     OwnApp { row, .. }: OwnApp,
+    RawQuery(query): RawQuery,
     Wanted(range): Wanted,
 ) -> Result<Page<SniEndpoint>, ApiError> {
     let mut connection = api.connection().await?;
-    let certificates = shown(&mut connection, row.app.id).await?;
+    let mut certificates = shown(&mut connection, row.app.id).await?;
+    if query.as_deref() != Some("all=true") && certificates.len() > 1 {
+        certificates.retain(|certificate| !is_managed(certificate));
+    }
     let domains = domain::list_of_app(&mut connection, row.app.id).await?;
     let answers = certificates
         .into_iter()
@@ -64,8 +70,10 @@ pub(super) async fn info(
     let mut connection = api.connection().await?;
     let certificates = shown(&mut connection, row.app.id).await?;
     let domains = domain::list_of_app(&mut connection, row.app.id).await?;
-    let is_wanted = |certificate: &Certificate| self::name(certificate) == name || certificate.id.to_string() == name;
-    match certificates.into_iter().find(is_wanted) {
+    match certificates
+        .into_iter()
+        .find(|certificate| is_called(certificate, &name))
+    {
         Some(certificate) => answer(&row.app, certificate, &domains).map(Json),
         None => Err(ApiError::not_found("certificate")),
     }
@@ -141,8 +149,18 @@ pub(super) async fn delete(
 
 /// The app's uploaded certificate with this name or id: managed ones are nobody's to choose.
 pub(super) async fn find(conn: &mut PgConnection, app: Id<App>, name_or_id: &str) -> Result<Certificate, ApiError> {
-    let found = certificate::find(conn, app, name_or_id).await?;
-    found.ok_or_else(|| ApiError::not_found("certificate"))
+    if let Some(found) = certificate::find(conn, app, name_or_id).await? {
+        return Ok(found);
+    }
+    let others = shown(conn, app).await?;
+    Err(if others.iter().any(|other| is_called(other, name_or_id)) {
+        ApiError::invalid(format!(
+            "{name_or_id} comes by itself and cannot be chosen, replaced or removed. Upload a certificate of your own, or \
+             turn Automated Certificate Management off."
+        ))
+    } else {
+        ApiError::not_found("certificate")
+    })
 }
 
 /// All that were uploaded; of the managed ones for the same names only the newest, which is the one that serves.
@@ -206,6 +224,14 @@ fn name(certificate: &Certificate) -> String {
     }
 }
 
+fn is_called(certificate: &Certificate, name_or_id: &str) -> bool {
+    name(certificate) == name_or_id || certificate.id.to_string() == name_or_id
+}
+
+fn is_managed(certificate: &Certificate) -> bool {
+    !matches!(certificate.source, Source::Uploaded { .. })
+}
+
 fn is_used(certificate: &Certificate, domain: &Domain) -> bool {
     match (&certificate.source, &domain.certificate) {
         (Source::Uploaded { .. }, Some(chosen)) => chosen.id == certificate.id,
@@ -225,7 +251,7 @@ fn answer(app: &App, certificate: Certificate, domains: &[Domain]) -> Result<Sni
         id: *certificate.id.as_uuid(),
         name: name(&certificate),
         ssl_cert: SslCert {
-            acm: certificate.source == Source::Acme,
+            acm: is_managed(&certificate),
             ca_signed: !facts.is_self_signed && certificate.source != Source::Local,
             cert_domains: certificate.hostnames.iter().map(ToString::to_string).collect(),
             expires_at: certificate.not_after.into(),

@@ -481,7 +481,22 @@ async fn a_managed_certificate_shows_how_it_is_doing() {
     assert!(name.starts_with("acm-"), "{name}");
     let path = format!("/apps/hello/sni-endpoints/{name}");
     assert_eq!(server.get(&path).await.ok()["id"], endpoints[0]["id"]);
-    assert_eq!(server.delete(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        message(&server.delete(&path).await),
+        format!(
+            "422 {name} comes by itself and cannot be chosen, replaced or removed. Upload a certificate of your own, or turn \
+             Automated Certificate Management off."
+        )
+    );
+    // Heroku's command asks which one to use when it sees several.
+    server.upload(&["www.example.net"]).await;
+    let chosen_from = server.get("/apps/hello/sni-endpoints").await.ok();
+    assert_eq!(chosen_from[0]["ssl_cert"]["acm"], false);
+    let all = server.get("/apps/hello/sni-endpoints?all=true").await.ok();
+    assert_eq!(
+        (chosen_from.as_array().unwrap().len(), all.as_array().unwrap().len()),
+        (1, 2)
+    );
     let domain = server.get("/apps/hello/domains/www.example.com").await.ok();
     assert_eq!(domain["status"], "succeeded");
     assert_eq!(
