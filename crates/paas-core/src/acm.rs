@@ -232,7 +232,7 @@ impl Acm {
             AcmState::Waiting { checks: 0, .. }
                 if self.issued_by.is_none()
                     && self.tried_at.is_none()
-                    && held.is_some_and(|held| !self.wants_renewal(held, now)) =>
+                    && held.is_some_and(|held| schedule::renewal(held, 0.0) > now) =>
             {
                 AcmStep::Adopt
             }
@@ -245,8 +245,10 @@ impl Acm {
             AcmState::Ordering { look_at, .. } => due(*look_at, AcmStep::Pursue),
             AcmState::Issued { renew_at } => match held {
                 None => AcmStep::CheckDns,
-                Some(held) if self.wants_renewal(held, now) => AcmStep::CheckDns,
-                Some(held) => AcmStep::Rest(Some(schedule::latest_renewal(held).min(*renew_at).max(now + SLEW))),
+                Some(held) => match self.renewal_at(*renew_at, held, now) {
+                    at if at <= now => AcmStep::CheckDns,
+                    at => AcmStep::Rest(Some(at)),
+                },
             },
             AcmState::Failed | AcmState::Local => AcmStep::Rest(None),
         }
@@ -325,9 +327,9 @@ impl Acm {
             tried_at: self.tried_at,
             ..Self::new(now)
         };
-        // Whatever its dates say to a clock that may be wrong, a new certificate is not renewed at once.
-        let renew_at = schedule::renewal(held, dice).max(now + held.life() / 3);
-        self.state = AcmState::Issued { renew_at };
+        self.state = AcmState::Issued {
+            renew_at: schedule::renewal(held, dice),
+        };
         self.changed(now)
     }
 
@@ -461,16 +463,10 @@ impl Acm {
         self.changed_at > now + SLEW
     }
 
-    fn wants_renewal(&self, held: &Held, now: DateTime<Utc>) -> bool {
-        let at = match &self.state {
-            AcmState::Issued { renew_at } => schedule::latest_renewal(held).min(*renew_at),
-            _ => schedule::renewal(held, 0.0),
-        };
-        at <= now && !self.is_fresh(held, now)
-    }
-
-    /// Whether the certificate came only just now, whatever its dates say.
-    fn is_fresh(&self, held: &Held, now: DateTime<Utc>) -> bool {
+    /// By the dates of the certificate, whatever was planned. But one that came only just now is not renewed at once,
+    /// whatever its dates say to a clock that may be wrong.
+    fn renewal_at(&self, planned: DateTime<Utc>, held: &Held, now: DateTime<Utc>) -> DateTime<Utc> {
+        let at = schedule::latest_renewal(held).min(planned);
         let third = held.life() / 3;
         // An authority that wants a certificate back at once has a reason.
         let fresh = if self.window.is_some() {
@@ -478,8 +474,11 @@ impl Acm {
         } else {
             third
         };
-        let age = now - self.changed_at;
-        matches!(self.state, AcmState::Issued { .. }) && age >= TimeDelta::zero() && age < fresh
+        if self.changed_at <= now {
+            at.max(self.changed_at + fresh)
+        } else {
+            at
+        }
     }
 
     /// Which of the two that issue real certificates is asked next.

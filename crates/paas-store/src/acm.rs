@@ -138,14 +138,15 @@ pub async fn manage(
     let columns = Columns::of(acm);
     let id = new_id::<ManagedName>(now);
     sqlx::query!(
-        "insert into acm (id, hostname, app, state, due_at, created_at, updated_at)
-        values ($1, $2, $3, $4, $5, $6, $6)
+        "insert into acm (id, hostname, app, state, due_at, reason, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $7)
         on conflict (hostname) do update set app = excluded.app",
         id.as_uuid(),
         hostname.to_string(),
         app.as_ref().map(Id::as_uuid),
         columns.state,
         columns.due_at,
+        columns.reason,
         now,
     )
     .execute(conn)

@@ -291,6 +291,19 @@ fn a_window_after_the_end_of_a_certificate_is_not_waited_for() {
 }
 
 #[test]
+fn a_certificate_of_a_minute_is_renewed_within_it() {
+    let at = |seconds: i64| minute(0) + TimeDelta::seconds(seconds);
+    let held = Held {
+        not_before: at(0),
+        not_after: at(60),
+    };
+    let acm = verified(0).issued(Some(Authority::Production), &held, at(2), 0.0);
+    let step = |now| acm.decide(&[NAME.to_owned()], Some(&held), &Ledger::default(), ALONE, now);
+    assert_eq!(step(at(2)), AcmStep::Rest(Some(at(40))));
+    assert_eq!(step(at(40)), AcmStep::CheckDns);
+}
+
+#[test]
 fn a_renewal_that_dns_prevents_is_failing() {
     let acm = verified(0).issued(Some(Authority::Production), &held(0), minute(0), 0.0);
     let acm = acm.dns_checked(DnsVerdict::Wait("Gone elsewhere".to_owned()), minute(days(60)));
@@ -370,7 +383,7 @@ fn a_clock_that_is_set_back_delays_nothing_and_one_that_runs_ahead_orders_once()
     let rest = next(&acm, Some(&held(0)), ALONE, days(1));
     assert_eq!(
         rest,
-        AcmStep::Rest(Some(minute(days(75)))),
+        AcmStep::Rest(Some(minute(days(60)))),
         "and goes by its dates once the clock is right"
     );
 }

@@ -1,6 +1,7 @@
 //! The controllers on a real database, a real router and an engine in memory.
 
 mod apps;
+mod certificates;
 mod deploy;
 mod destroy;
 mod release_phase;

@@ -43,6 +43,7 @@ pub(super) struct Server {
 
 pub(super) struct TestRouter {
     address: std::net::SocketAddr,
+    pub(super) https: std::net::SocketAddr,
     _stop: DropGuard,
 }
 
@@ -105,18 +106,19 @@ impl Server {
     pub(super) async fn router(&self) -> TestRouter {
         let settings = Settings {
             http: ([127, 0, 0, 1], 0).into(),
-            https: None,
+            https: Some(([127, 0, 0, 1], 0).into()),
             inherited: Vec::new(),
             socket: self.platform.settings.router_socket(),
             limits: paas_router::Limits::default(),
         };
         let router = Router::bind(settings).await.unwrap();
-        let address = router.addresses().http;
+        let (address, https) = (router.addresses().http, router.addresses().https.unwrap());
         let stop = CancellationToken::new();
         let running = router.run(stop.clone());
         self.platform.tracker.spawn(async move { running.await.unwrap() });
         TestRouter {
             address,
+            https,
             _stop: stop.drop_guard(),
         }
     }
