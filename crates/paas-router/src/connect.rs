@@ -14,6 +14,7 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout, timeout_at},
 };
+use uuid::Uuid;
 
 use crate::{
     activity::WAKE_AGAIN,
@@ -56,8 +57,17 @@ pub(crate) struct Connected {
 /// Why a request found no dyno.
 pub(crate) enum NoDyno {
     Code(Code),
-    /// The hostname left the table meanwhile.
+    /// The hostname left the table meanwhile, or its app.
     Gone,
+}
+
+/// Whose dyno is searched for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Aim {
+    /// `None` for hosts of the platform. A hostname may go to another app while a request waits: it was not for that one.
+    pub(crate) app: Option<Uuid>,
+    /// The dyno that is asked first, if it takes requests.
+    pub(crate) preferred: Option<Mark>,
 }
 
 /// One request's search.
@@ -66,8 +76,7 @@ pub(crate) struct Search<'a> {
     hostname: &'a str,
     started: Instant,
     table: Arc<Table>,
-    /// The dyno that is asked first, if it takes requests.
-    preferred: Option<Mark>,
+    aim: Aim,
     changes: Option<watch::Receiver<Arc<Table>>>,
     tried: Vec<Arc<Backend>>,
     /// How the last dyno failed.
@@ -94,13 +103,13 @@ impl Move {
 }
 
 impl<'a> Search<'a> {
-    pub(crate) fn new(shared: &'a Arc<Shared>, hostname: &'a str, table: Arc<Table>, preferred: Option<Mark>) -> Self {
+    pub(crate) fn new(shared: &'a Arc<Shared>, hostname: &'a str, table: Arc<Table>, aim: Aim) -> Self {
         Self {
             shared,
             hostname,
             started: Instant::now(),
             table,
-            preferred,
+            aim,
             changes: None,
             tried: Vec::new(),
             failure: Code::H21,
@@ -138,6 +147,7 @@ impl<'a> Search<'a> {
         let limits = &self.shared.limits;
         let backends = match table.host(self.hostname).ok_or(NoDyno::Gone)? {
             Host::Platform(backend) => std::slice::from_ref(backend),
+            Host::App(app) if self.aim.app != Some(app.id) => return Err(NoDyno::Gone),
             Host::App(app) => match &app.state {
                 State::Answer(code) => return Err(NoDyno::Code(*code)),
                 State::Booting => return self.wait_at_most(self.started + app.rules.boot, Code::H20, now),
@@ -158,7 +168,7 @@ impl<'a> Search<'a> {
                 && (self.failing_since.is_some() || !backend.is_quarantined(now))
         };
         let choice = if self.tried.len() < limits.tries {
-            choose(backends, self.preferred, may_try)
+            choose(backends, self.aim.preferred, may_try)
         } else {
             None
         };

@@ -24,7 +24,7 @@ use crate::{
     body::{ClientBody, DynoResponse, RequestBody, ResponseBody},
     check::{self, Refusal},
     code::Code,
-    connect::{Connected, NoDyno, Reuse, Search},
+    connect::{Aim, Connected, NoDyno, Reuse, Search},
     exchange::{Exchange, Opening},
     feed::{Protocol, Tls},
     flow::{Flow, IdleTimer, Patience},
@@ -107,7 +107,7 @@ impl Client {
         let Host::App(app) = host else {
             self.verdict.patient.store(true, Ordering::Relaxed);
             let outgoing = self.outgoing(request, &hostname, None);
-            let search = Search::new(&self.shared, &hostname, table, None);
+            let search = Search::new(&self.shared, &hostname, table, Aim::default());
             return self.forward(outgoing, search).await;
         };
         let app = app.clone();
@@ -129,8 +129,11 @@ impl Client {
         if outgoing.upgrade.is_none() && outgoing.headers.contains_key(SEC_WEBSOCKET_VERSION) {
             return outgoing.exchange.answer(Code::H23);
         }
-        let preferred = outgoing.affinity.as_ref().and_then(|affinity| affinity.wanted);
-        let search = Search::new(&self.shared, &hostname, table, preferred);
+        let aim = Aim {
+            app: Some(app.id),
+            preferred: outgoing.affinity.as_ref().and_then(|affinity| affinity.wanted),
+        };
+        let search = Search::new(&self.shared, &hostname, table, aim);
         let mut response = self.forward(outgoing, search).await;
         if self.tls.is_used()
             && let Some(hsts) = &app.rules.hsts

@@ -23,3 +23,4 @@ mod stream;
 mod swap;
 mod tls;
 mod trailer;
+mod wrong_app;
