@@ -15,7 +15,7 @@ use paas_core::{AppName, Hostname, is_public_name};
 use paas_engine::{Pool, Subnet};
 use serde::Deserialize;
 
-use crate::dns::Credentials;
+use crate::dns::{Credentials, Route53Settings};
 use acme::AcmeArgs;
 pub(crate) use acme::AcmeSettings;
 
@@ -185,12 +185,7 @@ pub(crate) struct Settings {
 #[derive(Clone)]
 pub(crate) enum DnsRecords {
     Hook(PathBuf),
-    Route53 {
-        /// `None`: looked for by the name.
-        zone_id: Option<String>,
-        /// `None`: those of the instance's role.
-        credentials: Option<Credentials>,
-    },
+    Route53(Route53Settings),
 }
 
 impl SettingsArgs {
@@ -282,27 +277,34 @@ fn dns_records(hook: Option<PathBuf>, zone: Option<String>) -> Result<Option<Dns
             if !zone.bytes().all(|byte| byte.is_ascii_alphanumeric()) || zone.is_empty() {
                 bail!("--dns-route53={zone}: the id of a hosted zone has letters and digits, such as Z0123456789ABC");
             }
-            Ok(Some(DnsRecords::Route53 {
+            Ok(Some(DnsRecords::Route53(Route53Settings {
                 zone_id: (zone != ANY_ZONE).then_some(zone),
-                credentials: aws_credentials(),
-            }))
+                ..route53_from_variables()
+            })))
         }
         (Some(_), Some(_)) => bail!("dns-hook and dns-route53 exclude each other: keep one of them"),
     }
 }
 
-/// The keys in the environment, by the names that every AWS tool reads.
+/// Keys and endpoint from the environment, by the names that every AWS tool reads.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is where variables are read; as flags they would show in `ps`"
 )]
-fn aws_credentials() -> Option<Credentials> {
+fn route53_from_variables() -> Route53Settings {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    Some(Credentials {
-        access_key_id: variable("AWS_ACCESS_KEY_ID")?,
-        secret_access_key: Secret::new(variable("AWS_SECRET_ACCESS_KEY")?),
-        session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
-    })
+    let credentials = || {
+        Some(Credentials {
+            access_key_id: variable("AWS_ACCESS_KEY_ID")?,
+            secret_access_key: Secret::new(variable("AWS_SECRET_ACCESS_KEY")?),
+            session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
+        })
+    };
+    Route53Settings {
+        zone_id: None,
+        credentials: credentials(),
+        endpoint: variable("AWS_ENDPOINT_URL_ROUTE_53"),
+    }
 }
 
 fn given_or<T>(given: Vec<T>, file: Vec<T>) -> Vec<T> {

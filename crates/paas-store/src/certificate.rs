@@ -277,7 +277,8 @@ pub async fn delete_expired(conn: &mut PgConnection, before: DateTime<Utc>) -> R
     Ok(deleted.execute(conn).await?.rows_affected())
 }
 
-async fn all(conn: &mut PgConnection) -> Result<Vec<Certificate>, StoreError> {
+/// Every certificate, served or not.
+pub async fn all(conn: &mut PgConnection) -> Result<Vec<Certificate>, StoreError> {
     select_certificates!("order by certificates.id")
         .fetch_all(conn)
         .await?

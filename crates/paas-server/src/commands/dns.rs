@@ -24,8 +24,8 @@ pub(super) struct DnsCommand {
     /// A name such as www.example.com, or *.example.com for a wildcard certificate
     name: String,
 
-    /// What CAA records call the CA that is to issue the certificate; may be repeated
-    #[arg(long, value_name = "DOMAIN", default_value = "letsencrypt.org")]
+    /// What CAA records call a CA that may issue the certificate; may be repeated [default: those that are set up]
+    #[arg(long, value_name = "DOMAIN")]
     ca: Vec<String>,
 
     /// Also make a TXT record as for a wildcard certificate, wait until it is seen, and take it away again
@@ -39,7 +39,11 @@ pub(super) async fn run(settings: Settings, command: DnsCommand) -> Result<()> {
         None => (command.name.as_str(), false),
     };
     let hostname: Hostname = name.parse().with_context(|| format!("{name:?} is no name"))?;
-    let issuers: Vec<&str> = command.ca.iter().map(String::as_str).collect();
+    let issuers = match (&command.ca[..], &settings.acme) {
+        ([], None) => Vec::new(),
+        ([], Some(acme)) => acme.issuers(),
+        (given, _) => given.iter().map(String::as_str).collect(),
+    };
     let resolver = Resolver::new(settings.dns_servers.clone());
     let verdict = if is_wildcard {
         resolver.check_wildcard(&hostname, &issuers).await

@@ -1,5 +1,6 @@
-//! The server's commands: `paasd serve`, `router`, `user`, `stack`, `dns`, `hook`.
+//! The server's commands: `paasd serve`, `router`, `user`, `stack`, `dns`, `certificates`, `hook`.
 
+mod certificates;
 mod dns;
 mod router;
 mod serve;
@@ -50,6 +51,8 @@ enum Command {
     },
     /// Make the images that apps are built and run on, unless they are there
     Stack,
+    /// Show every certificate: until when it is good, what was last said about it, and what comes next
+    Certificates,
     /// Check whether a name points here and may get a certificate; say what to change when not
     Dns(dns::DnsCommand),
     /// Take a push: git runs this
@@ -87,6 +90,7 @@ fn execute(cli: Cli) -> Result<()> {
             Command::Router => router::run(settings).await,
             Command::User { command } => user::run(settings, command).await,
             Command::Stack => stack::run(settings).await,
+            Command::Certificates => certificates::run(settings).await,
             Command::Dns(command) => dns::run(settings, command).await,
             Command::Hook => Ok(()),
         }

@@ -95,7 +95,8 @@ impl Display for Finding {
             Self::OrangeCloud { name, found } => write!(
                 f,
                 "{name} points to Cloudflare's proxy ({}), which hides this platform. \
-                 Set the record to \"DNS only\" (grey cloud) in Cloudflare's dashboard, or set up DNS-01 on this platform.",
+                 Set the record to \"DNS only\" (grey cloud) in Cloudflare's dashboard; or keep the proxy, and give the app \
+                 a certificate that Cloudflare issues for origins: paas certs:add.",
                 List(found)
             ),
             Self::Private { name, found, ours } => write!(

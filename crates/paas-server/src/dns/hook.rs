@@ -123,7 +123,9 @@ async fn end(child: &mut Child) -> io::Result<(ExitStatus, String)> {
     };
     // What it wrote before it ended is in the pipe already.
     let _ = timeout(LAST_WORDS, reading).await;
-    let words = String::from_utf8_lossy(&words).trim().to_owned();
+    // These words reach terminals and web pages.
+    let words = String::from_utf8_lossy(&words).replace(char::is_control, " ");
+    let words = words.trim().to_owned();
     Ok((
         status,
         if words.is_empty() {
@@ -197,11 +199,14 @@ mod tests {
     #[tokio::test]
     async fn the_words_of_a_failed_hook_are_kept() {
         let directory = tempfile::tempdir().unwrap();
-        let hook = script(directory.path(), "echo out; echo 'zone not found' >&2; exit 3");
+        let hook = script(
+            directory.path(),
+            "echo out; printf 'zone\\033[31m not\\nfound\\n' >&2; exit 3",
+        );
         let error = hook.present("_acme-challenge.example.com", "v").await.unwrap_err();
         let words = error.to_string();
         assert!(
-            words.ends_with("present _acme-challenge.example.com failed (exit status: 3): zone not found"),
+            words.ends_with("present _acme-challenge.example.com failed (exit status: 3): zone [31m not found"),
             "{words}"
         );
     }

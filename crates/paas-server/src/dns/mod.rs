@@ -23,4 +23,4 @@ pub(crate) use finding::{Finding, Verdict};
 pub(crate) use metadata::Metadata;
 pub(crate) use publisher::{DnsPublisher, challenge_name};
 pub(crate) use resolver::Resolver;
-pub(crate) use route53::Credentials;
+pub(crate) use route53::{Credentials, Route53Settings};

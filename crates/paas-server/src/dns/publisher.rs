@@ -67,9 +67,9 @@ impl DnsPublisher {
         let publisher = match settings.dns_records.clone() {
             None => return Ok(None),
             Some(DnsRecords::Hook(program)) => Self::with_hook(Hook::new(program), resolver),
-            Some(DnsRecords::Route53 { zone_id, credentials }) => {
+            Some(DnsRecords::Route53(settings)) => {
                 let metadata = Metadata::of_this_machine();
-                let route53 = Route53::new(zone_id, credentials, metadata, clock.clone())
+                let route53 = Route53::new(settings, metadata, clock.clone())
                     .map_err(|error| Box::new(Route53Error::Fetch(error)))?;
                 Self::with_route53(route53, resolver)
             }

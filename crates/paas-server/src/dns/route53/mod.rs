@@ -91,6 +91,17 @@ pub(crate) enum Route53Error {
     NotInSync,
 }
 
+/// What the operator says about Route 53.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Route53Settings {
+    /// `None`: looked for by the name.
+    pub(crate) zone_id: Option<String>,
+    /// `None`: those of the instance's role.
+    pub(crate) credentials: Option<Credentials>,
+    /// `None`: AWS's own.
+    pub(crate) endpoint: Option<String>,
+}
+
 pub(crate) struct Route53 {
     base: String,
     pauses: Pauses,
@@ -119,21 +130,22 @@ struct Call<'a> {
 }
 
 impl Route53 {
-    pub(crate) fn new(
-        zone_id: Option<String>,
-        given: Option<Credentials>,
-        metadata: Metadata,
-        clock: Clock,
-    ) -> Result<Self, FetchError> {
+    pub(crate) fn new(settings: Route53Settings, metadata: Metadata, clock: Clock) -> Result<Self, FetchError> {
+        let Route53Settings {
+            zone_id,
+            credentials,
+            endpoint,
+        } = settings;
+        let base = endpoint.unwrap_or_else(|| BASE.to_owned());
         Ok(Self {
-            base: BASE.to_owned(),
+            base: base.trim_end_matches('/').to_owned(),
             pauses: Pauses {
                 busy: Duration::from_millis(500),
                 sync: Duration::from_secs(3),
             },
             zone_id,
             fetcher: Fetcher::new()?,
-            credentials: CredentialsSource::new(given, metadata, clock.clone()),
+            credentials: CredentialsSource::new(credentials, metadata, clock.clone()),
             clock,
         })
     }

@@ -16,9 +16,12 @@ fn noon() -> DateTime<Utc> {
 
 fn route53(aws: &Aws) -> Route53 {
     let metadata = Metadata::at(&aws.base);
-    let route53 = Route53::new(None, None, metadata, aws.clock.clone()).unwrap();
+    let settings = Route53Settings {
+        endpoint: Some(aws.base.clone()),
+        ..Route53Settings::default()
+    };
+    let route53 = Route53::new(settings, metadata, aws.clock.clone()).unwrap();
     Route53 {
-        base: aws.base.clone(),
         pauses: Pauses {
             busy: Duration::from_millis(1),
             sync: Duration::from_millis(1),
