@@ -10,7 +10,7 @@ use bytes::Bytes;
 use h2::RecvStream;
 use http::{HeaderMap, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, client::conn::http1::SendRequest};
+use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::{sync::Notify, time::Instant};
 
@@ -18,9 +18,10 @@ use crate::{
     backend::InFlight,
     code::Code,
     exchange::Exchange,
-    flow::{Flow, IdleTimer},
+    flow::{Alarm, Flow},
     framing::Verdict,
     header,
+    link::Link,
     pace::Pace,
 };
 
@@ -57,7 +58,7 @@ pub(crate) struct Http2Body {
 pub(crate) struct RequestBody {
     incoming: Option<ClientBody>,
     flow: Arc<Flow>,
-    timer: IdleTimer,
+    timer: Alarm,
     pace: Pace,
 }
 
@@ -80,9 +81,11 @@ pub(crate) struct DynoResponse {
     pub(crate) incoming: Incoming,
     pub(crate) flow: Arc<Flow>,
     pub(crate) verdict: Arc<Verdict>,
-    pub(crate) timer: IdleTimer,
+    pub(crate) timer: Alarm,
     /// Goes back to its pool at the end of the body; dropped before, it closes.
-    pub(crate) connection: Option<SendRequest<RequestBody>>,
+    pub(crate) connection: Option<Link>,
+    /// Why the response breaks off after what has come of it.
+    pub(crate) failure: Option<hyper::Error>,
     pub(crate) exchange: Exchange,
     pub(crate) in_flight: InFlight,
 }
@@ -154,7 +157,7 @@ impl RequestBody {
         Self {
             incoming,
             flow,
-            timer: IdleTimer::default(),
+            timer: Alarm::default(),
             pace: Pace::default(),
         }
     }
@@ -164,7 +167,7 @@ impl RequestBody {
         Self {
             incoming: None,
             flow,
-            timer: IdleTimer::default(),
+            timer: Alarm::default(),
             pace: Pace::default(),
         }
     }
@@ -294,7 +297,14 @@ impl Body for ResponseBody {
 
 impl DynoResponse {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        if let Some(error) = self.failure.take() {
+            return Poll::Ready(Some(Err(BodyError::Http1(error))));
+        }
+        let frame = match &mut self.connection {
+            Some(link) => link.poll_frame(&mut self.incoming, cx),
+            None => Pin::new(&mut self.incoming).poll_frame(cx),
+        };
+        match frame {
             Poll::Ready(Some(Ok(frame))) => {
                 self.flow.touch();
                 if let Some(data) = frame.data_ref() {
@@ -308,7 +318,10 @@ impl DynoResponse {
             Poll::Ready(Some(Err(error))) => {
                 self.exchange.fail(self.flow.blame(Code::H18));
                 self.connection = None;
-                Poll::Ready(Some(Err(BodyError::Http1(error))))
+                // It may have come together with what went before, which the client still is to get.
+                self.failure = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Ready(None) => {
                 self.finish();
@@ -327,9 +340,10 @@ impl DynoResponse {
 
     fn finish(&mut self) {
         self.exchange.finish();
-        if let Some(connection) = self.connection.take()
+        if let Some(mut connection) = self.connection.take()
             && self.flow.request_has_ended()
         {
+            connection.timer = std::mem::take(&mut self.timer);
             self.in_flight.backend().pool.put(connection, Instant::now());
         }
     }

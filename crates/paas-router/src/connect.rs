@@ -6,8 +6,6 @@
 use std::{io, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use rand::seq::IteratorRandom;
 use tokio::{
     net::TcpStream,
@@ -20,9 +18,9 @@ use crate::{
     activity::WAKE_AGAIN,
     affinity::Mark,
     backend::{Backend, InFlight},
-    body::RequestBody,
     code::Code,
     feed::Report,
+    link::Link,
     shared::Shared,
     table::{Host, State, Table},
 };
@@ -33,8 +31,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// A connection unused for less than this is taken even for a request that must not be sent twice: servers close
 /// connections after seconds, so the close cannot be on its way already.
 const YOUNG: Duration = Duration::from_millis(500);
-/// hyper's own default is 400 KB for each connection.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Which connections a request may get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +44,7 @@ pub(crate) enum Reuse {
 
 /// A dyno that listens.
 pub(crate) struct Connected {
-    pub(crate) sender: SendRequest<RequestBody>,
+    pub(crate) link: Link,
     pub(crate) in_flight: InFlight,
     pub(crate) is_reused: bool,
     pub(crate) elapsed: Duration,
@@ -222,20 +218,20 @@ impl<'a> Search<'a> {
             Reuse::Young => Some(YOUNG),
             Reuse::Never => None,
         };
-        if let Some(sender) = age.and_then(|age| backend.pool.take(now, age)) {
+        if let Some(link) = age.and_then(|age| backend.pool.take(now, age)) {
             return Ok(Some(Connected {
-                sender,
+                link,
                 in_flight,
                 is_reused: true,
                 elapsed: Duration::ZERO,
             }));
         }
         self.failure = match timeout(limits.connect, TcpStream::connect(backend.address)).await {
-            Ok(Ok(stream)) => match self.open(stream).await {
-                Ok(sender) => {
+            Ok(Ok(stream)) => match Link::open(stream).await {
+                Ok(link) => {
                     backend.acquit();
                     return Ok(Some(Connected {
-                        sender,
+                        link,
                         in_flight,
                         is_reused: false,
                         elapsed: now.elapsed(),
@@ -264,20 +260,6 @@ impl<'a> Search<'a> {
             });
         }
         Ok(None)
-    }
-
-    async fn open(&self, stream: TcpStream) -> hyper::Result<SendRequest<RequestBody>> {
-        // Only a hint: a socket without it is slower.
-        let _ = stream.set_nodelay(true);
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(BUFFER_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await?;
-        self.shared.outbound.spawn(async move {
-            // Whatever ends it is told to the request that uses it.
-            let _ = connection.with_upgrades().await;
-        });
-        Ok(sender)
     }
 }
 

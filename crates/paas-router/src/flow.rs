@@ -1,6 +1,7 @@
 //! Whether bytes still move between a client and a dyno.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::{
         Arc,
@@ -12,7 +13,7 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{Instant, Sleep, sleep_until, timeout_at},
+    time::{Instant, Sleep, sleep_until},
 };
 
 use crate::{
@@ -53,11 +54,28 @@ impl Patience {
     };
 }
 
-/// The idle clock of one direction. It starts when bytes are waited for and is not set anew with each of them: when it rings
-/// it looks at the flow, and sleeps on for the rest.
+/// A timer that is not set anew whenever its deadline moves: when it rings early, it sleeps on for the rest. A request that
+/// gets its answer in time costs no timer at all.
 #[derive(Default)]
-pub(crate) struct IdleTimer {
+pub(crate) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Alarm {
+    /// Ready when the deadline has passed.
+    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(cx));
+            if sleep.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+    }
 }
 
 impl Flow {
@@ -134,16 +152,20 @@ impl Flow {
 
     /// Waits for the first byte of a response as long as the rules allow: 30 s from the end of the request, and until then
     /// as long as the client keeps sending.
-    pub(crate) async fn first_byte<T>(&self, response: impl Future<Output = T>) -> Result<T, Code> {
+    pub(crate) async fn first_byte<T>(&self, response: impl Future<Output = T>, alarm: &mut Alarm) -> Result<T, Code> {
         let mut response = std::pin::pin!(response);
         loop {
             let ended = self.request_ended.load(Relaxed);
             if ended > 0 {
-                let ended = self.opened + Duration::from_millis(ended - 1);
-                return match self.patience.first_byte {
-                    Some(limit) => timeout_at(ended + limit, response).await.map_err(|_| Code::H12),
-                    None => Ok(response.await),
+                let Some(limit) = self.patience.first_byte else {
+                    return Ok(response.await);
                 };
+                let deadline = self.opened + Duration::from_millis(ended - 1) + limit;
+                return poll_fn(|cx| match response.as_mut().poll(cx) {
+                    Poll::Ready(response) => Poll::Ready(Ok(response)),
+                    Poll::Pending => alarm.poll(deadline, cx).map(|()| Err(Code::H12)),
+                })
+                .await;
             }
             let idle = async {
                 match self.patience.idle {
@@ -165,15 +187,12 @@ impl Flow {
     }
 
     /// Ready when no byte moved in either direction for the idle limit.
-    pub(crate) fn poll_idle(&self, timer: &mut IdleTimer, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_idle(&self, alarm: &mut Alarm, cx: &mut Context<'_>) -> Poll<()> {
         let Some(limit) = self.patience.idle else {
             return Poll::Pending;
         };
         loop {
-            let deadline = self.at(&self.last_byte) + limit;
-            let sleep = timer.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-            ready!(sleep.as_mut().poll(cx));
-            timer.sleep = None;
+            ready!(alarm.poll(self.at(&self.last_byte) + limit, cx));
             if self.is_idle() {
                 return Poll::Ready(());
             }

@@ -22,6 +22,7 @@ use http_body_util::BodyExt;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
+    task::yield_now,
     time::{Instant, sleep, timeout},
 };
 
@@ -116,6 +117,8 @@ async fn answer(client: &Client, request: Request<RecvStream>, mut respond: Send
         return;
     };
     if !is_bare && let Err(reason) = send(&mut body, &mut stream, client).await {
+        // A reset takes back whatever was not written yet: the connection gets a turn first.
+        yield_now().await;
         stream.send_reset(reason);
     }
 }

@@ -36,6 +36,7 @@ mod framing;
 mod header;
 mod http1;
 mod http2;
+mod link;
 mod listener;
 mod pace;
 mod page;

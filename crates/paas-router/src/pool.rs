@@ -7,10 +7,9 @@ use std::{
     time::Duration,
 };
 
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
-use crate::body::RequestBody;
+use crate::link::Link;
 
 /// What is beyond is closed after use.
 const MAX_IDLE: usize = 128;
@@ -24,17 +23,18 @@ pub(crate) struct Pool {
 struct Idle {
     is_closed: bool,
     /// Oldest first.
-    connections: Vec<(Instant, SendRequest<RequestBody>)>,
+    connections: Vec<(Instant, Link)>,
 }
 
 impl Pool {
     /// The connection that was used last, if that was within `age`.
-    pub(crate) fn take(&self, now: Instant, age: Duration) -> Option<SendRequest<RequestBody>> {
+    pub(crate) fn take(&self, now: Instant, age: Duration) -> Option<Link> {
         let mut idle = self.lock();
         let mut index = idle.connections.len();
         while let Some(next) = index.checked_sub(1) {
             index = next;
-            let (since, connection) = &idle.connections[index];
+            let (since, connection) = &mut idle.connections[index];
+            connection.settle();
             if connection.is_closed() {
                 idle.connections.remove(index);
             } else if now.duration_since(*since) >= age {
@@ -48,7 +48,8 @@ impl Pool {
         None
     }
 
-    pub(crate) fn put(&self, connection: SendRequest<RequestBody>, now: Instant) {
+    pub(crate) fn put(&self, mut connection: Link, now: Instant) {
+        connection.settle();
         let mut idle = self.lock();
         if !idle.is_closed && !connection.is_closed() && idle.connections.len() < MAX_IDLE {
             idle.connections.push((now, connection));
@@ -57,9 +58,10 @@ impl Pool {
 
     /// Closes what was unused for `age`.
     pub(crate) fn expire(&self, now: Instant, age: Duration) {
-        self.lock()
-            .connections
-            .retain(|(since, connection)| !connection.is_closed() && now.duration_since(*since) < age);
+        self.lock().connections.retain_mut(|(since, connection)| {
+            connection.settle();
+            !connection.is_closed() && now.duration_since(*since) < age
+        });
     }
 
     /// Closes what there is and whatever comes back.

@@ -27,7 +27,7 @@ use crate::{
     connect::{Aim, Connected, NoDyno, Reuse, Search},
     exchange::{Exchange, Opening},
     feed::{Protocol, Tls},
-    flow::{Flow, IdleTimer, Patience},
+    flow::{Flow, Patience},
     framing::Verdict,
     header::{self, Forwarded},
     page, restriction,
@@ -230,6 +230,7 @@ impl Client {
             affinity,
             mut exchange,
         } = outgoing;
+        let needs_task = upgrade.is_some() || !flow.request_has_ended();
         let mut request = build(&method, uri, headers, body);
         let mut reuse = if is_replayable { Reuse::Any } else { Reuse::Young };
         let mut resends = 0;
@@ -244,15 +245,19 @@ impl Client {
                 }
             };
             let Connected {
-                mut sender,
+                mut link,
                 in_flight,
                 is_reused,
                 elapsed,
             } = connected;
             exchange.connected(in_flight.backend(), elapsed);
             let copy = (is_replayable && is_reused).then(|| (request.uri().clone(), request.headers().clone()));
+            if needs_task {
+                link.detach(&self.shared.outbound);
+            }
             flow.dispatch();
-            let mut error = match flow.first_byte(sender.try_send_request(request)).await {
+            let mut timer = std::mem::take(&mut link.timer);
+            let mut error = match flow.first_byte(link.send(request), &mut timer).await {
                 Err(code) => return exchange.answer(code),
                 Ok(Err(error)) => error,
                 Ok(Ok(mut response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
@@ -284,8 +289,9 @@ impl Client {
                         incoming,
                         flow,
                         verdict: self.verdict.clone(),
-                        timer: IdleTimer::default(),
-                        connection: Some(sender),
+                        timer,
+                        connection: Some(link),
+                        failure: None,
                         exchange,
                         in_flight,
                     });

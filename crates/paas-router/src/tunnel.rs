@@ -22,7 +22,7 @@ use crate::{
     backend::InFlight,
     code::Code,
     exchange::Exchange,
-    flow::{Flow, IdleTimer, Patience},
+    flow::{Alarm, Flow, Patience},
     shared::Shared,
     websocket::{Frames, GOING_AWAY},
 };
@@ -58,7 +58,7 @@ impl Tunnel {
         let mut dyno = Watched::new(TokioIo::new(dyno), flow.clone());
         dyno.bytes = sent.clone();
         client.frames = is_websocket.then(Frames::default);
-        let mut timer = IdleTimer::default();
+        let mut timer = Alarm::default();
         let has_ended = tokio::select! {
             // However it ended, both sides know.
             _ = copy_bidirectional(&mut client, &mut dyno) => true,

@@ -1,0 +1,122 @@
+//! One connection to a dyno.
+//!
+//! It has no task of its own: it moves while the request that holds it is polled, and lies still in a pool. So nothing is
+//! handed from task to task for a request, and nobody is woken but the task of the client's connection. Where request and
+//! response have to move independently of each other, it is [detached](Link::detach) before it is used.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use hyper::{
+    body::Incoming,
+    client::conn::{
+        TrySendError,
+        http1::{Builder, Connection, SendRequest},
+    },
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
+
+use crate::{body::RequestBody, flow::Alarm};
+
+/// hyper's own default is 400 KB for each connection.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+pub(crate) struct Link {
+    sender: SendRequest<RequestBody>,
+    /// `None` when a task drives it, or when it is over.
+    driver: Option<Box<Driver>>,
+    /// For whoever holds the connection: it is armed once, and not for each request.
+    pub(crate) timer: Alarm,
+}
+
+type Driver = Connection<TokioIo<TcpStream>, RequestBody>;
+
+impl Link {
+    pub(crate) async fn open(stream: TcpStream) -> hyper::Result<Self> {
+        // Only a hint: a socket without it is slower.
+        let _ = stream.set_nodelay(true);
+        let (sender, connection) = Builder::new()
+            .max_buf_size(BUFFER_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        Ok(Self {
+            sender,
+            driver: Some(Box::new(connection)),
+            timer: Alarm::default(),
+        })
+    }
+
+    /// Gives it a task of its own, for good: a request with a body goes on while nobody reads its response, and an upgrade
+    /// outlives both.
+    pub(crate) fn detach(&mut self, tasks: &TaskTracker) {
+        if let Some(driver) = self.driver.take() {
+            // Whatever ends it is told to the request that uses it.
+            tasks.spawn(async move { drop(driver.with_upgrades().await) });
+        }
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        let mut response = std::pin::pin!(self.sender.try_send_request(request));
+        poll_fn(|cx| {
+            if drive(&mut self.driver, cx).is_ready() {
+                return response.as_mut().poll(cx);
+            }
+            // It was driven just now, and will be when its socket is ready: it need not wake this task to be asked again.
+            response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await
+    }
+
+    /// The next frame of a response that came over this connection.
+    pub(crate) fn poll_frame(
+        &mut self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<bytes::Bytes>>>> {
+        if self.driver.is_some() {
+            let frame = Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+            if frame.is_ready() {
+                return frame;
+            }
+            if drive(&mut self.driver, cx).is_pending() {
+                return Pin::new(incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+            }
+        }
+        Pin::new(incoming).poll_frame(cx)
+    }
+
+    /// Lets it notice what happened to it while nobody drove it.
+    pub(crate) fn settle(&mut self) {
+        let _ = drive(&mut self.driver, &mut Context::from_waker(Waker::noop()));
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Whether it is done with its last request.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+}
+
+/// Ready when somebody else drives the connection, or nobody has to any more.
+fn drive(driver: &mut Option<Box<Driver>>, cx: &mut Context<'_>) -> Poll<()> {
+    if let Some(connection) = driver {
+        if Pin::new(connection.as_mut()).poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        *driver = None;
+    }
+    Poll::Ready(())
+}
