@@ -14,20 +14,12 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
-    sync::mpsc,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    activity,
-    feed::{FeedServer, Report},
-    listener,
-    reports::ReportQueue,
-    settings::Settings,
-    shared::Shared,
-    table::Tables,
-    tls,
+    activity, feed::FeedServer, listener, reports::ReportQueue, settings::Settings, shared::Shared, table::Tables, tls,
 };
 
 /// A router whose sockets are bound.
@@ -36,7 +28,6 @@ pub struct Router {
     http: TcpListener,
     https: Option<TcpListener>,
     feed: FeedServer,
-    reports: mpsc::Receiver<Report>,
     addresses: Addresses,
 }
 
@@ -99,12 +90,12 @@ impl Router {
             http: address(&http)?,
             https: https.as_ref().map(address).transpose()?,
         };
-        let (queue, reports) = ReportQueue::new(limits.records);
+        let reports = ReportQueue::new(limits.records);
         let shared = Arc::new(Shared {
             limits,
             https_port: addresses.https.map(|address| address.port()),
             tables: Tables::new(),
-            reports: queue,
+            reports,
             inbound: TaskTracker::new(),
             outbound: TaskTracker::new(),
             is_stopping: AtomicBool::new(false),
@@ -116,7 +107,6 @@ impl Router {
             http,
             https,
             feed,
-            reports,
             addresses,
         })
     }
@@ -132,7 +122,6 @@ impl Router {
             http,
             https,
             feed,
-            reports,
             addresses,
         } = self;
         let parts = TaskTracker::new();
@@ -145,7 +134,7 @@ impl Router {
         parts.spawn(listener::accept(http, addresses.http.port(), None, shared.clone()));
         parts.spawn(expire(shared.clone()));
         parts.spawn(activity::watch(shared.clone()));
-        parts.spawn(feed.run(shared.clone(), reports, addresses, feed_stop.clone()));
+        parts.spawn(feed.run(shared.clone(), addresses, feed_stop.clone()));
         tracing::info!(http = %addresses.http, "the router listens");
 
         stop.cancelled().await;

@@ -13,6 +13,7 @@ use crate::code::Code;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessRecord {
     pub app: Uuid,
+    #[serde(with = "chrono::serde::ts_microseconds")]
     pub at: DateTime<Utc>,
     pub code: Option<Code>,
     /// Why a request was refused as malformed, or which limit a response breaks; with H26 and H25 only.

@@ -19,12 +19,12 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 use tokio_util::{
-    codec::{FramedRead, FramedWrite, LinesCodec},
+    codec::{FramedRead, FramedWrite, LengthDelimitedCodec, LinesCodec},
     sync::CancellationToken,
     task::TaskTracker,
 };
 
-use super::{DrainOutcome, FeederFrame, Hello, MAX_FRAME_BYTES, Report, RouterFrame, Table, change::Sent};
+use super::{DrainOutcome, FeederFrame, Hello, Report, RouterFrame, Table, change::Sent, codec};
 
 /// Frames on their way to the router; a full queue makes `publish` wait.
 const QUEUED_FRAMES: usize = 16;
@@ -89,8 +89,8 @@ impl FeedClient {
             source,
         })?;
         let (read, write) = stream.into_split();
-        let mut lines = FramedRead::new(read, LinesCodec::new_with_max_length(MAX_FRAME_BYTES));
-        let Some(RouterFrame::Hello(hello)) = next_frame(&mut lines).await else {
+        let mut incoming = FramedRead::new(read, codec());
+        let Some(RouterFrame::Hello(hello)) = next_frame(&mut incoming).await else {
             return Err(FeedError::Hello { path: path.to_owned() });
         };
         let (frames, queued) = mpsc::channel(QUEUED_FRAMES);
@@ -101,7 +101,7 @@ impl FeedClient {
             closed: CancellationToken::new(),
         });
         tracker.spawn(send(queued, write, inbox.closed.clone()));
-        tracker.spawn(receive(lines, inbox.clone(), report));
+        tracker.spawn(receive(incoming, inbox.clone(), report));
         let published = Arc::new(tokio::sync::Mutex::new(Published {
             version: hello.version,
             sent: None,
@@ -227,10 +227,10 @@ async fn send(mut queued: mpsc::Receiver<FeederFrame>, write: OwnedWriteHalf, cl
 }
 
 /// Hands out what the router says, and never waits for those who take it.
-async fn receive(mut lines: FramedRead<OwnedReadHalf, LinesCodec>, inbox: Arc<Inbox>, reports: mpsc::Sender<Report>) {
+async fn receive(mut frames: Frames, inbox: Arc<Inbox>, reports: mpsc::Sender<Report>) {
     let _closed = inbox.closed.clone().drop_guard();
     let mut dropped = 0;
-    while let Some(frame) = next_frame(&mut lines).await {
+    while let Some(frame) = next_frame(&mut frames).await {
         match frame {
             RouterFrame::Hello(_) => {}
             RouterFrame::Applied { version } => {
@@ -242,20 +242,24 @@ async fn receive(mut lines: FramedRead<OwnedReadHalf, LinesCodec>, inbox: Arc<In
                     let _ = waiting.send(outcome);
                 }
             }
-            RouterFrame::Report(report) => {
-                if dropped > 0 && reports.try_send(Report::Dropped { count: dropped }).is_ok() {
-                    dropped = 0;
-                }
-                if reports.try_send(report).is_err() {
-                    dropped += 1;
+            RouterFrame::Reports(batch) => {
+                for report in batch {
+                    if dropped > 0 && reports.try_send(Report::Dropped { count: dropped }).is_ok() {
+                        dropped = 0;
+                    }
+                    if reports.try_send(report).is_err() {
+                        dropped += 1;
+                    }
                 }
             }
         }
     }
 }
 
+type Frames = FramedRead<OwnedReadHalf, LengthDelimitedCodec>;
+
 /// The next frame; `None` at the end, and after anything that is no frame.
-async fn next_frame(lines: &mut FramedRead<OwnedReadHalf, LinesCodec>) -> Option<RouterFrame> {
-    let line = lines.next().await?.ok()?;
-    serde_json::from_str(&line).ok()
+async fn next_frame(frames: &mut Frames) -> Option<RouterFrame> {
+    let frame = frames.next().await?.ok()?;
+    postcard::from_bytes(&frame).ok()
 }

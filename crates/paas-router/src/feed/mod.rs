@@ -1,7 +1,8 @@
 //! The feed: how the control plane and the router talk.
 //!
-//! A unix socket (mode 0600) that the router listens on; frames are lines of JSON. Both ends come from one build, so the
-//! shapes need no versions of their own.
+//! A unix socket (mode 0600) that the router listens on. What a feeder says is lines of JSON; what the router says is a
+//! record for each request, and therefore binary: a length, and postcard. Both ends come from one build, so the shapes need
+//! no versions of their own.
 //!
 //! ```text
 //! feeder ── Table{version, …} ─▶ router        the whole table: first on each connection; a version is the feeder's count
@@ -10,7 +11,7 @@
 //! router ── Hello{pid, version, …} ─▶ feeder   first frame of each connection
 //! router ── Applied{version} ─▶ feeder         no request that comes from here on sees an older table
 //! router ── Drained{drain, outcome} ─▶ feeder  the answer to each Drain, by its number
-//! router ── Access, Refused, Dropped ─▶ feeder
+//! router ── Reports[Access, Refused, …] ─▶ feeder
 //! ```
 //!
 //! One feeder at a time: a new connection replaces the old one, which is closed. The router keeps its table when the feeder
@@ -33,10 +34,18 @@ use std::{net::SocketAddr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio_util::codec::LengthDelimitedCodec;
 use uuid::Uuid;
 
-/// The longest line that either end accepts: a table of some ten thousand apps.
+/// The longest frame that either end accepts: a table of some ten thousand apps.
 pub(crate) const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
+
+/// How the router's frames are told apart.
+fn codec() -> LengthDelimitedCodec {
+    LengthDelimitedCodec::builder()
+        .max_frame_length(MAX_FRAME_BYTES)
+        .new_codec()
+}
 
 /// What a feeder says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,7 +61,7 @@ pub(crate) enum RouterFrame {
     Hello(Hello),
     Applied { version: u64 },
     Drained { drain: u64, outcome: DrainOutcome },
-    Report(Report),
+    Reports(Vec<Report>),
 }
 
 /// Who answers on the socket.
@@ -83,6 +92,7 @@ pub enum Report {
     Access(AccessRecord),
     /// A dyno in the table took no connection: look at it again.
     Refused {
+        #[serde(with = "chrono::serde::ts_microseconds")]
         at: DateTime<Utc>,
         dyno: Uuid,
         container: String,

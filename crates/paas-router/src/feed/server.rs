@@ -8,38 +8,27 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::{
-    SinkExt, StreamExt,
-    stream::{FuturesUnordered, SplitSink, SplitStream},
-};
-use tokio::{
-    net::{UnixListener, UnixStream},
-    sync::mpsc,
-};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt, stream::FuturesUnordered};
+use tokio::net::{UnixListener, UnixStream, unix::OwnedWriteHalf};
 use tokio_util::{
-    codec::{Framed, LinesCodec},
+    codec::{FramedRead, FramedWrite, LengthDelimitedCodec, LinesCodec},
     sync::CancellationToken,
 };
 
-use super::{FeederFrame, Hello, MAX_FRAME_BYTES, Report, RouterFrame};
+use super::{FeederFrame, Hello, MAX_FRAME_BYTES, Report, RouterFrame, codec};
 use crate::{
     router::{Addresses, RouterError},
     shared::Shared,
 };
 
-/// Reports that are written at once.
-const BATCH: usize = 256;
+/// Reports in one frame.
+const BATCH: usize = 512;
 
 /// The feed socket, bound.
 pub(crate) struct FeedServer {
     listener: UnixListener,
     path: PathBuf,
-}
-
-/// The reports, and those of them that are on their way: a feeder that breaks off leaves them to the next one.
-struct Outbox {
-    reports: mpsc::Receiver<Report>,
-    batch: Vec<Report>,
 }
 
 impl FeedServer {
@@ -60,17 +49,9 @@ impl FeedServer {
     }
 
     /// Serves one feeder after the other; whoever comes last is the feeder.
-    pub(crate) async fn run(
-        self,
-        shared: Arc<Shared>,
-        reports: mpsc::Receiver<Report>,
-        addresses: Addresses,
-        stop: CancellationToken,
-    ) {
-        let mut outbox = Outbox {
-            reports,
-            batch: Vec::new(),
-        };
+    pub(crate) async fn run(self, shared: Arc<Shared>, addresses: Addresses, stop: CancellationToken) {
+        // What is on its way: a feeder that breaks off leaves it to the next one.
+        let mut outbox = Vec::new();
         let mut next_feeder: Option<UnixStream> = None;
         loop {
             let feeder = next_feeder.take();
@@ -120,18 +101,19 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-type Lines = Framed<UnixStream, LinesCodec>;
+type Sink = FramedWrite<OwnedWriteHalf, LengthDelimitedCodec>;
 
 /// Serves one feeder until it goes away, or until the router ends; then it still gets what there is.
 async fn serve(
     stream: UnixStream,
     shared: &Arc<Shared>,
-    outbox: &mut Outbox,
+    outbox: &mut Vec<Report>,
     addresses: Addresses,
     stop: &CancellationToken,
 ) -> io::Result<()> {
-    let lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_FRAME_BYTES));
-    let (mut sink, mut frames): (_, SplitStream<Lines>) = lines.split();
+    let (read_half, write_half) = stream.into_split();
+    let mut frames = FramedRead::new(read_half, LinesCodec::new_with_max_length(MAX_FRAME_BYTES));
+    let mut sink = FramedWrite::new(write_half, codec());
     let hello = Hello {
         pid: std::process::id(),
         version: shared.tables.current().version,
@@ -141,7 +123,7 @@ async fn serve(
     send(&mut sink, &RouterFrame::Hello(hello)).await?;
     let mut drains = FuturesUnordered::new();
     loop {
-        send_batch(&mut sink, shared, outbox).await?;
+        send_reports(&mut sink, outbox).await?;
         tokio::select! {
             biased;
             frame = frames.next() => match read(frame)? {
@@ -161,14 +143,12 @@ async fn serve(
                 }
             },
             Some((drain, outcome)) = drains.next() => send(&mut sink, &RouterFrame::Drained { drain, outcome }).await?,
-            _ = outbox.reports.recv_many(&mut outbox.batch, BATCH) => {}
+            () = shared.reports.ripe() => *outbox = shared.reports.take(),
             () = stop.cancelled() => break,
         }
     }
-    while let Ok(report) = outbox.reports.try_recv() {
-        outbox.batch.push(report);
-    }
-    send_batch(&mut sink, shared, outbox).await
+    outbox.append(&mut shared.reports.take());
+    send_reports(&mut sink, outbox).await
 }
 
 fn read(frame: Option<Result<String, tokio_util::codec::LinesCodecError>>) -> io::Result<Option<FeederFrame>> {
@@ -180,26 +160,21 @@ fn read(frame: Option<Result<String, tokio_util::codec::LinesCodecError>>) -> io
         .map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-async fn send(sink: &mut SplitSink<Lines, String>, frame: &RouterFrame) -> io::Result<()> {
-    let line = serde_json::to_string(frame).map_err(io::Error::other)?;
-    sink.send(line).await.map_err(io::Error::other)
+async fn send(sink: &mut Sink, frame: &RouterFrame) -> io::Result<()> {
+    let bytes = postcard::to_stdvec(frame).map_err(io::Error::other)?;
+    sink.send(Bytes::from(bytes)).await
 }
 
-async fn send_batch(sink: &mut SplitSink<Lines, String>, shared: &Shared, outbox: &mut Outbox) -> io::Result<()> {
-    let count = shared.reports.take_dropped();
-    if count > 0 {
-        send(sink, &RouterFrame::Report(Report::Dropped { count })).await?;
+async fn send_reports(sink: &mut Sink, outbox: &mut Vec<Report>) -> io::Result<()> {
+    while !outbox.is_empty() {
+        let rest = outbox.split_off(outbox.len().min(BATCH));
+        let frame = RouterFrame::Reports(std::mem::replace(outbox, rest));
+        if let Err(error) = send(sink, &frame).await {
+            if let RouterFrame::Reports(reports) = frame {
+                outbox.splice(..0, reports);
+            }
+            return Err(error);
+        }
     }
-    if outbox.batch.is_empty() {
-        return Ok(());
-    }
-    for report in &outbox.batch {
-        let line = serde_json::to_string(&RouterFrame::Report(report.clone())).map_err(io::Error::other)?;
-        sink.feed(line).await.map_err(io::Error::other)?;
-    }
-    futures_util::SinkExt::<String>::flush(sink)
-        .await
-        .map_err(io::Error::other)?;
-    outbox.batch.clear();
     Ok(())
 }
