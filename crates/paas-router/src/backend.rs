@@ -34,6 +34,7 @@ pub(crate) struct Backend {
     in_flight: AtomicUsize,
     tunnels: AtomicUsize,
     is_retired: AtomicBool,
+    left: CancellationToken,
     emptied: Notify,
     quarantined_until: Mutex<Option<Instant>>,
     cut: CancellationToken,
@@ -57,6 +58,7 @@ impl Backend {
             in_flight: AtomicUsize::new(0),
             tunnels: AtomicUsize::new(0),
             is_retired: AtomicBool::new(false),
+            left: CancellationToken::new(),
             emptied: Notify::new(),
             quarantined_until: Mutex::new(None),
             cut: CancellationToken::new(),
@@ -86,7 +88,13 @@ impl Backend {
     /// From here on nothing new is sent; unused connections are closed now.
     pub(crate) fn retire(&self) {
         self.is_retired.store(true, SeqCst);
+        self.left.cancel();
         self.pool.close();
+    }
+
+    /// Resolves when the backend leaves the table.
+    pub(crate) async fn left(&self) {
+        self.left.cancelled().await;
     }
 
     pub(crate) fn is_retired(&self) -> bool {

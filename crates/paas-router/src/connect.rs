@@ -131,6 +131,7 @@ impl<'a> Search<'a> {
                             self.table = self.shared.tables.current();
                         }
                         Some(connected) => return Ok(connected),
+                        None if backend.is_retired() => self.table = self.shared.tables.current(),
                         None => self.tried.push(backend),
                     }
                 }
@@ -226,7 +227,12 @@ impl<'a> Search<'a> {
                 elapsed: Duration::ZERO,
             }));
         }
-        self.failure = match timeout(limits.connect, TcpStream::connect(backend.address)).await {
+        let connected = tokio::select! {
+            connected = timeout(limits.connect, TcpStream::connect(backend.address)) => connected,
+            // The address of a dead dyno answers nothing for seconds, and whoever took its place is in the table by now.
+            () = backend.left() => return Ok(None),
+        };
+        self.failure = match connected {
             Ok(Ok(stream)) => match Link::open(stream).await {
                 Ok(link) => {
                     backend.acquit();
