@@ -214,6 +214,18 @@ impl PebbleOptions {
             dns: names.address(),
             http_port,
             tls_port,
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for PebbleOptions {
+    /// One that does what it should, and that is told later where to look.
+    fn default() -> Self {
+        Self {
+            dns: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            http_port: 0,
+            tls_port: 0,
             bad_nonces: 0,
             reused_validations: 0,
             validation_pause: Duration::ZERO,

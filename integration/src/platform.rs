@@ -39,8 +39,9 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// More flags for `paasd serve`, also after a restart.
     pub arguments: Vec<String>,
-    /// A certificate authority of the platform's own, and how it is unlike one that does what it should.
-    pub authority: Option<fn(&mut PebbleOptions)>,
+    /// A certificate authority of the platform's own, with a name server; it validates at this platform's ports unless it
+    /// has others.
+    pub authority: Option<PebbleOptions>,
     /// The engine's socket, instead of that of this machine's own.
     pub docker: Option<PathBuf>,
 }
@@ -72,10 +73,17 @@ impl Platform {
             .expect("the folder of temporary files can be written");
         let data_dir = options.data_dir.unwrap_or_else(|| folder.path().join("data"));
         let slot = Slot::take(&data_dir);
-        let authority = options.authority.map(|change| {
+        let authority = options.authority.map(|mut options| {
             let names = NameServer::start();
-            let mut options = PebbleOptions::new(&names, slot.http().port(), slot.https().port());
-            change(&mut options);
+            options.dns = names.address();
+            for (port, own) in [
+                (&mut options.http_port, slot.http()),
+                (&mut options.tls_port, slot.https()),
+            ] {
+                if *port == 0 {
+                    *port = own.port();
+                }
+            }
             (names, Pebble::start(options))
         });
         let platform = Self {

@@ -1,14 +1,20 @@
 //! Certificates come by themselves, from a real authority, and are there before the old ones end.
 
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, OnceLock},
+    thread,
+    time::Duration,
+};
 
-use paas_integration::{App, Options, PebbleOptions, Platform, Visitor, eventually, within};
+use paas_integration::{App, Options, PebbleOptions, Platform, Visitor, eventually, request, within};
 
 const NAME: &str = "www.example.com";
 /// DNS, order, validation, certificate.
 const SOON: Duration = Duration::from_mins(1);
 
-fn platform(authority: fn(&mut PebbleOptions)) -> Platform {
+fn platform(authority: PebbleOptions) -> Platform {
     Platform::with(Options {
         authority: Some(authority),
         ..Options::default()
@@ -50,7 +56,10 @@ fn certs_auto(app: &App<'_>) -> String {
 #[test]
 #[ignore = "needs docker and pebble"]
 fn a_domain_is_added_and_serves_over_https_with_no_further_step() {
-    let platform = platform(|options| options.bad_nonces = 50);
+    let platform = platform(PebbleOptions {
+        bad_nonces: 50,
+        ..PebbleOptions::default()
+    });
     let app = platform.app("hello");
     app.push().expect_success();
     add_domain(&app, NAME);
@@ -69,7 +78,7 @@ fn a_domain_is_added_and_serves_over_https_with_no_further_step() {
 #[test]
 #[ignore = "needs docker and pebble"]
 fn no_order_is_placed_before_the_name_points_here() {
-    let platform = platform(|_| ());
+    let platform = platform(PebbleOptions::default());
     let app = platform.app("hello");
     platform.names().add_a(NAME, &["192.0.2.7"]);
     add_domain(&app, NAME);
@@ -85,7 +94,10 @@ fn no_order_is_placed_before_the_name_points_here() {
 #[test]
 #[ignore = "needs docker and pebble"]
 fn the_old_certificate_serves_while_its_renewal_fails_and_no_handshake_does() {
-    let platform = platform(|options| options.validity = Duration::from_mins(2));
+    let platform = platform(PebbleOptions {
+        validity: Duration::from_mins(2),
+        ..PebbleOptions::default()
+    });
     let app = platform.app("hello");
     add_domain(&app, NAME);
     let visitor = platform.visitor();
@@ -114,17 +126,25 @@ fn the_old_certificate_serves_while_its_renewal_fails_and_no_handshake_does() {
     );
 }
 
-/// Who comes after a killed server waits until that one's lease of the name is over.
 #[test]
 #[ignore = "needs docker and pebble"]
 fn an_order_is_carried_on_by_the_server_after_the_one_that_was_killed() {
-    let platform = platform(|options| options.validation_pause = Duration::from_secs(10));
+    let gate = Gate::start();
+    let platform = platform(PebbleOptions {
+        http_port: gate.port,
+        ..PebbleOptions::default()
+    });
     let app = platform.app("hello");
     add_domain(&app, NAME);
-    eventually("an order is placed", SOON, || platform.pebble().orders() == 1);
+    let challenge = within(SOON, || gate.asked()).expect("the authority looks at the challenge");
     platform.kill();
     platform.serve(&[]);
-    is_trusted(&platform.visitor(), NAME, Duration::from_mins(4));
+    eventually("the challenge is in place again", SOON, || {
+        let answer = platform.get(NAME, &challenge);
+        answer.is_some_and(|answer| answer.status == 200)
+    });
+    gate.open(platform.http());
+    is_trusted(&platform.visitor(), NAME, SOON);
     // Servers that come and go while there is nothing to do place no orders.
     for _ in 0..3 {
         platform.kill();
@@ -137,7 +157,7 @@ fn an_order_is_carried_on_by_the_server_after_the_one_that_was_killed() {
 #[test]
 #[ignore = "needs docker and pebble"]
 fn an_authority_that_is_down_is_asked_again_when_it_is_back() {
-    let platform = platform(|_| ());
+    let platform = platform(PebbleOptions::default());
     let app = platform.app("hello");
     platform.pebble().kill();
     add_domain(&app, NAME);
@@ -147,4 +167,56 @@ fn an_authority_that_is_down_is_asked_again_when_it_is_back() {
     app.paas(&["certs:auto:refresh"]).expect_success();
     is_trusted(&platform.visitor(), NAME, SOON);
     assert_eq!(platform.pebble().orders(), 1);
+}
+
+/// Stands between the authority and the router, and keeps an HTTP-01 validation waiting.
+struct Gate {
+    port: u16,
+    asked: Arc<OnceLock<String>>,
+    router: Arc<OnceLock<SocketAddr>>,
+}
+
+impl Gate {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let gate = Self {
+            port: listener.local_addr().expect("it is bound").port(),
+            asked: Arc::default(),
+            router: Arc::default(),
+        };
+        let (asked, router) = (gate.asked.clone(), gate.router.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (asked, router) = (asked.clone(), router.clone());
+                thread::spawn(move || pass(&stream, &asked, &router));
+            }
+        });
+        gate
+    }
+
+    /// The path that the authority asks for.
+    fn asked(&self) -> Option<String> {
+        self.asked.get().cloned()
+    }
+
+    fn open(&self, router: SocketAddr) {
+        self.router.set(router).expect("a gate opens once");
+    }
+}
+
+/// Forwards one request as soon as the gate is open.
+fn pass(mut stream: &TcpStream, asked: &OnceLock<String>, router: &OnceLock<SocketAddr>) {
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let path = lines.next().and_then(|line| line.split(' ').nth(1).map(str::to_owned));
+    let path = path.expect("the authority sends a request");
+    lines.find(String::is_empty).expect("the authority sends a whole head");
+    let path = asked.get_or_init(|| path);
+    let answer = request(*router.wait(), "GET", path, &[("Host", NAME)], "").expect("the router answers");
+    let (status, body) = (answer.status, answer.body);
+    let head = format!(
+        "HTTP/1.1 {status} -\r\nContent-Length: {}\r\nConnection: close",
+        body.len()
+    );
+    // The authority may have given up.
+    let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
 }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use paas_integration::{App, Options, Platform, within};
+use paas_integration::{App, Options, PebbleOptions, Platform, within};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -48,7 +48,10 @@ const TELL: Duration = Duration::from_secs(30);
 fn main() -> Result<ExitCode> {
     let length = Duration::from_secs(minutes()? * 60);
     let platform = Platform::with(Options {
-        authority: Some(|options| options.validity = VALIDITY),
+        authority: Some(PebbleOptions {
+            validity: VALIDITY,
+            ..PebbleOptions::default()
+        }),
         ..Options::default()
     });
     let app = platform.app("hello");
