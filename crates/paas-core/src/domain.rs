@@ -7,7 +7,7 @@ use idna::{
     uts46::{DnsLength, Hyphens, Uts46},
 };
 
-use crate::{Hostname, NameError};
+use crate::{Hostname, NameError, registered_domain};
 
 /// A name, or every name one label below it. Of two that take a hostname, the exact one wins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +46,11 @@ impl DomainName {
         }
         if labels.next().is_none() {
             return Err(error("must have at least two labels, such as example.com"));
+        }
+        // Who took `*.co.uk` would keep everybody else's names from being added.
+        let below = format!("x.{}", name.base());
+        if name.is_wildcard() && registered_domain(&below) == below {
+            return Err(error("must not take names that others register, such as *.co.uk does"));
         }
         Ok(name)
     }
@@ -150,6 +155,7 @@ mod tests {
             "*",
             "*.",
             "*.com",
+            "*.co.uk",
             "a.*.example.com",
             "*.*.example.com",
             "www*.example.com",

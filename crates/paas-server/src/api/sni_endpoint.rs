@@ -51,11 +51,11 @@ pub(super) async fn list(
     Wanted(range): Wanted,
 ) -> Result<Page<SniEndpoint>, ApiError> {
     let mut connection = api.connection().await?;
-    let mut certificates = shown(&mut connection, row.app.id).await?;
+    let domains = domain::list_of_app(&mut connection, row.app.id).await?;
+    let mut certificates = shown(&mut connection, row.app.id, &domains).await?;
     if query.as_deref() != Some("all=true") && certificates.len() > 1 {
         certificates.retain(|certificate| !is_managed(certificate));
     }
-    let domains = domain::list_of_app(&mut connection, row.app.id).await?;
     let answers = certificates
         .into_iter()
         .map(|certificate| answer(&row.app, certificate, &domains));
@@ -68,8 +68,8 @@ pub(super) async fn info(
     OwnApp { row, .. }: OwnApp,
 ) -> Result<Json<SniEndpoint>, ApiError> {
     let mut connection = api.connection().await?;
-    let certificates = shown(&mut connection, row.app.id).await?;
     let domains = domain::list_of_app(&mut connection, row.app.id).await?;
+    let certificates = shown(&mut connection, row.app.id, &domains).await?;
     match certificates
         .into_iter()
         .find(|certificate| is_called(certificate, &name))
@@ -152,7 +152,8 @@ pub(super) async fn find(conn: &mut PgConnection, app: Id<App>, name_or_id: &str
     if let Some(found) = certificate::find(conn, app, name_or_id).await? {
         return Ok(found);
     }
-    let others = shown(conn, app).await?;
+    let domains = domain::list_of_app(conn, app).await?;
+    let others = shown(conn, app, &domains).await?;
     Err(if others.iter().any(|other| is_called(other, name_or_id)) {
         ApiError::invalid(format!(
             "{name_or_id} comes by itself and cannot be chosen, replaced or removed. Upload a certificate of your own, or \
@@ -163,14 +164,18 @@ pub(super) async fn find(conn: &mut PgConnection, app: Id<App>, name_or_id: &str
     })
 }
 
-/// All that were uploaded; of the managed ones for the same names only the newest, which is the one that serves.
-async fn shown(conn: &mut PgConnection, app: Id<App>) -> Result<Vec<Certificate>, ApiError> {
+/// All that were uploaded, and the managed ones that a domain uses: of several for the same names only the newest, which is
+/// the one that serves.
+async fn shown(conn: &mut PgConnection, app: Id<App>, domains: &[Domain]) -> Result<Vec<Certificate>, ApiError> {
     let mut certificates = certificate::list_of_app(conn, app).await?;
+    certificates
+        .retain(|certificate| !is_managed(certificate) || domains.iter().any(|domain| is_used(certificate, domain)));
     certificates.sort_by_key(|certificate| std::cmp::Reverse(certificate.not_after));
     let mut kept: Vec<Certificate> = Vec::new();
     for certificate in certificates {
-        let is_older =
-            |newer: &Certificate| newer.source == certificate.source && newer.hostnames == certificate.hostnames;
+        let is_older = |newer: &Certificate| {
+            is_managed(newer) && newer.source == certificate.source && newer.hostnames == certificate.hostnames
+        };
         if !kept.iter().any(is_older) {
             kept.push(certificate);
         }

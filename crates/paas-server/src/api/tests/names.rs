@@ -499,6 +499,11 @@ async fn a_managed_certificate_shows_how_it_is_doing() {
     );
     let domain = server.get("/apps/hello/domains/www.example.com").await.ok();
     assert_eq!(domain["status"], "succeeded");
+    // What no domain uses is not shown.
+    server.delete("/apps/hello/acm").await.ok();
+    let all = server.get("/apps/hello/sni-endpoints?all=true").await.ok();
+    assert_eq!(all, chosen_from);
+    server.post("/apps/hello/acm", json!({})).await.ok();
     assert_eq!(
         server.get("/apps/hello/acm").await.column("expires_at"),
         ["2026-04-02T03:04:06Z"]
