@@ -18,6 +18,7 @@ use anyhow::{Context, Result, ensure};
 use paas_integration::{App, Options, PebbleOptions, Platform, within};
 use rustls::{
     ClientConfig, RootCertStore,
+    client::Resumption,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, pem::PemObject},
 };
@@ -70,8 +71,9 @@ fn main() -> Result<ExitCode> {
         https: platform.https(),
         plain_host: app.host(),
         host: NAME.to_owned(),
-        tls1: trust(&platform, b"http/1.1")?,
-        tls2: trust(&platform, b"h2")?,
+        // Whoever resumes a session is not shown a certificate.
+        tls1: trust(&platform, b"http/1.1", Resumption::disabled())?,
+        tls2: trust(&platform, b"h2", Resumption::default())?,
         tracker: tracker.clone(),
         ledger: ledger.clone(),
     };
@@ -151,7 +153,7 @@ fn minutes() -> Result<u64> {
     }
 }
 
-fn trust(platform: &Platform, protocol: &[u8]) -> Result<Arc<ClientConfig>> {
+fn trust(platform: &Platform, protocol: &[u8], resumption: Resumption) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(platform.pebble().root().as_bytes())?)?;
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -159,6 +161,7 @@ fn trust(platform: &Platform, protocol: &[u8]) -> Result<Arc<ClientConfig>> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
+    config.resumption = resumption;
     Ok(Arc::new(config))
 }
 
