@@ -11,6 +11,7 @@ use super::{
     caa::{self, Coverage},
     cloudflare,
     resolver::{Found, Look, LookError, shown},
+    words,
 };
 
 /// A check that takes longer says nothing.
@@ -65,7 +66,7 @@ fn verdict<E>(findings: Result<Result<Vec<Finding>, LookError>, E>) -> Verdict {
     match findings {
         Ok(Ok(findings)) if findings.is_empty() => Verdict::PointsHere,
         Ok(Ok(findings)) => Verdict::Wait(findings),
-        Ok(Err(error)) => Verdict::Unknown(error.to_string()),
+        Ok(Err(error)) => Verdict::Unknown(words(&error)),
         Err(_) => Verdict::Unknown(format!(
             "the DNS did not answer within {} seconds: look at this machine's /etc/resolv.conf",
             LIMIT.as_secs()

@@ -18,11 +18,11 @@ const MAXIMUM_BYTES: usize = 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    #[error("reading this machine's CA certificates: {0}")]
+    #[error("reading this machine's CA certificates")]
     Roots(#[source] io::Error),
     #[error("{host} does not answer within {} seconds", limit.as_secs())]
     Silent { host: String, limit: Duration },
-    #[error("asking {host}: {source}")]
+    #[error("asking {host}")]
     Request {
         host: String,
         source: Box<dyn std::error::Error + Send + Sync>,

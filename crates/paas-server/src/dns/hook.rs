@@ -23,9 +23,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HookError {
-    #[error("starting the DNS hook {}: {source}\nhint: --dns-hook names a program that paasd may execute", program.display())]
-    Start { program: PathBuf, source: io::Error },
-    #[error("waiting for the DNS hook {}: {source}", program.display())]
+    #[error("starting the DNS hook {}: {reason}\nhint: --dns-hook names a program that paasd may execute", program.display())]
+    Start { program: PathBuf, reason: io::Error },
+    #[error("waiting for the DNS hook {}", program.display())]
     Wait { program: PathBuf, source: io::Error },
     #[error("the DNS hook {} {action} {name} failed ({status}): {words}", program.display())]
     Failed {
@@ -80,9 +80,9 @@ impl Hook {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|source| HookError::Start {
+            .map_err(|reason| HookError::Start {
                 program: program(),
-                source,
+                reason,
             })?;
         let group = child.id();
         let Ok(ended) = timeout(self.limit, end(&mut child)).await else {

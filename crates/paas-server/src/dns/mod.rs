@@ -2,6 +2,8 @@
 //!
 //! Nothing here decides when to ask or to order. Nothing is cached beyond one check but our own addresses.
 
+use std::{error::Error, iter};
+
 mod address;
 mod caa;
 mod check;
@@ -24,3 +26,9 @@ pub(crate) use metadata::Metadata;
 pub(crate) use publisher::{DnsPublisher, challenge_name};
 pub(crate) use resolver::Resolver;
 pub(crate) use route53::{Credentials, Route53Settings};
+
+/// An error with all its causes, for people.
+fn words(error: &(dyn Error + 'static)) -> String {
+    let causes = iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

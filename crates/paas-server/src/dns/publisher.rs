@@ -11,6 +11,7 @@ use super::{
     hook::{Hook, HookError},
     resolver::{LookError, shown},
     route53::{Route53, Route53Error},
+    words,
 };
 use crate::{
     clock::Clock,
@@ -173,6 +174,6 @@ impl DnsPublisher {
 fn look_error(name: &str, error: &LookError) -> PublishError {
     PublishError::Look {
         name: name.to_owned(),
-        reason: error.to_string(),
+        reason: words(error),
     }
 }

@@ -82,7 +82,7 @@ impl Resolver {
 pub(super) enum LookError {
     #[error("this machine's DNS resolvers could not be read from /etc/resolv.conf: {0}")]
     NoResolver(String),
-    #[error("the DNS does not answer for {name} ({kind}): {source}")]
+    #[error("the DNS does not answer for {name} ({kind})")]
     Ask {
         name: String,
         kind: RecordType,

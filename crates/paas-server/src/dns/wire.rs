@@ -24,9 +24,9 @@ const UDP_PAYLOAD_BYTES: u16 = 1232;
 pub(super) enum AskError {
     #[error("{0} does not answer")]
     Silent(SocketAddr),
-    #[error("asking {server}: {source}")]
+    #[error("asking {server}")]
     Io { server: SocketAddr, source: io::Error },
-    #[error("{server} sent what is no DNS answer: {source}")]
+    #[error("{server} sent what is no DNS answer")]
     Garbled {
         server: SocketAddr,
         source: Box<ProtoError>,

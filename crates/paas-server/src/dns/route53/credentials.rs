@@ -8,7 +8,10 @@ use tokio::sync::Mutex;
 use super::sign::Credentials;
 use crate::{
     clock::Clock,
-    dns::metadata::{Metadata, MetadataError},
+    dns::{
+        metadata::{Metadata, MetadataError},
+        words,
+    },
 };
 
 /// AWS hands out new ones at least so long before the old ones end.
@@ -19,9 +22,10 @@ const PATH: &str = "iam/security-credentials/";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CredentialsError {
     #[error(
-        "there are no AWS credentials: {0}\nhint: give the instance a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        "there are no AWS credentials: {reason}\n\
+         hint: give the instance a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     )]
-    Metadata(#[from] MetadataError),
+    NoMetadata { reason: String },
     #[error("this instance has no role\nhint: give it one, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")]
     NoRole,
     #[error("the metadata service gives no credentials for the role {role}: {reason}")]
@@ -43,6 +47,12 @@ struct RoleCredentials {
     secret_access_key: Secret,
     token: Secret,
     expiration: DateTime<Utc>,
+}
+
+impl From<MetadataError> for CredentialsError {
+    fn from(error: MetadataError) -> Self {
+        Self::NoMetadata { reason: words(&error) }
+    }
 }
 
 impl CredentialsSource {

@@ -52,7 +52,7 @@ const TTL_SECONDS: u32 = 60;
 pub(crate) enum Route53Error {
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    #[error("Route 53: {0}")]
+    #[error("Route 53 cannot be asked")]
     Fetch(#[from] FetchError),
     #[error(
         "Route 53 has no public hosted zone for {name}\nhint: make one, or use --dns-hook when its DNS is elsewhere"
