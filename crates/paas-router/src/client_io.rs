@@ -49,7 +49,7 @@ impl Abandon for TcpStream {
     }
 }
 
-impl Abandon for TlsStream<TcpStream> {
+impl Abandon for Box<TlsStream<TcpStream>> {
     fn abandon(&self) {
         self.get_ref().0.abandon();
     }

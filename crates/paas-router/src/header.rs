@@ -14,12 +14,11 @@ use http::{
 };
 use uuid::Uuid;
 
+use crate::visitor::{Visitor, X_FORWARDED_FOR, X_FORWARDED_PORT, X_FORWARDED_PROTO};
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OUR_VIA: HeaderValue = HeaderValue::from_static("1.1 paas");
@@ -54,9 +53,7 @@ const END_TO_END: [&str; 22] = [
 
 /// The client as a dyno gets to know it.
 pub(crate) struct Forwarded {
-    pub(crate) peer: IpAddr,
-    pub(crate) port: u16,
-    pub(crate) is_secure: bool,
+    pub(crate) visitor: Visitor,
     pub(crate) version: Version,
 }
 
@@ -98,11 +95,12 @@ pub(crate) fn to_dyno(headers: &mut HeaderMap, client: &Forwarded, upgrade: bool
     // Answered by the router itself, when the dyno's connection takes the body.
     headers.remove(EXPECT);
 
-    let forwarded_for = forwarded_for(headers, client.peer);
+    let Visitor { address, port, tls } = client.visitor;
+    let forwarded_for = forwarded_for(headers, address);
     headers.insert(X_FORWARDED_FOR, forwarded_for.clone());
-    let protocol = if client.is_secure { "https" } else { "http" };
+    let protocol = if tls.is_used() { "https" } else { "http" };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(protocol));
-    headers.insert(X_FORWARDED_PORT, client.port.into());
+    headers.insert(X_FORWARDED_PORT, port.into());
     headers.insert(X_REQUEST_START, unix_milliseconds().into());
     let request_id = request_id(headers);
     headers.insert(X_REQUEST_ID, request_id.clone());

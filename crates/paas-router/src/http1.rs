@@ -10,7 +10,8 @@
 //! A connection goes back to waiting only when every head that came has had its whole answer and no byte has come since; what
 //! hyper had read and not used goes along. So no byte is lost, and 10,000 idle connections are 10,000 sockets.
 //!
-//! The clock is looked at once a tick and not with each request: limits of a connection are exact to a tick.
+//! The clock is looked at now and then, and not with each request: limits of a connection are exact to a tick. The first
+//! looks come soon, because most connections that will say nothing more are young.
 
 use std::{
     convert::Infallible,
@@ -18,6 +19,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use hyper::{
@@ -48,6 +50,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// For a head that has more than hyper's usual 100; a few more than allowed, so that the handler says no and not hyper.
 const ROOMY_HEADERS: usize = 1024;
 
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+
 /// What a client connection is made of.
 pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Abandon + Unpin + Send + 'static {
     /// Whether the socket has something since it was last found empty.
@@ -73,7 +77,7 @@ enum Look {
 
 /// Serves a connection until its end.
 pub(crate) async fn serve<S: ClientStream>(mut stream: ClientIo<S>, client: Client) {
-    let mut clock = std::pin::pin!(sleep(client.shared.limits.tick));
+    let mut clock = std::pin::pin!(sleep(FIRST_LOOK));
     loop {
         if !stream.has_prefix() && !wait(&stream, &client, clock.as_mut()).await {
             return;
@@ -103,9 +107,10 @@ async fn wait<S: ClientStream>(stream: &ClientIo<S>, client: &Client, mut clock:
         biased;
         readable = &mut readable => readable.is_ok(),
         () = shared.stop.cancelled() => false,
+        () = shared.guests.asked_to_leave() => false,
         () = &mut clock => false,
     };
-    clock.reset(Instant::now() + shared.limits.tick);
+    clock.reset(Instant::now() + FIRST_LOOK);
     is_readable
 }
 
@@ -149,7 +154,7 @@ async fn talk<S: ClientStream>(stream: ClientIo<S>, client: &Client, mut clock: 
             Pin::new(&mut connection).graceful_shutdown();
             continue;
         }
-        clock.as_mut().reset(Instant::now() + shared.limits.tick);
+        clock.as_mut().reset(Instant::now() + watch.pause(&shared.limits));
         if shared.abort.is_cancelled() {
             return End::Closed;
         }
@@ -193,6 +198,7 @@ struct Watch<'a> {
     heads: u32,
     /// Since when there is the beginning of a head.
     partial_since: Option<Instant>,
+    pause: Duration,
 }
 
 impl<'a> Watch<'a> {
@@ -203,7 +209,14 @@ impl<'a> Watch<'a> {
             heads_at_start: heads,
             heads,
             partial_since: None,
+            pause: FIRST_LOOK,
         }
+    }
+
+    /// Until the next look: longer and longer, up to a tick.
+    fn pause(&mut self, limits: &Limits) -> Duration {
+        self.pause = (self.pause * 2).min(limits.tick);
+        self.pause
     }
 
     /// Whether no request has come whole.
@@ -233,7 +246,7 @@ impl ClientStream for TcpStream {
     }
 }
 
-impl ClientStream for TlsStream<TcpStream> {
+impl ClientStream for Box<TlsStream<TcpStream>> {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (stream, tls) = self.get_ref();
         // A request may have come with the end of the handshake, and is in no socket any more.

@@ -20,8 +20,10 @@ use crate::{
     framing::Verdict,
     http1, http2,
     proxy::Client,
+    proxy_protocol::introduction,
     shared::Shared,
     tls::{self, Agreed},
+    visitor::Visitor,
 };
 
 /// Connections that the kernel keeps for us while we are busy.
@@ -47,19 +49,29 @@ pub(crate) fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> 
     TcpListener::from_std(listener)
 }
 
+/// One listening address.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) port: u16,
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
 /// Accepts until the router stops.
-pub(crate) async fn accept(listener: TcpListener, port: u16, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+pub(crate) async fn accept(listener: TcpListener, door: Door, shared: Arc<Shared>) {
     loop {
         let accepted = tokio::select! {
             () = shared.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = async { (shared.guests.place().await, listener.accept().await) } => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let connection = serve(stream, peer, port, tls.clone(), shared.clone());
-                shared.inbound.spawn(connection);
+            (place, Ok((stream, peer))) => {
+                let connection = serve(stream, peer, door.clone(), shared.clone());
+                shared.inbound.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
             }
-            Err(error) => {
+            (_, Err(error)) => {
                 tracing::warn!(%error, "a client could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
             }
@@ -67,35 +79,77 @@ pub(crate) async fn accept(listener: TcpListener, port: u16, tls: Option<TlsAcce
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, port: u16, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+async fn serve(mut stream: TcpStream, peer: SocketAddr, door: Door, shared: Arc<Shared>) {
     // Only a hint: a socket without it is slower.
     let _ = stream.set_nodelay(true);
+    let tls = if door.tls.is_some() { Tls::V13 } else { Tls::None };
+    let mut visitor = Visitor {
+        address: peer.ip().to_canonical(),
+        port: door.port,
+        tls,
+    };
+    let proxies = &shared.proxies;
+    let is_proxy = proxies.trust(visitor.address);
+    let mut is_introduced = false;
+    if is_proxy && proxies.introduce {
+        match timeout(shared.limits.head, Box::pin(introduction(&mut stream))).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(introduced))) => {
+                is_introduced = true;
+                visitor.address = introduced.client;
+                visitor.port = introduced.port;
+                if introduced.is_secure {
+                    visitor.tls = Tls::Elsewhere;
+                }
+            }
+            Ok(Err(error)) => {
+                return tracing::info!(%error, proxy = %peer, "a trusted proxy did not introduce its client");
+            }
+            Err(_) => return,
+        }
+    }
+    let is_trusted = proxies.trust(visitor.address);
+    let _guest = if is_trusted || visitor.address.is_loopback() {
+        None
+    } else {
+        match shared.guests.enter(visitor.address) {
+            Some(guest) => Some(guest),
+            None => return,
+        }
+    };
     let client = Client {
-        shared: shared.clone(),
+        shared,
         verdict: Verdict::new(),
-        peer: peer.ip().to_canonical(),
-        port,
-        tls: Tls::None,
+        visitor,
+        is_trusted,
+        is_behind: is_trusted || is_introduced,
         server_name: None,
         requests: AtomicU32::new(0),
     };
-    let (verdict, idle) = (client.verdict.clone(), shared.limits.idle);
-    let Some(tls) = tls else {
-        return http1::serve(ClientIo::http1(stream, verdict, idle, true), client).await;
-    };
+    match door.tls {
+        None => {
+            let stream = ClientIo::http1(stream, client.verdict.clone(), client.shared.limits.idle, true);
+            http1::serve(stream, client).await;
+        }
+        Some(tls) => Box::pin(serve_tls(stream, tls, client)).await,
+    }
+}
+
+async fn serve_tls(stream: TcpStream, tls: TlsAcceptor, mut client: Client) {
+    let handshake = Box::pin(timeout(client.shared.limits.head, tls.accept(stream)));
     let handshake = tokio::select! {
-        handshake = timeout(shared.limits.head, tls.accept(stream)) => handshake,
-        () = shared.stop.cancelled() => return,
+        handshake = handshake => handshake,
+        () = client.shared.stop.cancelled() => return,
     };
-    let Ok(Ok(mut stream)) = handshake else {
+    let Ok(Ok(stream)) = handshake else {
         return;
     };
+    // Its state is large, and is handed about.
+    let mut stream = Box::new(stream);
     let connection = stream.get_ref().1;
-    let client = Client {
-        tls: tls::version(connection),
-        server_name: tls::server_name(connection),
-        ..client
-    };
+    client.visitor.tls = tls::version(connection);
+    client.server_name = tls::server_name(connection);
+    let (verdict, idle) = (client.verdict.clone(), client.shared.limits.idle);
     match tls::agreed(connection) {
         Agreed::Http1 => http1::serve(ClientIo::http1(stream, verdict, idle, false), client).await,
         Agreed::Http2 => Box::pin(http2::serve(ClientIo::http2(stream, verdict, idle), client)).await,

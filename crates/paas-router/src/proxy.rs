@@ -1,11 +1,8 @@
 //! A request's way through the router.
 
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 
 use http::{
@@ -26,7 +23,7 @@ use crate::{
     code::Code,
     connect::{Aim, Connected, NoDyno, Reuse, Search},
     exchange::{Exchange, Opening},
-    feed::{Protocol, Tls},
+    feed::Protocol,
     flow::{Flow, Patience},
     framing::Verdict,
     header::{self, Forwarded},
@@ -34,6 +31,7 @@ use crate::{
     shared::Shared,
     table::{App, Host, Table},
     tunnel::Tunnel,
+    visitor::Visitor,
 };
 
 /// How often a request is sent anew because the connection turned out to be closed before it was used.
@@ -44,9 +42,12 @@ const ACME_CHALLENGE: &str = "/.well-known/acme-challenge/";
 pub(crate) struct Client {
     pub(crate) shared: Arc<Shared>,
     pub(crate) verdict: Arc<Verdict>,
-    pub(crate) peer: IpAddr,
-    pub(crate) port: u16,
-    pub(crate) tls: Tls,
+    /// Whoever is at the other end, or was introduced by it.
+    pub(crate) visitor: Visitor,
+    /// The visitor is a proxy whose headers are believed.
+    pub(crate) is_trusted: bool,
+    /// Clients know the ports of a proxy, and not ours.
+    pub(crate) is_behind: bool,
     /// The name that the client asked for when it opened a TLS connection, in lower case.
     pub(crate) server_name: Option<Box<str>>,
     /// Requests so far: their order is how the verdict names them.
@@ -82,7 +83,12 @@ impl Client {
         response
     }
 
-    async fn answer(&self, request: Request<ClientBody>) -> Response<ResponseBody> {
+    async fn answer(&self, mut request: Request<ClientBody>) -> Response<ResponseBody> {
+        if self.is_trusted {
+            let visitor = self.shared.proxies.follow(self.visitor, request.headers_mut());
+            request.extensions_mut().insert(visitor);
+        }
+        let is_secure = self.visitor(&request).tls.is_used();
         let table = self.shared.tables.current();
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let malformed = self.verdict.of(number).map(|malformed| Refusal(malformed.cause()));
@@ -112,7 +118,7 @@ impl Client {
         };
         let app = app.clone();
         if app.rules.https_redirect
-            && !self.tls.is_used()
+            && !is_secure
             && let Some(location) = self.https(&hostname, request.uri())
         {
             let mut exchange = self.open(Some(app), &request, &hostname);
@@ -135,9 +141,7 @@ impl Client {
         };
         let search = Search::new(&self.shared, &hostname, table, aim);
         let mut response = self.forward(outgoing, search).await;
-        if self.tls.is_used()
-            && let Some(hsts) = &app.rules.hsts
-        {
+        if is_secure && let Some(hsts) = &app.rules.hsts {
             // Browsers look at the first only (RFC 6797 §8.1): the app's own word counts.
             let header = response.headers_mut().entry(STRICT_TRANSPORT_SECURITY);
             header.or_insert_with(|| hsts.clone());
@@ -149,7 +153,8 @@ impl Client {
     fn https(&self, hostname: &str, uri: &Uri) -> Option<HeaderValue> {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let location = match self.shared.https_port? {
-            443 => format!("https://{hostname}{path}"),
+            // Which ports a proxy in front has is not known here: the usual ones.
+            port if port == 443 || self.is_behind => format!("https://{hostname}{path}"),
             port => format!("https://{hostname}:{port}{path}"),
         };
         HeaderValue::try_from(location).ok()
@@ -159,7 +164,7 @@ impl Client {
     /// connection when its certificate names them all (RFC 9113 §9.1.1), and some do when it does not.
     fn is_for(&self, hostname: &str, table: &Table) -> bool {
         match self.server_name.as_deref() {
-            Some(name) if name != hostname => table.has_same_certificate(name, hostname),
+            Some(name) if name != hostname && !self.is_trusted => table.has_same_certificate(name, hostname),
             _ => true,
         }
     }
@@ -174,11 +179,12 @@ impl Client {
     }
 
     fn outgoing(&self, mut request: Request<ClientBody>, hostname: &str, app: Option<Arc<App>>) -> Outgoing {
+        let visitor = self.visitor(&request);
         let wants_upgrade = header::wants_upgrade(&request);
         let upgrade = wants_upgrade.then(|| hyper::upgrade::on(&mut request));
         let patience = app.as_ref().map_or(Patience::ENDLESS, |app| app.rules.patience);
         let has_affinity = app.as_ref().is_some_and(|app| app.rules.session_affinity);
-        let affinity = has_affinity.then(|| Affinity::read(request.headers(), self.tls.is_used()));
+        let affinity = has_affinity.then(|| Affinity::read(request.headers(), visitor.tls.is_used()));
         let mut exchange = self.open(app, &request, hostname);
         let (parts, incoming) = request.into_parts();
         let request::Parts {
@@ -195,7 +201,11 @@ impl Client {
             headers.insert(HOST, host);
         }
         let uri = origin_form(uri);
-        exchange.identify(header::to_dyno(&mut headers, &self.forwarded(version), wants_upgrade));
+        exchange.identify(header::to_dyno(
+            &mut headers,
+            &Forwarded { visitor, version },
+            wants_upgrade,
+        ));
         let is_whole = incoming.is_end_stream();
         if !is_whole && !headers.contains_key(CONTENT_LENGTH) {
             // hyper leaves the body of a GET away unless its headers say that there is one.
@@ -339,25 +349,22 @@ impl Client {
     }
 
     fn open(&self, app: Option<Arc<App>>, request: &Request<ClientBody>, hostname: &str) -> Exchange {
+        let Visitor { address, tls, .. } = self.visitor(request);
         let opening = Opening {
             app,
             method: request.method().clone(),
             uri: request.uri().clone(),
             host: hostname.to_owned(),
             protocol: Protocol::from(request.version()),
-            tls: self.tls,
-            peer: self.peer,
+            tls,
+            peer: address,
         };
         Exchange::open(self.shared.clone(), opening)
     }
 
-    fn forwarded(&self, version: Version) -> Forwarded {
-        Forwarded {
-            peer: self.peer,
-            port: self.port,
-            is_secure: self.tls.is_used(),
-            version,
-        }
+    fn visitor(&self, request: &Request<ClientBody>) -> Visitor {
+        let followed = self.is_trusted.then(|| request.extensions().get()).flatten();
+        followed.copied().unwrap_or(self.visitor)
     }
 }
 

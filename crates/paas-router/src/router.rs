@@ -19,7 +19,16 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    activity, feed::FeedServer, listener, reports::ReportQueue, settings::Settings, shared::Shared, table::Tables, tls,
+    activity,
+    feed::FeedServer,
+    guests::Guests,
+    listener::{self, Door},
+    reports::ReportQueue,
+    settings::Settings,
+    shared::Shared,
+    table::Tables,
+    tls,
+    visitor::Proxies,
 };
 
 /// A router whose sockets are bound.
@@ -66,6 +75,8 @@ impl Router {
             https,
             mut inherited,
             socket,
+            trusted_proxies: trusted,
+            proxy_protocol: introduce,
             limits,
         } = settings;
         FeedServer::check(&socket).await?;
@@ -91,7 +102,10 @@ impl Router {
             https: https.as_ref().map(address).transpose()?,
         };
         let reports = ReportQueue::new(limits.records);
+        let places = limits.connections.min(open_files() / 4 * 3);
         let shared = Arc::new(Shared {
+            guests: Guests::new(places, limits.connections_per_address),
+            proxies: Proxies { trusted, introduce },
             limits,
             https_port: addresses.https.map(|address| address.port()),
             tables: Tables::new(),
@@ -129,9 +143,13 @@ impl Router {
         if let Some(https) = https {
             let tls = tls::acceptor(shared.clone()).map_err(RouterError::Tls)?;
             let port = addresses.https.map_or(443, |address| address.port());
-            parts.spawn(listener::accept(https, port, Some(tls), shared.clone()));
+            parts.spawn(listener::accept(https, Door { port, tls: Some(tls) }, shared.clone()));
         }
-        parts.spawn(listener::accept(http, addresses.http.port(), None, shared.clone()));
+        let door = Door {
+            port: addresses.http.port(),
+            tls: None,
+        };
+        parts.spawn(listener::accept(http, door, shared.clone()));
         parts.spawn(expire(shared.clone()));
         parts.spawn(activity::watch(shared.clone()));
         parts.spawn(feed.run(shared.clone(), addresses, feed_stop.clone()));
@@ -169,6 +187,11 @@ fn bind(address: SocketAddr, inherited: &mut Vec<std::net::TcpListener>) -> Resu
 /// A socket on every IPv6 address takes IPv4, too: systemd makes such ones by default.
 fn stands_for(own: SocketAddr, wanted: SocketAddr) -> bool {
     own == wanted || (own.port() == wanted.port() && own.ip() == Ipv6Addr::UNSPECIFIED && wanted.ip().is_unspecified())
+}
+
+fn open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
 }
 
 /// Every request is two sockets, and the usual soft limit of 1024 files is for programs that use `select`.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::pace::Floor;
+use crate::{network::Network, pace::Floor};
 
 /// What a router needs to start.
 #[derive(Debug)]
@@ -19,6 +19,10 @@ pub struct Settings {
     pub inherited: Vec<TcpListener>,
     /// The feed socket; made with mode 0600, removed at a clean end.
     pub socket: PathBuf,
+    /// Proxies in front of the router whose `X-Forwarded` headers, and introductions, are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// They introduce each connection by the PROXY protocol. From anybody else none is expected.
+    pub proxy_protocol: bool,
     pub limits: Limits,
 }
 
@@ -46,6 +50,11 @@ pub struct Limits {
     pub swap: Duration,
     /// How long an unused connection to a dyno is kept.
     pub keep_alive: Duration,
+    /// Client connections; at most three quarters of the files that may be open, so that some are left for dynos.
+    pub connections: usize,
+    /// Ours: as many from one address, or one /64: a house or a small company behind it has fewer, and many addresses are
+    /// needed to take all. Loopback and trusted proxies stand for others, and have no limit.
+    pub connections_per_address: u32,
     /// How long a client may keep a connection without a request.
     pub client_idle: Duration,
     /// Ours: how long a client may take to send the head of a request once it has begun, or the handshake before it.
@@ -84,6 +93,8 @@ impl Default for Limits {
             quarantine: Duration::from_secs(5),
             swap: Duration::from_secs(3),
             keep_alive: Duration::from_secs(90),
+            connections: usize::MAX,
+            connections_per_address: 2000,
             client_idle: Duration::from_mins(1),
             head: Duration::from_secs(20),
             tick: Duration::from_secs(1),

@@ -1,15 +1,18 @@
 //! What all connections of a router have in common.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{reports::ReportQueue, settings::Limits, table::Tables};
+use crate::{guests::Guests, reports::ReportQueue, settings::Limits, table::Tables, visitor::Proxies};
 
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// Where clients find us over TLS; `None` when they do not.
     pub(crate) https_port: Option<u16>,
+    pub(crate) proxies: Proxies,
+    pub(crate) guests: Arc<Guests>,
     pub(crate) tables: Tables,
     pub(crate) reports: ReportQueue,
     /// Client connections and tunnels: what a stop waits for.

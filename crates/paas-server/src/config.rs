@@ -13,6 +13,7 @@ use clap::Args;
 use paas_api::Secret;
 use paas_core::{AppName, Hostname, is_public_name};
 use paas_engine::{Pool, Subnet};
+use paas_router::Network;
 use serde::Deserialize;
 
 use crate::dns::{Credentials, Route53Settings};
@@ -89,6 +90,27 @@ pub(crate) struct SettingsArgs {
     )]
     public_address: Vec<IpAddr>,
 
+    /// A load balancer in front of the router, whose X-Forwarded headers are believed; may be repeated [default: none]
+    #[arg(
+        long,
+        env = "PAAS_TRUSTED_PROXIES",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        global = true
+    )]
+    trusted_proxies: Vec<String>,
+
+    /// Trusted proxies introduce each connection by the PROXY protocol, version 1 or 2 [default: no]
+    #[arg(
+        long,
+        env = "PAAS_PROXY_PROTOCOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    proxy_protocol: Option<bool>,
+
     /// A DNS server to ask before certificates are ordered; may be repeated [default: this machine's]
     #[arg(
         long,
@@ -164,6 +186,8 @@ pub(crate) struct Settings {
     pub(crate) domain: Hostname,
     pub(crate) http: SocketAddr,
     pub(crate) https: SocketAddr,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) proxy_protocol: bool,
     pub(crate) api: SocketAddr,
     /// `None`: the embedded server.
     pub(crate) database_url: Option<String>,
@@ -213,6 +237,17 @@ impl SettingsArgs {
             eab_file: self.acme_eab_file.or(file.acme_eab_file),
             fallback_eab_file: self.acme_fallback_eab_file.or(file.acme_fallback_eab_file),
         };
+        let trusted_proxies: Vec<Network> = given_or(self.trusted_proxies, file.trusted_proxies)
+            .iter()
+            .map(|network| network.parse().context("--trusted-proxies"))
+            .collect::<Result<_>>()?;
+        let proxy_protocol = self.proxy_protocol.or(file.proxy_protocol).unwrap_or(false);
+        if proxy_protocol && trusted_proxies.is_empty() {
+            bail!(
+                "--proxy-protocol without --trusted-proxies: nobody may introduce a client\n\
+                 hint: name the addresses of the load balancer, like --trusted-proxies 10.0.0.0/24"
+            );
+        }
         let data_dir = self
             .data_dir
             .or(file.data_dir)
@@ -223,6 +258,8 @@ impl SettingsArgs {
             domain: domain.parse().with_context(|| format!("--domain {domain}"))?,
             http: self.http.or(file.http).unwrap_or_else(|| any(80)),
             https: self.https.or(file.https).unwrap_or_else(|| any(443)),
+            trusted_proxies,
+            proxy_protocol,
             api,
             database_url: self.database_url.or(file.database_url),
             docker: self

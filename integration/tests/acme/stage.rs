@@ -52,6 +52,8 @@ impl Stage {
             https: Some(any_port),
             inherited: Vec::new(),
             socket: folder.path().join("router.sock"),
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             limits: Limits::default(),
         };
         let socket = settings.socket.clone();

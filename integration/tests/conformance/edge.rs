@@ -46,6 +46,8 @@ impl Edge {
                 https: Some(local),
                 inherited: Vec::new(),
                 socket: folder.path().join("router.sock"),
+                trusted_proxies: Vec::new(),
+                proxy_protocol: false,
                 limits,
             };
             let socket = settings.socket.clone();

@@ -15,6 +15,7 @@ mod hold;
 mod http2;
 mod idle;
 mod pool;
+mod proxies;
 mod response;
 mod rules;
 mod smuggling;

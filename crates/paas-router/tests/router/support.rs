@@ -63,8 +63,12 @@ pub(crate) fn quick() -> Limits {
 
 impl World {
     pub(crate) async fn start(limits: Limits) -> Self {
+        Self::start_with(|directory| settings(directory, limits)).await
+    }
+
+    pub(crate) async fn start_with(settings: impl FnOnce(&TempDir) -> Settings) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let settings = settings(&directory, limits);
+        let settings = settings(&directory);
         let path = settings.socket.clone();
         let router = Router::bind(settings).await.unwrap();
         let addresses = router.addresses();
@@ -186,6 +190,8 @@ pub(crate) fn settings(directory: &TempDir, limits: Limits) -> Settings {
         https: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         inherited: Vec::new(),
         socket: directory.path().join("router.sock"),
+        trusted_proxies: Vec::new(),
+        proxy_protocol: false,
         limits,
     }
 }

@@ -16,6 +16,8 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         https: Some(settings.https),
         inherited,
         socket: settings.router_socket(),
+        trusted_proxies: settings.trusted_proxies,
+        proxy_protocol: settings.proxy_protocol,
         limits: paas_router::Limits::default(),
     };
     paas_router::run(router, stop).await.context("running the router")

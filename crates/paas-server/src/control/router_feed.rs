@@ -320,6 +320,13 @@ impl RouterFeed {
             .args(["--http", &settings.http.to_string()])
             .args(["--https", &settings.https.to_string()])
             .args(["--api", &settings.api.to_string()])
+            .arg(format!("--proxy-protocol={}", settings.proxy_protocol))
+            .args(
+                settings
+                    .trusted_proxies
+                    .iter()
+                    .map(|proxy| format!("--trusted-proxies={proxy}")),
+            )
             .env_remove("PAAS_FAILPOINT")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -109,6 +109,8 @@ impl Server {
             https: Some(([127, 0, 0, 1], 0).into()),
             inherited: Vec::new(),
             socket: self.platform.settings.router_socket(),
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             limits: paas_router::Limits::default(),
         };
         let router = Router::bind(settings).await.unwrap();
