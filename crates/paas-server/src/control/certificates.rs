@@ -34,18 +34,22 @@ use uuid::Uuid;
 
 use super::RouterFeed;
 use crate::{
+    config::Settings,
     dns::{DnsPublisher, Resolver},
     platform::Platform,
 };
 use authorities::ConnectedAuthorities;
 use challenges::Challenges;
 pub(crate) use local_ca::LocalCa;
+use step::Advance;
 use wanted::{Means, Wanted, WantedAuthority, wanted};
 
 /// A pass without a reason, in case a wake-up was lost.
 const PERIOD: Duration = Duration::from_secs(30);
 /// After a pass or a task that failed: the database is away.
 const RETRY: Duration = Duration::from_secs(1);
+/// While another server works on a name.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Changes come in bursts.
 const REST: Duration = Duration::from_millis(50);
 /// Names that are worked on at the same time.
@@ -73,16 +77,26 @@ pub(crate) struct CertificatesController {
 impl CertificatesController {
     pub(crate) fn new(platform: Arc<Platform>, feed: Arc<RouterFeed>) -> Result<Self> {
         let settings = &platform.settings;
+        let is_first = !settings.local_ca().join("root.pem").exists();
+        let local_ca =
+            LocalCa::open(&settings.local_ca(), platform.clock.now()).context("opening our own authority")?;
+        if is_first {
+            let root = local_ca.root_path().display();
+            tracing::info!(
+                "HTTPS works for localhost and other private names, too, once browsers trust {root}; on Debian: \
+                 cp {root} /usr/local/share/ca-certificates/paas.crt && update-ca-certificates"
+            );
+        }
         let publisher = DnsPublisher::from_settings(settings, &platform.clock);
         Ok(Self {
-            local_ca: LocalCa::open(&settings.local_ca(), platform.clock.now()).context("opening our own authority")?,
+            local_ca,
             resolver: Resolver::new(settings.dns_servers.clone()),
             publisher: publisher.context("setting up DNS-01")?,
             authorities: ConnectedAuthorities::default(),
             challenges: Challenges::new(Arc::clone(&feed)),
             placing: tokio::sync::Mutex::default(),
             at_work: Mutex::default(),
-            server: Uuid::new_v4(),
+            server: server_id(settings),
             platform,
             feed,
         })
@@ -253,12 +267,16 @@ impl CertificatesController {
         let controller = Arc::clone(self);
         let stop = self.platform.stop.clone();
         self.platform.tracker.spawn(async move {
-            let advancing = stop.run_until_cancelled(controller.advance(&wanted)).await;
-            if let Some(Err(error)) = advancing {
-                let error = format!("{error:#}");
-                tracing::warn!(%hostname, error, "a certificate's next step did not succeed; trying again");
-                stop.run_until_cancelled(sleep(RETRY)).await;
-            }
+            let pause = match stop.run_until_cancelled(controller.advance(&wanted)).await {
+                Some(Err(error)) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(%hostname, error, "a certificate's next step did not succeed; trying again");
+                    RETRY
+                }
+                Some(Ok(Advance::NotOurs)) => LOOK_AGAIN,
+                Some(Ok(Advance::Done)) | None => Duration::ZERO,
+            };
+            stop.run_until_cancelled(sleep(pause)).await;
             controller
                 .at_work
                 .lock()
@@ -267,6 +285,14 @@ impl CertificatesController {
             controller.platform.wake_certificates.notify_one();
         });
     }
+}
+
+/// Who we are in a lease: the same after a restart, because two servers never have one data directory, and what a server
+/// that died was working on is its successor's at once.
+fn server_id(settings: &Settings) -> Uuid {
+    let stored = std::fs::read_to_string(settings.data_dir.join("platform-id"));
+    let stored = stored.ok().and_then(|id| id.trim().parse().ok());
+    stored.unwrap_or_else(Uuid::new_v4)
 }
 
 impl Wanted {

@@ -164,10 +164,10 @@ impl RouterFeed {
         self.send(&contents).await
     }
 
-    /// The same with these challenges.
-    pub(crate) async fn publish_challenges(&self, challenges: Vec<Challenge>) -> Option<Receipt> {
+    /// The same with the challenges of now: asked for when it is their turn, so that no older ones come after them.
+    pub(crate) async fn publish_challenges(&self, challenges: impl FnOnce() -> Vec<Challenge>) -> Option<Receipt> {
         let mut contents = self.contents.lock().await;
-        contents.challenges = challenges;
+        contents.challenges = challenges();
         self.send(&contents).await
     }
 

@@ -23,6 +23,13 @@ const WINDOW_PAUSES: (TimeDelta, TimeDelta) = (TimeDelta::minutes(1), TimeDelta:
 /// After an authority did not answer.
 const WINDOW_RETRY: TimeDelta = TimeDelta::hours(6);
 
+/// What has come of working on a name.
+pub(super) enum Advance {
+    Done,
+    /// Another server has the lease, or the name is gone.
+    NotOurs,
+}
+
 /// A name whose lease we have.
 pub(super) struct Name<'a> {
     pub(super) wanted: &'a Wanted,
@@ -33,7 +40,7 @@ pub(super) struct Name<'a> {
 
 impl CertificatesController {
     /// Does what is due about a name.
-    pub(super) async fn advance(&self, wanted: &Wanted) -> Result<()> {
+    pub(super) async fn advance(&self, wanted: &Wanted) -> Result<Advance> {
         let mut leased = None;
         let mut result = Ok(true);
         for _ in 0..MAXIMUM_STEPS {
@@ -44,11 +51,12 @@ impl CertificatesController {
                 break;
             }
         }
-        if let Some(id) = leased {
-            let mut conn = self.platform.store.connection().await?;
-            store::acm::release(&mut conn, id, self.server).await?;
-        }
-        result.map(drop)
+        let Some(id) = leased else {
+            return Ok(Advance::NotOurs);
+        };
+        let mut conn = self.platform.store.connection().await?;
+        store::acm::release(&mut conn, id, self.server).await?;
+        result.map(|_| Advance::Done)
     }
 
     /// The name as it stands, if nobody else works on it.
