@@ -423,3 +423,30 @@ impl Settings {
         self.data_dir.join("hook.sock")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apps_have_https_addresses_where_a_public_authority_certifies_them() {
+        let url = |domain: &str, directory: Option<&str>, ports: [u16; 2]| {
+            let [http, https] = ports.map(|port| Some(SocketAddr::from(([0, 0, 0, 0], port))));
+            let given = SettingsArgs {
+                domain: Some(domain.to_owned()),
+                acme_directory: directory.map(str::to_owned),
+                http,
+                https,
+                ..SettingsArgs::default()
+            };
+            given.resolve().unwrap().app_url(&"hello".parse().unwrap())
+        };
+        assert_eq!(url("example.com", None, [80, 443]), "https://hello.example.com/");
+        assert_eq!(
+            url("example.com", None, [8080, 8443]),
+            "https://hello.example.com:8443/"
+        );
+        assert_eq!(url("example.com", Some("none"), [80, 443]), "http://hello.example.com/");
+        assert_eq!(url("localhost", None, [8080, 8443]), "http://hello.localhost:8080/");
+    }
+}

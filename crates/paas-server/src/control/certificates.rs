@@ -32,7 +32,7 @@ use paas_store::{
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::RouterFeed;
+use super::{RouterFeed, is_temporary};
 use crate::{
     config::Settings,
     dns::{DnsPublisher, Resolver},
@@ -132,7 +132,15 @@ impl CertificatesController {
         let domains = store::domain::list_all(&mut conn).await?;
         let wanted = wanted(self.means(), &apps, &domains);
 
-        let default = self.certify_locally(&mut conn, &wanted, now).await?;
+        let default = match self.certify_locally(&mut conn, &wanted, now).await {
+            Ok(default) => Some(default),
+            Err(error) if is_temporary(&error) => return Err(error),
+            // Apps whose certificates are from elsewhere must not wait for ours.
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "our own authority does not work");
+                None
+            }
+        };
         let served = serve::load(&mut conn, platform, default, now).await?;
         self.feed.publish_certificates(served.certificates).await;
 

@@ -23,11 +23,12 @@ pub(super) struct Loaded {
 pub(super) async fn load(
     conn: &mut store::Connection,
     platform: &Platform,
-    default: Id<Certificate>,
+    default: Option<Id<Certificate>>,
     now: DateTime<Utc>,
 ) -> Result<Loaded> {
     let mut facts = store::certificate::all_served(conn, &platform.settings.domain, now).await?;
-    if !facts.iter().any(|served| served.certificate.id == default)
+    if let Some(default) = default
+        && !facts.iter().any(|served| served.certificate.id == default)
         && let Some(certificate) = store::certificate::by_id(conn, default).await?
     {
         facts.push(Served {
@@ -39,7 +40,7 @@ pub(super) async fn load(
     let certificates = facts.iter().filter_map(|served| {
         let Served { certificate, hostnames } = served;
         let mut hostnames: Vec<_> = hostnames.iter().map(ToString::to_string).collect();
-        if certificate.id == default {
+        if Some(certificate.id) == default {
             hostnames.push(ANY.to_owned());
         }
         match store::certificate::key(sealer, certificate) {
