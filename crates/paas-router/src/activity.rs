@@ -52,15 +52,13 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    pub(crate) fn begin(app: &Arc<App>) -> Self {
+    pub(crate) fn begin(app: Arc<App>) -> Self {
         let activity = &app.activity;
         activity.requests.fetch_add(1, Relaxed);
         activity.in_flight.fetch_add(1, Relaxed);
         activity.waiting.fetch_add(1, Relaxed);
-        Self {
-            app: app.clone(),
-            is_waiting: true,
-        }
+        let is_waiting = true;
+        Self { app, is_waiting }
     }
 
     /// Whether more requests wait than the app could ever get through: so many for each of its dynos (H11).

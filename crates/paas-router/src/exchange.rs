@@ -75,7 +75,7 @@ impl Exchange {
         } = opening;
         Self {
             shared,
-            visit: app.as_ref().map(Visit::begin),
+            visit: app.map(Visit::begin),
             method,
             uri,
             host,

@@ -70,6 +70,18 @@ struct Outgoing {
     exchange: Exchange,
 }
 
+impl Outgoing {
+    /// The code that an app's request gets before a dyno is looked for.
+    fn refusal(&self) -> Option<Code> {
+        if self.exchange.is_too_many() {
+            return Some(Code::H11);
+        }
+        // Only a proxy before us can have taken the rest of the handshake away (Dev Center, *Error Codes*, H23).
+        let is_broken = self.upgrade.is_none() && self.headers.contains_key(SEC_WEBSOCKET_VERSION);
+        is_broken.then_some(Code::H23)
+    }
+}
+
 impl Client {
     pub(crate) async fn handle(&self, request: Request<ClientBody>) -> Response<ResponseBody> {
         let is_old = request.version() < Version::HTTP_11;
@@ -127,24 +139,24 @@ impl Client {
             exchange.finish();
             return response;
         }
-        let outgoing = self.outgoing(request, &hostname, Some(app.clone()));
-        if outgoing.exchange.is_too_many() {
-            return outgoing.exchange.answer(Code::H11);
-        }
-        // Only a proxy before us can have taken the rest of the handshake away (Dev Center, *Error Codes*, H23).
-        if outgoing.upgrade.is_none() && outgoing.headers.contains_key(SEC_WEBSOCKET_VERSION) {
-            return outgoing.exchange.answer(Code::H23);
-        }
-        let aim = Aim {
-            app: Some(app.id),
-            preferred: outgoing.affinity.as_ref().and_then(|affinity| affinity.wanted),
+        let id = app.id;
+        let hsts = app.rules.hsts.clone().filter(|_| is_secure);
+        let outgoing = self.outgoing(request, &hostname, Some(app));
+        let mut response = match outgoing.refusal() {
+            Some(code) => outgoing.exchange.answer(code),
+            None => {
+                let aim = Aim {
+                    app: Some(id),
+                    preferred: outgoing.affinity.as_ref().and_then(|affinity| affinity.wanted),
+                };
+                let search = Search::new(&self.shared, &hostname, table, aim);
+                self.forward(outgoing, search).await
+            }
         };
-        let search = Search::new(&self.shared, &hostname, table, aim);
-        let mut response = self.forward(outgoing, search).await;
-        if is_secure && let Some(hsts) = &app.rules.hsts {
+        if let Some(hsts) = hsts {
             // Browsers look at the first only (RFC 6797 §8.1): the app's own word counts.
             let header = response.headers_mut().entry(STRICT_TRANSPORT_SECURITY);
-            header.or_insert_with(|| hsts.clone());
+            header.or_insert(hsts);
         }
         response
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use paas_core::{DynoSize, DynoState, ReleaseStatus};
 use paas_engine::{Behaviour, Engine, Role};
 use paas_router::feed::FeedClient;
@@ -100,6 +101,22 @@ async fn a_launch_that_the_engine_refuses_is_a_crash() {
     assert!(server.becomes(has_given_up).await, "{}", server.log(&app).await);
     let log = server.log(&app).await;
     assert_eq!(log.matches("Error R99").count(), 2, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn visitors_of_an_app_whose_only_dyno_just_died_wait_for_the_next_one() {
+    let (server, router) = Server::start().await;
+    let app = server.app("hello").await;
+    server.push(&app, "web: ./serve").await;
+    let first = server.container(&app, is_dyno).await;
+    server.engine.crash(&first.id, 137);
+    // Some find nobody at the old address, others a table without dynos.
+    let answers = join_all((0..20).map(|_| router.get(&app))).await;
+    server.settles(&app, &["web.1 v3 up"]).await;
+    let second = server.container(&app, is_dyno).await;
+    assert_ne!(second.name, first.name);
+    assert!(answers.iter().all(|answer| *answer == second.name), "{answers:?}");
+    server.logs(&app, "State changed from up to crashed").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
