@@ -176,6 +176,45 @@ async fn step_down(world: &World, recorder: &Recorder, downgrade: &Downgrade) ->
     Err(format!("{name}: {heard}, the dyno got {got:?}"))
 }
 
+#[tokio::test]
+async fn trailers_say_nothing_that_a_dyno_could_take_for_a_header_or_a_request() {
+    let recorder = Recorder::start().await;
+    let world = World::serving(quick(), &[&recorder.dyno]).await;
+    let announced = (
+        "trailer",
+        "x, transfer-encoding, content-length, host, x-forwarded-for, connection",
+    );
+    let head = [&wire::pseudo("POST", "/trailers")[..], &[announced]].concat();
+    for (trailer, is_passed) in [
+        (("x", "a"), true),
+        (("x", "a\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: hello.test"), false),
+        (("x\r\n\r\nGET /smuggled HTTP/1.1\r\nHost", "hello.test"), false),
+        (("transfer-encoding", "chunked"), false),
+        (("content-length", "99"), false),
+        (("host", "other.test"), false),
+        (("x-forwarded-for", "1.1.1.1"), false),
+        (("connection", "x"), false),
+    ] {
+        let mut wire = Wire::open(&world).await;
+        let frames = [
+            frame_of(HEADERS, END_HEADERS, 1, &block(&head)),
+            frame_of(DATA, 0, 1, b"abc"),
+            frame_of(HEADERS, wire::WHOLE, 1, &block(&[trailer])),
+        ];
+        wire.send(&frames.concat()).await;
+        let status = wire.status(1).await;
+        let seen = recorder.take().await;
+        let ending = if is_passed { "0\r\nx: a\r\n\r\n" } else { "0\r\n\r\n" };
+        // Refused, or passed on without it.
+        let is_harmless = match &seen[..] {
+            [] => !is_passed && status.is_none_or(|status| status >= 400),
+            [only] => only.ends_with(&format!("3\r\nabc\r\n{ending}")),
+            _ => false,
+        };
+        assert!(is_harmless, "{trailer:?}: {status:?}, the dyno got {seen:?}");
+    }
+}
+
 /// A message with its headers in the order of the alphabet: their order among others means nothing.
 fn in_order(message: &str) -> String {
     let (head, body) = message.split_once("\r\n\r\n").unwrap();

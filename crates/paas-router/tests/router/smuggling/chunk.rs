@@ -170,4 +170,21 @@ pub(crate) const ATTACKS: &[Attack] = &[
         chunks!("3\r\nabc\r\n0\r\nHost: other.test\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n"),
         SEEN,
     ),
+    passed(
+        "trailers that would frame, route and speak for the client, announced",
+        "RFC 9110 §6.5.1",
+        concat!(
+            "POST /attack HTTP/1.1\r\nHost: hello.test\r\nTE: trailers\r\nConnection: te\r\n",
+            "Trailer: x-ok, host, cookie, content-length, transfer-encoding, x-forwarded-for, authorization, connection\r\n",
+            "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Ok: a\r\nHost: other.test\r\nCookie: a=b\r\n",
+            "Content-Length: 99\r\nTransfer-Encoding: chunked\r\nX-Forwarded-For: 1.1.1.1\r\nAuthorization: b\r\n",
+            "Connection: close\r\n\r\n"
+        ),
+        concat!(
+            "POST /attack HTTP/1.1\r\nhost: hello.test\r\n",
+            "trailer: x-ok, host, cookie, content-length, transfer-encoding, x-forwarded-for, authorization, connection\r\n",
+            "te: trailers\r\nconnection: te\r\ntransfer-encoding: chunked\r\n\r\n",
+            "3\r\nabc\r\n0\r\nx-ok: a\r\n\r\n"
+        ),
+    ),
 ];

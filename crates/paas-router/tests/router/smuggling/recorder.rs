@@ -132,12 +132,23 @@ fn chunks(rest: &str) -> Option<(usize, String)> {
         let (size, _) = rest[at..].split_once("\r\n")?;
         let length = usize::from_str_radix(size, 16).unwrap();
         at += size.len() + 2;
+        if length == 0 {
+            break;
+        }
         data += rest.get(at..at + length)?;
         at += length;
         assert!(rest.get(at..at + 2)? == "\r\n", "{rest:?}");
         at += 2;
-        if length == 0 {
-            return Some((at, format!("{:X}\r\n{data}\r\n0\r\n\r\n", data.len())));
+    }
+    let mut trailers = String::new();
+    loop {
+        let (line, _) = rest[at..].split_once("\r\n")?;
+        at += line.len() + 2;
+        if line.is_empty() {
+            return Some((at, format!("{:X}\r\n{data}\r\n0\r\n{trailers}\r\n", data.len())));
         }
+        assert!(line.contains(": ") && !line.contains(['\r', '\n', '\0']), "{line:?}");
+        trailers += line;
+        trailers += "\r\n";
     }
 }
