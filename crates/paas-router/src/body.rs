@@ -54,9 +54,12 @@ pub(crate) struct Http2Body {
     wanted: Option<Arc<Notify>>,
 }
 
-/// What the client sends, as the dyno gets it.
-pub(crate) struct RequestBody {
-    incoming: Option<ClientBody>,
+/// What the client sends, as the dyno gets it. Most requests have none, and it is moved about: it is small then.
+pub(crate) struct RequestBody(Option<Box<Sending>>);
+
+/// A body that has not ended.
+struct Sending {
+    incoming: ClientBody,
     flow: Arc<Flow>,
     timer: Alarm,
     pace: Pace,
@@ -152,24 +155,21 @@ impl Body for ClientBody {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: ClientBody, flow: Arc<Flow>) -> Self {
-        let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
-        Self {
+    pub(crate) fn new(incoming: ClientBody, flow: &Arc<Flow>) -> Self {
+        if incoming.is_end_stream() {
+            return Self::empty();
+        }
+        Self(Some(Box::new(Sending {
             incoming,
-            flow,
+            flow: flow.clone(),
             timer: Alarm::default(),
             pace: Pace::default(),
-        }
+        })))
     }
 
-    /// A body without a byte, for a request that is sent a second time.
-    pub(crate) fn empty(flow: Arc<Flow>) -> Self {
-        Self {
-            incoming: None,
-            flow,
-            timer: Alarm::default(),
-            pace: Pace::default(),
-        }
+    /// A body without a byte.
+    pub(crate) fn empty() -> Self {
+        Self(None)
     }
 }
 
@@ -178,57 +178,60 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else {
+        let Some(sending) = &mut self.0 else {
             return Poll::Ready(None);
         };
-        match Pin::new(incoming).poll_frame(cx) {
+        let frame = ready!(sending.poll(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.0 = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|sending| sending.incoming.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |sending| sending.incoming.size_hint())
+    }
+}
+
+impl Sending {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.flow.touch();
-                this.flow.await_client(false);
-                this.pace
+                self.flow.touch();
+                self.flow.await_client(false);
+                self.pace
                     .receive(frame.data_ref().map_or(0, Bytes::len), Instant::now());
-                if this.flow.is_too_slow(&this.pace) {
-                    this.flow.client_idle();
-                    this.incoming = None;
+                if self.flow.is_too_slow(&self.pace) {
+                    self.flow.client_idle();
                     return Poll::Ready(Some(Err(BodyError::Slow)));
                 }
-                if this.incoming.as_ref().is_some_and(Body::is_end_stream) {
-                    this.flow.end_request();
+                if self.incoming.is_end_stream() {
+                    self.flow.end_request();
                 }
                 Poll::Ready(Some(Ok(without(header::trailers_to_dyno, frame))))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.flow.client_gone();
-                this.incoming = None;
+                self.flow.client_gone();
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
-                this.flow.end_request();
-                this.incoming = None;
+                self.flow.end_request();
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                this.flow.await_client(true);
-                this.pace.wait(Instant::now());
-                if this.flow.poll_idle(&mut this.timer, cx).is_pending() {
-                    return Poll::Pending;
-                }
-                this.flow.client_idle();
-                this.incoming = None;
+                self.flow.await_client(true);
+                self.pace.wait(Instant::now());
+                ready!(self.flow.poll_idle(&mut self.timer, cx));
+                self.flow.client_idle();
                 Poll::Ready(Some(Err(BodyError::Idle)))
             }
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

@@ -179,7 +179,10 @@ impl Exchange {
             Ending::Misdirected { agent } => agent.clone(),
             _ => None,
         };
-        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let text = |value: &HeaderValue| match value.to_str() {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        };
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
         let service = self.connect.is_some().then(|| self.started.elapsed());
         AccessRecord {

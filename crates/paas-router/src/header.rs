@@ -8,17 +8,13 @@ use std::{
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE,
-        TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
     },
 };
 use uuid::Uuid;
 
 use crate::visitor::{Visitor, X_FORWARDED_FOR, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const X_REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OUR_VIA: HeaderValue = HeaderValue::from_static("1.1 paas");
@@ -50,6 +46,8 @@ const END_TO_END: [&str; 22] = [
     "vary",
     "via",
 ];
+
+const LONGEST_IPV4: usize = "255.255.255.255".len();
 
 /// The client as a dyno gets to know it.
 pub(crate) struct Forwarded {
@@ -83,7 +81,7 @@ pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
 /// Turns the client's headers into those for the dyno.
 pub(crate) fn to_dyno(headers: &mut HeaderMap, client: &Forwarded, upgrade: bool) -> Identity {
     let takes_trailers = !upgrade && headers.contains_key(TE) && takes_trailers(headers);
-    strip_hop_by_hop(headers, upgrade);
+    strip_hop_by_hop(headers, upgrade, is_for_the_router);
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
@@ -91,9 +89,6 @@ pub(crate) fn to_dyno(headers: &mut HeaderMap, client: &Forwarded, upgrade: bool
     if client.version == Version::HTTP_2 {
         join_cookies(headers);
     }
-    headers.remove(HTTP2_SETTINGS);
-    // Answered by the router itself, when the dyno's connection takes the body.
-    headers.remove(EXPECT);
 
     let Visitor { address, port, tls } = client.visitor;
     let forwarded_for = forwarded_for(headers, address);
@@ -118,11 +113,16 @@ pub(crate) fn to_client(headers: &mut HeaderMap, upgrade: bool) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    strip_hop_by_hop(headers, upgrade);
+    strip_hop_by_hop(headers, upgrade, is_hop_by_hop);
     headers.append(VIA, OUR_VIA);
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
+/// Takes away what was said to this side alone: the headers that `is_hops_own` knows, and those that `Connection` names.
+fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool, is_hops_own: fn(&HeaderName) -> bool) {
+    // Most have none. Names are looked at in one pass, because asking for each of them is a hash each.
+    if !headers.keys().any(is_hops_own) {
+        return;
+    }
     let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
         // What nearly every client says names no header, or one that goes anyway.
         .filter(|token| {
@@ -136,22 +136,33 @@ fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
     for name in named {
         headers.remove(name);
     }
-    for name in [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        PROXY_CONNECTION,
-        TE,
-        TRANSFER_ENCODING,
-    ] {
+    let protocol = if upgrade { headers.remove(UPGRADE) } else { None };
+    while let Some(name) = headers.keys().find(|name| is_hops_own(name)).cloned() {
         headers.remove(name);
     }
     if upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    } else {
-        headers.remove(UPGRADE);
+        headers.extend(protocol.map(|protocol| (UPGRADE, protocol)));
     }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// `Expect` is answered by the router itself, when the dyno's connection takes the body.
+fn is_for_the_router(name: &HeaderName) -> bool {
+    is_hop_by_hop(name) || matches!(name.as_str(), "expect" | "http2-settings")
 }
 
 /// Whether the client wants what comes after a body (RFC 9110 §10.1.4).
@@ -171,7 +182,7 @@ pub(crate) fn trailers_to_dyno(trailers: &mut HeaderMap) {
 
 /// Takes from the trailers of a response what frames or routes a message (RFC 9110 §6.5.1).
 pub(crate) fn trailers_to_client(trailers: &mut HeaderMap) {
-    strip_hop_by_hop(trailers, false);
+    strip_hop_by_hop(trailers, false, is_hop_by_hop);
     for name in [CONTENT_LENGTH, HOST, SET_COOKIE, TRAILER] {
         trailers.remove(name);
     }
@@ -211,16 +222,33 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 /// The client's address at the right of whatever the client claimed.
 fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> HeaderValue {
-    let mut list = Vec::new();
+    let mut list = Vec::with_capacity(LONGEST_IPV4);
     for claimed in headers.get_all(X_FORWARDED_FOR) {
         if !claimed.is_empty() {
             list.extend_from_slice(claimed.as_bytes());
             list.extend_from_slice(b", ");
         }
     }
-    list.extend_from_slice(peer.to_string().as_bytes());
+    append_address(&mut list, peer);
     // Pieces of valid values stay valid; the address alone always is.
     HeaderValue::from_maybe_shared(bytes::Bytes::from(list)).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// As `Display` has it, without its machinery for the most common kind.
+fn append_address(list: &mut Vec<u8>, address: IpAddr) {
+    let IpAddr::V4(address) = address else {
+        return list.extend_from_slice(address.to_string().as_bytes());
+    };
+    for (index, byte) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            list.push(b'.');
+        }
+        for (unit, digit) in [(100, byte / 100), (10, byte / 10 % 10), (1, byte % 10)] {
+            if byte >= unit || unit == 1 {
+                list.push(b'0' + digit);
+            }
+        }
+    }
 }
 
 /// The client's own id when it looks like one (Dev Center, *HTTP Request IDs*: 20 to 200 of these characters).
@@ -241,4 +269,18 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 fn unix_milliseconds() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_everybody_writes_them() {
+        for text in ["0.0.0.0", "1.20.255.109", "100.10.200.9", "::1", "2001:db8::7"] {
+            let mut list = Vec::new();
+            append_address(&mut list, text.parse().unwrap());
+            assert_eq!(String::from_utf8(list).unwrap(), text);
+        }
+    }
 }

@@ -229,7 +229,7 @@ impl Client {
             method,
             uri,
             headers,
-            body: RequestBody::new(incoming, flow.clone()),
+            body: RequestBody::new(incoming, &flow),
             flow,
             patience,
             upgrade,
@@ -323,7 +323,7 @@ impl Client {
             resends += 1;
             request = match (error.take_message(), copy) {
                 (Some(request), _) if resends <= RESENDS => request,
-                (None, Some((uri, headers))) => build(&method, uri, headers, RequestBody::empty(flow.clone())),
+                (None, Some((uri, headers))) => build(&method, uri, headers, RequestBody::empty()),
                 _ => {
                     let error = error.into_error();
                     if let Some(limit) = restriction::of_error(&error) {
