@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 fn edge() -> Edge {
     Edge::start(Limits {
         client_idle: LIMIT,
+        head: LIMIT,
         idle: LIMIT,
         ..Limits::default()
     })
