@@ -266,6 +266,11 @@ impl NameServer {
         self.dns
     }
 
+    /// Where it is told what to answer, in HTTP.
+    pub fn management(&self) -> SocketAddr {
+        self.management
+    }
+
     /// Names that are not told apart are here; an empty text for nowhere.
     #[track_caller]
     pub fn set_default_ipv4(&self, address: &str) {
