@@ -12,12 +12,16 @@ use http::{HeaderMap, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use thiserror::Error;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
 use crate::{
     backend::InFlight,
     code::Code,
     exchange::Exchange,
+    extended::Extended,
     flow::{Alarm, Flow},
     framing::Verdict,
     header,
@@ -42,6 +46,8 @@ pub(crate) enum BodyError {
 pub(crate) enum ClientBody {
     Http1(Incoming),
     Http2(Http2Body),
+    /// None: what comes is for a tunnel, if it comes to that.
+    Extended(oneshot::Receiver<Extended>),
 }
 
 /// The data of an HTTP/2 stream.
@@ -135,6 +141,7 @@ impl Body for ClientBody {
         match &mut *self {
             Self::Http1(incoming) => Pin::new(incoming).poll_frame(cx).map_err(BodyError::Http1),
             Self::Http2(body) => body.poll(cx).map_err(BodyError::Http2),
+            Self::Extended(_) => Poll::Ready(None),
         }
     }
 
@@ -142,12 +149,14 @@ impl Body for ClientBody {
         match self {
             Self::Http1(incoming) => incoming.is_end_stream(),
             Self::Http2(body) => body.stream.is_end_stream(),
+            Self::Extended(_) => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(incoming) => incoming.size_hint(),
+            Self::Extended(_) => SizeHint::with_exact(0),
             Self::Http2(body) if body.stream.is_end_stream() => SizeHint::with_exact(0),
             Self::Http2(body) => body.left.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
@@ -155,10 +164,10 @@ impl Body for ClientBody {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: ClientBody, flow: &Arc<Flow>) -> Self {
-        if incoming.is_end_stream() {
+    pub(crate) fn new(incoming: Option<ClientBody>, flow: &Arc<Flow>) -> Self {
+        let Some(incoming) = incoming.filter(|incoming| !incoming.is_end_stream()) else {
             return Self::empty();
-        }
+        };
         Self(Some(Box::new(Sending {
             incoming,
             flow: flow.clone(),

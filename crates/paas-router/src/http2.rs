@@ -28,7 +28,7 @@ use tokio::{
 
 use crate::{
     body::{ClientBody, Http2Body, ResponseBody},
-    date,
+    date, extended,
     proxy::Client,
 };
 
@@ -86,7 +86,8 @@ fn builder() -> Builder {
         .max_header_list_size(HEADER_LIST_BYTES)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buffer_size(SEND_BYTES);
+        .max_send_buffer_size(SEND_BYTES)
+        .enable_connect_protocol();
     builder
 }
 
@@ -94,10 +95,17 @@ fn builder() -> Builder {
 async fn answer(client: &Client, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
     let is_head = request.method() == Method::HEAD;
     let expectation = request.headers().contains_key(EXPECT).then(|| Arc::new(Notify::new()));
-    let request = Http2Body::of(request, expectation.clone());
-    let Some(response) = respond_to(client, request, &mut respond, expectation).await else {
+    let (request, tunnel) = match extended::protocol(&request) {
+        Some(protocol) => {
+            let (request, tunnel) = extended::accept(request, protocol);
+            (request, Some(tunnel))
+        }
+        None => (Http2Body::of(request, expectation.clone()), None),
+    };
+    let Some(mut response) = respond_to(client, request, &mut respond, expectation).await else {
         return;
     };
+    let tunnel = tunnel.filter(|_| extended::answer(&mut response));
     let (parts, mut body) = response.into_parts();
     let mut head = Response::from_parts(parts, ());
     let headers = head.headers_mut();
@@ -112,10 +120,13 @@ async fn answer(client: &Client, request: Request<RecvStream>, mut respond: Send
     {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
-    let is_bare = is_head || body.is_end_stream();
+    let is_bare = tunnel.is_none() && (is_head || body.is_end_stream());
     let Ok(mut stream) = respond.send_response(head, is_bare) else {
         return;
     };
+    if let Some(tunnel) = tunnel {
+        return tunnel.run(stream).await;
+    }
     if !is_bare && let Err(reason) = send(&mut body, &mut stream, client).await {
         // A reset takes back whatever was not written yet: the connection gets a turn first.
         yield_now().await;

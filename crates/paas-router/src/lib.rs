@@ -31,6 +31,7 @@ mod client_io;
 mod connect;
 mod date;
 mod exchange;
+mod extended;
 mod flow;
 mod framing;
 mod guests;

@@ -14,7 +14,7 @@ use http::{
     request, uri,
 };
 use http_body::Body;
-use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
+use hyper::{body::Incoming, ext::ReasonPhrase};
 
 use crate::{
     affinity::Affinity,
@@ -30,7 +30,7 @@ use crate::{
     page, restriction,
     shared::Shared,
     table::{App, Host, Table},
-    tunnel::Tunnel,
+    tunnel::{Switch, Tunnel},
     visitor::Visitor,
 };
 
@@ -64,7 +64,7 @@ struct Outgoing {
     patience: Patience,
     /// May be sent a second time after a connection broke.
     is_replayable: bool,
-    upgrade: Option<OnUpgrade>,
+    upgrade: Option<Switch>,
     /// With session affinity only.
     affinity: Option<Affinity>,
     exchange: Exchange,
@@ -192,13 +192,20 @@ impl Client {
 
     fn outgoing(&self, mut request: Request<ClientBody>, hostname: &str, app: Option<Arc<App>>) -> Outgoing {
         let visitor = self.visitor(&request);
-        let wants_upgrade = header::wants_upgrade(&request);
-        let upgrade = wants_upgrade.then(|| hyper::upgrade::on(&mut request));
+        let mut upgrade = header::wants_upgrade(&request).then(|| Switch::Http1(hyper::upgrade::on(&mut request)));
         let patience = app.as_ref().map_or(Patience::ENDLESS, |app| app.rules.patience);
         let has_affinity = app.as_ref().is_some_and(|app| app.rules.session_affinity);
         let affinity = has_affinity.then(|| Affinity::read(request.headers(), visitor.tls.is_used()));
         let mut exchange = self.open(app, &request, hostname);
         let (parts, incoming) = request.into_parts();
+        let is_whole = incoming.is_end_stream();
+        let incoming = match incoming {
+            ClientBody::Extended(extended) => {
+                upgrade = Some(Switch::Http2(extended));
+                None
+            }
+            body => Some(body),
+        };
         let request::Parts {
             method,
             uri,
@@ -216,16 +223,15 @@ impl Client {
         exchange.identify(header::to_dyno(
             &mut headers,
             &Forwarded { visitor, version },
-            wants_upgrade,
+            upgrade.is_some(),
         ));
-        let is_whole = incoming.is_end_stream();
         if !is_whole && !headers.contains_key(CONTENT_LENGTH) {
             // hyper leaves the body of a GET away unless its headers say that there is one.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let flow = Flow::open(patience, is_whole);
         Outgoing {
-            is_replayable: is_whole && !wants_upgrade && method.is_idempotent(),
+            is_replayable: is_whole && upgrade.is_none() && method.is_idempotent(),
             method,
             uri,
             headers,

@@ -14,7 +14,8 @@ use std::{
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, copy_bidirectional, sink},
+    sync::oneshot,
     time::timeout,
 };
 
@@ -22,6 +23,7 @@ use crate::{
     backend::InFlight,
     code::Code,
     exchange::Exchange,
+    extended::Extended,
     flow::{Alarm, Flow, Patience},
     shared::Shared,
     websocket::{Frames, GOING_AWAY},
@@ -30,9 +32,30 @@ use crate::{
 /// How long a client may take to take a close frame.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// A client that is about to have a tunnel.
+pub(crate) enum Switch {
+    Http1(OnUpgrade),
+    Http2(oneshot::Receiver<Extended>),
+}
+
+/// The client's end of a tunnel.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+impl Switch {
+    /// `None` when the client is gone.
+    async fn made(self) -> Option<Box<dyn Duplex>> {
+        Some(match self {
+            Self::Http1(upgrade) => Box::new(TokioIo::new(upgrade.await.ok()?)),
+            Self::Http2(extended) => Box::new(extended.await.ok()?),
+        })
+    }
+}
+
 /// Bytes both ways, until either side ends, both are silent too long, or the dyno has to go.
 pub(crate) struct Tunnel {
-    pub(crate) client: OnUpgrade,
+    pub(crate) client: Switch,
     pub(crate) patience: Patience,
     pub(crate) in_flight: InFlight,
     pub(crate) exchange: Exchange,
@@ -48,13 +71,13 @@ impl Tunnel {
             mut exchange,
             is_websocket,
         } = self;
-        let Ok((client, dyno)) = tokio::try_join!(client, dyno) else {
+        let (Some(client), Ok(dyno)) = tokio::join!(client.made(), dyno) else {
             // The client was gone before it had the 101.
             return;
         };
         let flow = Flow::open(patience, true);
         let sent = Arc::new(AtomicU64::new(0));
-        let mut client = Watched::new(TokioIo::new(client), flow.clone());
+        let mut client = Watched::new(client, flow.clone());
         let mut dyno = Watched::new(TokioIo::new(dyno), flow.clone());
         dyno.bytes = sent.clone();
         client.frames = is_websocket.then(Frames::default);
@@ -71,11 +94,18 @@ impl Tunnel {
         };
         if !has_ended && client.frames.as_ref().is_some_and(Frames::is_between) {
             // A client that does not hear it learns from the end of the connection.
-            let _ = timeout(GOODBYE, client.write_all(&GOING_AWAY)).await;
+            let _ = timeout(GOODBYE, say_goodbye(&mut client)).await;
         }
         exchange.finish();
         exchange.sent(usize::try_from(sent.load(Ordering::Relaxed)).unwrap_or(usize::MAX));
     }
+}
+
+/// Closes after the client has: what is sent before a close is lost when the client still sends.
+async fn say_goodbye(client: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+    client.write_all(&GOING_AWAY).await?;
+    client.shutdown().await?;
+    copy(client, &mut sink()).await.map(|_| ())
 }
 
 /// A stream whose bytes keep the flow alive.
