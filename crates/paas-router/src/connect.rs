@@ -64,6 +64,8 @@ pub(crate) struct Aim {
     pub(crate) app: Option<Uuid>,
     /// The dyno that is asked first, if it takes requests.
     pub(crate) preferred: Option<Mark>,
+    /// It has to be reached by HTTP/2.
+    pub(crate) is_grpc: bool,
 }
 
 /// One request's search.
@@ -205,6 +207,14 @@ impl<'a> Search<'a> {
         self.table = changes.borrow_and_update().clone();
     }
 
+    async fn open(&self, stream: TcpStream) -> hyper::Result<Link> {
+        if self.aim.is_grpc {
+            Link::open_http2(stream, &self.shared.outbound).await
+        } else {
+            Link::open(stream).await
+        }
+    }
+
     /// `None` when this dyno takes no connection.
     async fn try_backend(
         &mut self,
@@ -219,7 +229,12 @@ impl<'a> Search<'a> {
             Reuse::Young => Some(YOUNG),
             Reuse::Never => None,
         };
-        if let Some(link) = age.and_then(|age| backend.pool.take(now, age)) {
+        let pooled = match age {
+            Some(_) if self.aim.is_grpc => backend.pool.join(now),
+            Some(age) => backend.pool.take(now, age),
+            None => None,
+        };
+        if let Some(link) = pooled {
             return Ok(Some(Connected {
                 link,
                 in_flight,
@@ -233,9 +248,12 @@ impl<'a> Search<'a> {
             () = backend.left() => return Ok(None),
         };
         self.failure = match connected {
-            Ok(Ok(stream)) => match Link::open(stream).await {
+            Ok(Ok(stream)) => match self.open(stream).await {
                 Ok(link) => {
                     backend.acquit();
+                    if self.aim.is_grpc {
+                        backend.pool.share(&link, now);
+                    }
                     return Ok(Some(Connected {
                         link,
                         in_flight,

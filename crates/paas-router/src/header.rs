@@ -6,10 +6,12 @@ use std::{
 };
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Version,
+    HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE, VIA,
     },
+    uri::{Authority, Scheme},
 };
 use uuid::Uuid;
 
@@ -76,6 +78,25 @@ pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
     headers
         .get(UPGRADE)
         .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether a request is gRPC over HTTP/2; gRPC-Web is made for servers of HTTP/1.1, too.
+pub(crate) fn is_grpc<B>(request: &Request<B>) -> bool {
+    let is_it = |kind: &HeaderValue| {
+        let rest = kind.as_bytes().strip_prefix(b"application/grpc");
+        rest.is_some_and(|rest| rest.first().is_none_or(|next| matches!(next, b'+' | b';')))
+    };
+    request.version() == Version::HTTP_2 && request.headers().get(CONTENT_TYPE).is_some_and(is_it)
+}
+
+/// Turns what is meant for a dyno's HTTP/1.1 into HTTP/2, and gives the address with the host that was in a header.
+pub(crate) fn to_http2(headers: &mut HeaderMap, uri: Uri) -> Uri {
+    headers.remove(CONNECTION);
+    let host = headers.remove(HOST);
+    let mut parts = uri.into_parts();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    Uri::from_parts(parts).unwrap_or_default()
 }
 
 /// Turns the client's headers into those for the dyno.

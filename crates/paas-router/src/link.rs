@@ -17,6 +17,7 @@ use hyper::{
     client::conn::{
         TrySendError,
         http1::{Builder, Connection, SendRequest},
+        http2,
     },
 };
 use hyper_util::rt::TokioIo;
@@ -28,12 +29,32 @@ use crate::{body::RequestBody, flow::Alarm};
 /// hyper's own default is 400 KB for each connection.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// The same windows as towards clients.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
 pub(crate) struct Link {
-    sender: SendRequest<RequestBody>,
+    sender: Sender,
     /// `None` when a task drives it, or when it is over.
     driver: Option<Box<Driver>>,
     /// For whoever holds the connection: it is armed once, and not for each request.
     pub(crate) timer: Alarm,
+}
+
+enum Sender {
+    Http1(SendRequest<RequestBody>),
+    /// gRPC, whose servers speak nothing else. Others use the same connection at the same time.
+    Http2(http2::SendRequest<RequestBody>),
+}
+
+/// The streams of a connection, in tasks that a stop waits for.
+#[derive(Clone)]
+struct Tasks(TaskTracker);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
 }
 
 type Driver = Connection<TokioIo<TcpStream>, RequestBody>;
@@ -47,10 +68,40 @@ impl Link {
             .handshake(TokioIo::new(stream))
             .await?;
         Ok(Self {
-            sender,
+            sender: Sender::Http1(sender),
             driver: Some(Box::new(connection)),
             timer: Alarm::default(),
         })
+    }
+
+    /// HTTP/2 with prior knowledge, in a task of its own.
+    pub(crate) async fn open_http2(stream: TcpStream, tasks: &TaskTracker) -> hyper::Result<Self> {
+        // Only a hint: a socket without it is slower.
+        let _ = stream.set_nodelay(true);
+        let (sender, connection) = http2::Builder::new(Tasks(tasks.clone()))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        // Whatever ends it is told to the requests that use it.
+        tasks.spawn(async move { drop(connection.await) });
+        Ok(Self::over(sender))
+    }
+
+    fn over(sender: http2::SendRequest<RequestBody>) -> Self {
+        Self {
+            sender: Sender::Http2(sender),
+            driver: None,
+            timer: Alarm::default(),
+        }
+    }
+
+    /// Another link over the same connection; `None` when that is for one request at a time.
+    pub(crate) fn share(&self) -> Option<Self> {
+        match &self.sender {
+            Sender::Http1(_) => None,
+            Sender::Http2(sender) => Some(Self::over(sender.clone())),
+        }
     }
 
     /// Gives it a task of its own, for good: a request with a body goes on while nobody reads its response, and an upgrade
@@ -66,7 +117,11 @@ impl Link {
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        let mut response = std::pin::pin!(self.sender.try_send_request(request));
+        let sender = match &mut self.sender {
+            Sender::Http1(sender) => sender,
+            Sender::Http2(sender) => return sender.try_send_request(request).await,
+        };
+        let mut response = std::pin::pin!(sender.try_send_request(request));
         poll_fn(|cx| {
             if drive(&mut self.driver, cx).is_ready() {
                 return response.as_mut().poll(cx);
@@ -101,12 +156,18 @@ impl Link {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        match &self.sender {
+            Sender::Http1(sender) => sender.is_closed(),
+            Sender::Http2(sender) => sender.is_closed(),
+        }
     }
 
     /// Whether it is done with its last request.
     pub(crate) fn is_ready(&self) -> bool {
-        self.sender.is_ready()
+        match &self.sender {
+            Sender::Http1(sender) => sender.is_ready(),
+            Sender::Http2(sender) => sender.is_ready(),
+        }
     }
 }
 

@@ -24,6 +24,8 @@ struct Idle {
     is_closed: bool,
     /// Oldest first.
     connections: Vec<(Instant, Link)>,
+    /// The one of HTTP/2, and when it was last asked for; its requests outlive its place here.
+    shared: Option<(Instant, Link)>,
 }
 
 impl Pool {
@@ -48,7 +50,26 @@ impl Pool {
         None
     }
 
+    /// The connection of HTTP/2, if there is one.
+    pub(crate) fn join(&self, now: Instant) -> Option<Link> {
+        let mut idle = self.lock();
+        let (since, connection) = idle.shared.as_mut().filter(|(_, connection)| !connection.is_closed())?;
+        *since = now;
+        connection.share()
+    }
+
+    /// Lets others use a connection of HTTP/2.
+    pub(crate) fn share(&self, connection: &Link, now: Instant) {
+        let mut idle = self.lock();
+        if !idle.is_closed {
+            idle.shared = connection.share().map(|connection| (now, connection));
+        }
+    }
+
     pub(crate) fn put(&self, mut connection: Link, now: Instant) {
+        if connection.share().is_some() {
+            return;
+        }
         connection.settle();
         let mut idle = self.lock();
         if !idle.is_closed && !connection.is_closed() && idle.connections.len() < MAX_IDLE {
@@ -58,10 +79,13 @@ impl Pool {
 
     /// Closes what was unused for `age`.
     pub(crate) fn expire(&self, now: Instant, age: Duration) {
-        self.lock().connections.retain_mut(|(since, connection)| {
+        let mut idle = self.lock();
+        idle.connections.retain_mut(|(since, connection)| {
             connection.settle();
             !connection.is_closed() && now.duration_since(*since) < age
         });
+        idle.shared
+            .take_if(|(since, connection)| connection.is_closed() || now.duration_since(*since) >= age);
     }
 
     /// Closes what there is and whatever comes back.
@@ -69,6 +93,7 @@ impl Pool {
         let mut idle = self.lock();
         idle.is_closed = true;
         idle.connections.clear();
+        idle.shared = None;
     }
 
     fn lock(&self) -> MutexGuard<'_, Idle> {

@@ -65,6 +65,7 @@ struct Outgoing {
     /// May be sent a second time after a connection broke.
     is_replayable: bool,
     upgrade: Option<Switch>,
+    is_grpc: bool,
     /// With session affinity only.
     affinity: Option<Affinity>,
     exchange: Exchange,
@@ -148,6 +149,7 @@ impl Client {
                 let aim = Aim {
                     app: Some(id),
                     preferred: outgoing.affinity.as_ref().and_then(|affinity| affinity.wanted),
+                    is_grpc: outgoing.is_grpc,
                 };
                 let search = Search::new(&self.shared, &hostname, table, aim);
                 self.forward(outgoing, search).await
@@ -193,7 +195,12 @@ impl Client {
     fn outgoing(&self, mut request: Request<ClientBody>, hostname: &str, app: Option<Arc<App>>) -> Outgoing {
         let visitor = self.visitor(&request);
         let mut upgrade = header::wants_upgrade(&request).then(|| Switch::Http1(hyper::upgrade::on(&mut request)));
-        let patience = app.as_ref().map_or(Patience::ENDLESS, |app| app.rules.patience);
+        let mut patience = app.as_ref().map_or(Patience::ENDLESS, |app| app.rules.patience);
+        let is_grpc = header::is_grpc(&request);
+        if is_grpc {
+            // Streams of messages may be silent for long.
+            patience.floor = None;
+        }
         let has_affinity = app.as_ref().is_some_and(|app| app.rules.session_affinity);
         let affinity = has_affinity.then(|| Affinity::read(request.headers(), visitor.tls.is_used()));
         let mut exchange = self.open(app, &request, hostname);
@@ -225,7 +232,10 @@ impl Client {
             &Forwarded { visitor, version },
             upgrade.is_some(),
         ));
-        if !is_whole && !headers.contains_key(CONTENT_LENGTH) {
+        let mut uri = uri;
+        if is_grpc {
+            uri = header::to_http2(&mut headers, uri);
+        } else if !is_whole && !headers.contains_key(CONTENT_LENGTH) {
             // hyper leaves the body of a GET away unless its headers say that there is one.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
@@ -239,6 +249,7 @@ impl Client {
             flow,
             patience,
             upgrade,
+            is_grpc,
             affinity,
             exchange,
         }
@@ -255,6 +266,7 @@ impl Client {
             patience,
             is_replayable,
             upgrade,
+            is_grpc: _,
             affinity,
             mut exchange,
         } = outgoing;

@@ -11,6 +11,7 @@ mod code;
 mod extended;
 mod feed;
 mod frames;
+mod grpc;
 mod header;
 mod hold;
 mod http2;
