@@ -175,7 +175,15 @@ async fn a_router_that_was_fed_by_somebody_else_gets_the_table_again() {
     let serving = router.get(&app).await;
     // The same router, and a table that is not ours.
     let socket = server.platform.settings.router_socket();
-    let (rival, _reports) = FeedClient::connect(&socket, &server.platform.tracker).await.unwrap();
+    let connected = async {
+        loop {
+            // The server may have taken the feed back before the router said hello.
+            if let Ok(connected) = FeedClient::connect(&socket, &server.platform.tracker).await {
+                return connected;
+            }
+        }
+    };
+    let (rival, _reports) = timeout(Duration::from_secs(20), connected).await.unwrap();
     let empty = paas_router::feed::Table::default();
     // The server may have taken the feed back already.
     let _ = rival.publish(empty).await;
