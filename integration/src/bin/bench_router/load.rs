@@ -21,7 +21,8 @@ const CONNECTIONS: usize = 64;
 /// Bodies fill the buffers of every connection.
 const BODY_CONNECTIONS: usize = 16;
 const H2_CONNECTIONS: usize = 16;
-const H2_STREAMS: usize = 16;
+/// Together fewer than 200: an app may have no more requests waiting for each of its dynos (H11).
+const H2_STREAMS: usize = 12;
 /// Firefox's, with two cookies.
 const BROWSER: [(&str, &str); 9] = [
     (

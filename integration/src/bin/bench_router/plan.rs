@@ -11,7 +11,7 @@ rows (default: all)
   keep-alive      HTTP/1.1, 64 connections
   browser         the same with the headers that a browser sends
   new-conn        HTTP/1.1, a connection per request
-  http2           HTTP/2 over TLS, 16 connections with 16 streams each
+  http2           HTTP/2 over TLS, 16 connections with 12 streams each
   tls             HTTP/1.1 over TLS 1.3, 64 connections
   handshake       full TLS 1.3 handshakes without a request; X25519MLKEM768 is offered
   resumption      resumed TLS 1.3 handshakes without a request
