@@ -6,7 +6,7 @@ use std::{
 };
 
 use paas_core::{AppName, AppWanted, DomainName, Hostname, ProcessType, Routing, Scale, Target};
-use sqlx::types::Json;
+use sqlx::{Connection, types::Json};
 use uuid::Uuid;
 
 use crate::{
@@ -16,10 +16,16 @@ use crate::{
 };
 
 /// What is wanted of every app; apps answer at `<app>.<domain>`, and at their custom domains. A destroyed one has no hostname and no target.
+///
+/// All of it is as it was at one moment: a deploy that commits between two queries would look like a release with nothing
+/// to run, and that one would be declared live before it booted.
 pub async fn all(conn: &mut PgConnection, domain: &Hostname) -> Result<Vec<AppWanted>, StoreError> {
-    let mut formations = formations(conn).await?;
-    let mut routings = routing::all(conn).await?;
-    let mut domains = domains(conn).await?;
+    let mut snapshot = conn
+        .begin_with("begin isolation level repeatable read read only")
+        .await?;
+    let mut formations = formations(&mut snapshot).await?;
+    let mut routings = routing::all(&mut snapshot).await?;
+    let mut domains = domains(&mut snapshot).await?;
     let rows = sqlx::query!(
         r#"select
             apps.id,
@@ -53,8 +59,9 @@ pub async fn all(conn: &mut PgConnection, domain: &Hostname) -> Result<Vec<AppWa
         left join slugs on slugs.id = target.slug
         order by apps.id"#,
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *snapshot)
     .await?;
+    snapshot.commit().await?;
     let mut wanted = Vec::with_capacity(rows.len());
     for row in rows {
         let name: AppName = parse("app", &row.name)?;

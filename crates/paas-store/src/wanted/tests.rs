@@ -16,6 +16,42 @@ fn formation(wanted: &AppWanted) -> String {
 }
 
 #[tokio::test]
+async fn a_deploy_that_ends_between_two_queries_is_seen_whole_or_not_at_all() {
+    let world = World::new().await;
+    let app = world.app("hello").await;
+    // The reader gets as far as the domains: behind the formation, before the releases.
+    let mut holding = world.store().begin().await.unwrap();
+    sqlx::query("lock table domains in access exclusive mode")
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    let mut reader = world.conn().await;
+    let mut conn = world.conn().await;
+    let deploying = async {
+        let is_waiting = "select exists (select from pg_locks where relation = 'domains'::regclass and not granted
+            and database = (select oid from pg_database where datname = current_database()))";
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !sqlx::query_scalar::<_, bool>(is_waiting)
+            .fetch_one(&mut *conn)
+            .await
+            .unwrap()
+        {
+            assert!(Instant::now() < deadline, "the reader never came to the domains");
+        }
+        let release = world.deploy(app, &["web"]).await.release;
+        holding.commit().await.unwrap();
+        release
+    };
+    let here = domain();
+    let (wanted, release) = tokio::join!(all(&mut reader, &here), deploying);
+    let wanted = wanted.unwrap().remove(0);
+    assert_eq!((wanted.target, wanted.formation.len()), (None, 0));
+    let wanted = all(&mut conn, &domain()).await.unwrap().remove(0);
+    assert_eq!(formation(&wanted), "web=1");
+    assert_eq!(wanted.target.unwrap().release, release.id);
+}
+
+#[tokio::test]
 async fn the_newest_release_that_succeeded_with_code_is_the_target() {
     let world = World::new().await;
     let app = world.app("hello").await;
