@@ -9,6 +9,7 @@ mod config;
 mod failpoint;
 mod output;
 mod platform;
+mod sessions;
 
 mod api;
 mod control;

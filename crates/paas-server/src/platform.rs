@@ -16,6 +16,7 @@ use crate::{
     dns::AddressFinder,
     logs::{Collector, LogStore},
     output::Outputs,
+    sessions::Sessions,
 };
 
 /// The parts that API, git and controllers work with. Shared as `Arc<Platform>`; holds no state of its own that a
@@ -32,6 +33,8 @@ pub(crate) struct Platform {
     pub(crate) collector: Collector,
     pub(crate) outputs: Arc<Outputs>,
     pub(crate) turns: Turns,
+    /// What people hold open, to be ended when they lose the right to it.
+    pub(crate) sessions: Arc<Sessions>,
     /// Where DNS records have to point.
     pub(crate) addresses: AddressFinder,
     /// Tells the controller to look again. Carries no facts.

@@ -78,6 +78,7 @@ pub(crate) async fn platform() -> TestPlatform {
         },
         outputs: Arc::new(Outputs::new(settings.outputs())),
         turns: Turns::new(1),
+        sessions: Arc::default(),
         addresses: AddressFinder::new(
             settings.public_addresses.clone(),
             Metadata::of_this_machine(),

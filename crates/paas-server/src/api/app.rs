@@ -157,6 +157,7 @@ pub(super) async fn delete(
     let mut transaction = api.store().begin().await?;
     app::begin_destroy(&mut transaction, id, api.stamp(&caller.account)).await?;
     transaction.commit().await?;
+    api.platform.sessions.end_all_of(id);
     api.platform.wake.notify_one();
     let gone = wait_until_gone(&api, id, &mut passes);
     // The app is destroyed whatever happens to those who watch it go.

@@ -107,6 +107,7 @@ pub(super) async fn delete(
     let deleted = deleted.ok_or_else(|| ApiError::not_found("authorization"))?;
     event::record(&mut transaction, change("destroy", &deleted, &caller.account, now)).await?;
     transaction.commit().await?;
+    api.platform.sessions.end_by(id);
     Ok(Json(shown(deleted, &caller, now)))
 }
 

@@ -78,6 +78,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         stack: stack_settings(&settings, network.clone()),
         outputs: Arc::new(Outputs::new(settings.outputs())),
         turns: Turns::new(settings.concurrent_builds),
+        sessions: Arc::default(),
         addresses: AddressFinder::new(
             settings.public_addresses.clone(),
             Metadata::of_this_machine(),

@@ -1,0 +1,156 @@
+//! What people hold open: live shells, the streams of one-off dynos, followed logs.
+//!
+//! A request is authorized once, at its start. What outlives its request is registered here, so that it ends at the very
+//! moment in which its holder loses the right to it: a token is revoked, a password changes, a member leaves a team.
+//!
+//! Whoever opens a session calls [`Sessions::begin`] *before* looking at the rows that allow it, and whoever takes a right
+//! away changes the rows *before* calling one of the `end` functions: so no session slips through between the two.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use paas_core::{App, Id};
+use paas_store::{account::Account, authorization::Authorization};
+use tokio_util::sync::CancellationToken;
+
+/// All sessions of the platform.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<Live>);
+
+#[derive(Default)]
+struct Live {
+    begun: u64,
+    sessions: HashMap<u64, (Holder, CancellationToken)>,
+}
+
+/// Who holds a session, by which token, on which app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) account: Id<Account>,
+    pub(crate) authorization: Id<Authorization>,
+    pub(crate) app: Id<App>,
+}
+
+/// One session. Dropping it says that it is over.
+pub(crate) struct Session {
+    sessions: Arc<Sessions>,
+    number: u64,
+    ended: CancellationToken,
+}
+
+impl Sessions {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for shells, which open the first sessions"))]
+    /// Registers a session of `holder`.
+    pub(crate) fn begin(self: &Arc<Self>, holder: Holder) -> Session {
+        let ended = CancellationToken::new();
+        let mut live = self.lock();
+        live.begun += 1;
+        let number = live.begun;
+        live.sessions.insert(number, (holder, ended.clone()));
+        drop(live);
+        Session {
+            sessions: Arc::clone(self),
+            number,
+            ended,
+        }
+    }
+
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for what disables accounts and changes passwords")
+    )]
+    /// Ends all sessions of an account: it was disabled, or has a new password.
+    pub(crate) fn end(&self, account: Id<Account>) {
+        self.end_where(|holder| holder.account == account);
+    }
+
+    /// Ends the sessions that a token opened: it was revoked, or has expired.
+    pub(crate) fn end_by(&self, authorization: Id<Authorization>) {
+        self.end_where(|holder| holder.authorization == authorization);
+    }
+
+    #[cfg_attr(not(test), expect(dead_code, reason = "for what takes access to an app away"))]
+    /// Ends the sessions of an account on an app that it may not work on any longer.
+    pub(crate) fn end_of(&self, app: Id<App>, account: Id<Account>) {
+        self.end_where(|holder| holder.app == app && holder.account == account);
+    }
+
+    /// Ends all sessions on an app that is being destroyed.
+    pub(crate) fn end_all_of(&self, app: Id<App>) {
+        self.end_where(|holder| holder.app == app);
+    }
+
+    fn end_where(&self, is_meant: impl Fn(&Holder) -> bool) {
+        for (holder, ended) in self.lock().sessions.values() {
+            if is_meant(holder) {
+                ended.cancel();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Live> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for shells, which open the first sessions"))]
+    /// Cancelled when the holder may not go on.
+    pub(crate) const fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.sessions.lock().sessions.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn holder(account: u128, authorization: u128, app: u128) -> Holder {
+        Holder {
+            account: Uuid::from_u128(account).into(),
+            authorization: Uuid::from_u128(authorization).into(),
+            app: Uuid::from_u128(app).into(),
+        }
+    }
+
+    /// Which of three sessions an action ends: of one person by two tokens on two apps, and of another.
+    fn ended_by(end: impl Fn(&Sessions)) -> [bool; 3] {
+        let sessions = Arc::new(Sessions::default());
+        let begun = [holder(1, 11, 100), holder(1, 12, 200), holder(2, 21, 100)].map(|holder| sessions.begin(holder));
+        end(&sessions);
+        begun.map(|session| session.ended().is_cancelled())
+    }
+
+    #[test]
+    fn exactly_what_lost_its_right_ends() {
+        let Holder {
+            account,
+            authorization,
+            app,
+        } = holder(1, 11, 100);
+        assert_eq!(ended_by(|sessions| sessions.end(account)), [true, true, false]);
+        assert_eq!(
+            ended_by(|sessions| sessions.end_by(authorization)),
+            [true, false, false]
+        );
+        assert_eq!(ended_by(|sessions| sessions.end_of(app, account)), [true, false, false]);
+        assert_eq!(ended_by(|sessions| sessions.end_all_of(app)), [true, false, true]);
+    }
+
+    #[test]
+    fn a_session_that_is_over_is_forgotten() {
+        let sessions = Arc::new(Sessions::default());
+        drop(sessions.begin(holder(1, 1, 1)));
+        assert!(sessions.lock().sessions.is_empty());
+    }
+}
