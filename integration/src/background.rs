@@ -89,11 +89,12 @@ impl Drop for Background {
     }
 }
 
+/// What a stream has brought until now.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<(Vec<u8>, bool)>>);
+pub(crate) struct Heard(Arc<Mutex<(Vec<u8>, bool)>>);
 
 impl Heard {
-    fn listen(mut stream: impl Read + Send + 'static) -> Self {
+    pub(crate) fn listen(mut stream: impl Read + Send + 'static) -> Self {
         let heard = Self::default();
         let sink = heard.clone();
         thread::spawn(move || {
@@ -106,11 +107,11 @@ impl Heard {
         heard
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.with(|state| String::from_utf8_lossy(&state.0).into_owned())
     }
 
-    fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.with(|state| state.1)
     }
 

@@ -7,35 +7,47 @@
 //! Everything here panics when the machinery itself breaks: a story has no other use for such an error.
 
 mod abandoned;
+mod alike;
 mod answer;
 mod app;
 mod background;
 mod binary;
+pub mod compatibility;
 mod engine;
+mod heroku;
 mod leftovers;
 mod load;
 mod load_connection;
+mod node;
 mod output;
 mod own_engine;
 mod pebble;
 mod platform;
 mod process;
+mod python;
 mod server;
 mod slot;
+mod terminal;
 mod tiny;
+mod tools;
 mod visitor;
 mod wait;
 
+pub use alike::Both;
 pub use answer::{Answer, request};
 pub use app::App;
 pub use background::Background;
 pub use binary::binary;
 pub use engine::{Container, Engine};
+pub use heroku::Heroku;
 pub use load::{Failure, Load, Target, Traffic};
+pub use node::Node;
 pub use output::Output;
 pub use own_engine::OwnEngine;
 pub use pebble::{NameServer, Pebble, PebbleOptions};
 pub use platform::{Options, Platform};
 pub use process::{Process, processes};
+pub use python::Python;
+pub use terminal::Terminal;
 pub use visitor::{Seen, Visit, Visitor, Visits};
 pub use wait::{eventually, within};

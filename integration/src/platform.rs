@@ -25,8 +25,8 @@ use crate::{
 };
 
 /// The only user of a platform.
-const EMAIL: &str = "you@example.com";
-const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const EMAIL: &str = "you@example.com";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// From the start of the process to the first answer: the first one makes a database.
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// How many lines of each log a failed story shows.

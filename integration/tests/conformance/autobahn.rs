@@ -5,10 +5,10 @@ use std::{
     path::Path,
 };
 
-use paas_integration::Output;
+use paas_integration::{Output, Python};
 use paas_router::Limits;
 
-use crate::{edge::Edge, python::Python};
+use crate::edge::Edge;
 
 /// Framing, pings, reserved bits, opcodes, fragments, UTF-8, closes, fragmentation by the sender. Left out are the cases
 /// of 16 MiB, which are about speed, and those of compression, which our echo does not offer.

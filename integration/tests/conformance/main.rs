@@ -7,6 +7,5 @@ mod autobahn;
 mod edge;
 mod load;
 mod origin;
-mod python;
 mod slow;
 mod tls;

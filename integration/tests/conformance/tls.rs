@@ -2,14 +2,11 @@
 
 use std::{fs, process::Command};
 
-use paas_integration::Output;
+use paas_integration::{Output, Python};
 use paas_router::Limits;
 use serde_json::Value;
 
-use crate::{
-    edge::{Edge, HOST},
-    python::Python,
-};
+use crate::edge::{Edge, HOST};
 
 /// What testssl calls a finding although it says nothing about the router: there is no DNS and no public log for a name of
 /// a test, and nobody staples since Let's Encrypt ended OCSP. Among ciphers that are all good the client may choose, as

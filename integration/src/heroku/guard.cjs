@@ -1,0 +1,19 @@
+// Loaded into Heroku's client before its own code: what would leave this machine fails, and is written down. The client
+// itself is not changed, but its tests must not depend on a network, nor tell Heroku's hosts anything.
+'use strict'
+const fs = require('node:fs')
+const net = require('node:net')
+
+const ours = /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|::1)$/
+const connect = net.Socket.prototype.connect
+
+net.Socket.prototype.connect = function (...given) {
+  // Node hands its own normalized list on from one layer to the next.
+  const [first, second] = Array.isArray(given[0]) ? given[0] : given
+  const {host, path, port} = typeof first === 'object' ? first : {host: typeof second === 'string' ? second : undefined, port: first}
+  if (path || !host || ours.test(host)) return connect.apply(this, given)
+  fs.appendFileSync(process.env.STORY_STRAYS, `${host}:${port}\n`)
+  const refused = Object.assign(new Error(`connect ECONNREFUSED ${host}:${port}`), {code: 'ECONNREFUSED', port, syscall: 'connect'})
+  process.nextTick(() => this.destroy(refused))
+  return this
+}

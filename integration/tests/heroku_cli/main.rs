@@ -1,0 +1,7 @@
+//! Heroku's own command-line client, unmodified, drives the platform: one module per group of commands.
+//!
+//! The client is installed from npm into `target/tools`, once. Each story does much with one platform, and says
+//! which commands it covers: `docs/heroku-compatibility.md` is made from that.
+
+mod app;
+mod compatibility;
