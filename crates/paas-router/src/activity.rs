@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -34,6 +34,8 @@ pub(crate) struct Activity {
     in_flight: AtomicUsize,
     /// Requests that have got nothing of a response yet: Heroku's backlog.
     waiting: AtomicUsize,
+    /// The head of a response was too large for the usual buffers.
+    has_large_heads: AtomicBool,
     watched: Mutex<Watched>,
 }
 
@@ -83,6 +85,14 @@ impl Drop for Visit {
 }
 
 impl Activity {
+    pub(crate) fn expect_large_heads(&self) {
+        self.has_large_heads.store(true, Relaxed);
+    }
+
+    pub(crate) fn has_large_heads(&self) -> bool {
+        self.has_large_heads.load(Relaxed)
+    }
+
     /// Whether it is time to say (again) that a request waits for this app, which sleeps.
     pub(crate) fn should_wake(&self, now: Instant) -> bool {
         let mut watched = self.watched();

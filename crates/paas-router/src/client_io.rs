@@ -15,13 +15,15 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use crate::framing::{Framing, Verdict};
+use crate::{
+    frames::Frames,
+    framing::{Framing, Verdict},
+};
 
 /// hyper waits for a client that does not read for as long as it is connected; this does not (slow read attacks).
 pub(crate) struct ClientIo<S> {
     stream: S,
-    /// `None` for HTTP/2, whose frames are what they are.
-    framing: Option<Framing>,
+    shape: Shape,
     preface: Preface,
     /// Bytes that were read already.
     prefix: Vec<u8>,
@@ -33,6 +35,12 @@ pub(crate) struct ClientIo<S> {
     stuck: Option<Instant>,
     /// Made when a write is stuck for the first time; rings early when another was stuck before, and sleeps on.
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What is looked at on the way to the parser.
+enum Shape {
+    Http1(Framing),
+    Http2(Frames),
 }
 
 /// A stream that can be given up: closed without waiting for the other side to take what was sent.
@@ -72,7 +80,7 @@ impl<S> ClientIo<S> {
         let preface = if may_know { Preface::Awaited } else { Preface::Past };
         Self {
             stream,
-            framing: Some(Framing::new(verdict.clone())),
+            shape: Shape::Http1(Framing::new(verdict.clone())),
             preface,
             prefix: Vec::new(),
             is_prefix_followed: false,
@@ -85,7 +93,7 @@ impl<S> ClientIo<S> {
 
     pub(crate) fn http2(stream: S, verdict: Arc<Verdict>, idle: Duration) -> Self {
         let mut this = Self::http1(stream, verdict, idle, false);
-        this.framing = None;
+        this.shape = Shape::Http2(Frames::default());
         this
     }
 
@@ -96,7 +104,7 @@ impl<S> ClientIo<S> {
             self.prefix.splice(..0, unused.iter().copied());
             self.is_prefix_followed = true;
         }
-        if let Some(framing) = &mut self.framing {
+        if let Shape::Http1(framing) = &mut self.shape {
             framing.rest();
         }
         self.timer = None;
@@ -116,7 +124,7 @@ impl<S> ClientIo<S> {
     /// After the verdict says that this is HTTP/2: passes everything on, from the preface on.
     #[must_use]
     pub(crate) fn into_http2(mut self) -> Self {
-        self.framing = None;
+        self.shape = Shape::Http2(Frames::default());
         self.preface = Preface::Past;
         self.is_prefix_followed = false;
         self
@@ -124,6 +132,13 @@ impl<S> ClientIo<S> {
 }
 
 impl<S: Abandon> ClientIo<S> {
+    fn written(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let (Shape::Http2(frames), Poll::Ready(Ok(bytes))) = (&mut self.shape, &outcome) {
+            frames.send(*bytes);
+        }
+        self.timed(cx, outcome)
+    }
+
     fn timed<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.stuck = None;
@@ -156,15 +171,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
             return Poll::Pending;
         }
         let is_followed = this.is_prefix_followed && !this.prefix.is_empty();
-        if this.framing.as_ref().is_some_and(Framing::is_cut) {
+        if matches!(&this.shape, Shape::Http1(framing) if framing.is_cut()) {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         ready!(this.poll_bytes(cx, buf))?;
         if this.preface == Preface::Awaited {
             ready!(this.poll_preface(cx, buf, before))?;
         }
-        let Some(framing) = &mut this.framing else {
-            return Poll::Ready(Ok(()));
+        let framing = match &mut this.shape {
+            Shape::Http1(framing) => framing,
+            Shape::Http2(frames) => {
+                if frames.receive(&buf.filled()[before..]) {
+                    return Poll::Ready(Ok(()));
+                }
+                // Nothing more is read from here on. The driver looks, and says goodbye.
+                this.verdict.is_flooded.store(true, Ordering::Relaxed);
+                this.verdict.freeze(true);
+                buf.set_filled(before);
+                return Poll::Pending;
+            }
         };
         if is_followed {
             framing.publish();
@@ -238,7 +263,7 @@ impl<S: AsyncRead + Unpin> ClientIo<S> {
 impl<S: AsyncWrite + Abandon + Unpin> AsyncWrite for ClientIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.timed(cx, outcome)
+        self.written(cx, outcome)
     }
 
     fn poll_write_vectored(
@@ -247,7 +272,7 @@ impl<S: AsyncWrite + Abandon + Unpin> AsyncWrite for ClientIo<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.timed(cx, outcome)
+        self.written(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -66,6 +66,8 @@ pub(crate) struct Aim {
     pub(crate) preferred: Option<Mark>,
     /// It has to be reached by HTTP/2.
     pub(crate) is_grpc: bool,
+    /// It has to be reached by a connection that takes the largest heads.
+    pub(crate) is_roomy: bool,
 }
 
 /// One request's search.
@@ -141,6 +143,17 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Remembers that the app's heads are larger than usual. `false` when that was known, and no help.
+    pub(crate) fn make_room(&mut self) -> bool {
+        if let Some(Host::App(app)) = self.table.host(self.hostname)
+            && self.aim.app == Some(app.id)
+        {
+            app.activity.expect_large_heads();
+            return !std::mem::replace(&mut self.aim.is_roomy, true);
+        }
+        false
+    }
+
     fn next_move(&mut self, now: Instant) -> Result<Move, NoDyno> {
         let table = self.table.clone();
         let limits = &self.shared.limits;
@@ -211,7 +224,7 @@ impl<'a> Search<'a> {
         if self.aim.is_grpc {
             Link::open_http2(stream, &self.shared.outbound).await
         } else {
-            Link::open(stream).await
+            Link::open(stream, self.aim.is_roomy).await
         }
     }
 
@@ -231,7 +244,10 @@ impl<'a> Search<'a> {
         };
         let pooled = match age {
             Some(_) if self.aim.is_grpc => backend.pool.join(now),
-            Some(age) => backend.pool.take(now, age),
+            Some(age) => backend
+                .pool
+                .take(now, age)
+                .filter(|link| link.is_roomy || !self.aim.is_roomy),
             None => None,
         };
         if let Some(link) = pooled {

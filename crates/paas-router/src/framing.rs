@@ -56,6 +56,8 @@ pub(crate) struct Verdict {
     is_frozen: AtomicBool,
     /// The client did not take what we had for it.
     pub(crate) stalled: AtomicBool,
+    /// The client sends more frames than anybody needs.
+    pub(crate) is_flooded: AtomicBool,
     /// This client may take as long as it likes.
     pub(crate) patient: AtomicBool,
 }
@@ -282,6 +284,7 @@ impl Verdict {
             is_roomy: AtomicBool::new(false),
             is_frozen: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
+            is_flooded: AtomicBool::new(false),
             patient: AtomicBool::new(false),
         })
     }
@@ -304,6 +307,10 @@ impl Verdict {
 
     pub(crate) fn is_patient(&self) -> bool {
         self.patient.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.is_flooded.load(Ordering::Relaxed)
     }
 
     pub(crate) fn becomes_http2(&self) {

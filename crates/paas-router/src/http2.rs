@@ -2,8 +2,9 @@
 //!
 //! All streams of a connection live in the connection's task. What a client can make it hold is bounded: [`STREAMS`] heads of
 //! [`HEADER_LIST_BYTES`], [`CONNECTION_WINDOW`] of bodies that no dyno has taken yet, and [`SEND_BYTES`] for each stream on
-//! the way back. h2 itself ends connections that reset streams in a hurry (CVE-2023-44487, CVE-2025-8671), that never end a
-//! head (RUSTSEC-2024-0332), or that send frames without content. No frame but a request keeps an idle connection open.
+//! the way back. h2 itself ends connections that reset streams in a hurry (CVE-2023-44487, CVE-2025-8671) or that never end a
+//! head (RUSTSEC-2024-0332); what else asks for nothing is counted ([`crate::frames`]). No frame but a request keeps an idle
+//! connection open.
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
@@ -52,14 +53,22 @@ pub(crate) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, client: C
     let mut streams = FuturesUnordered::new();
     let mut clock = std::pin::pin!(sleep(limits.tick));
     let mut idle_since = Instant::now();
-    let mut ends_at = None;
+    let (mut ends_at, mut is_calmed) = (None, false);
     loop {
         tokio::select! {
             biased;
             // Streams first: what they have written is flushed when the connection is polled next.
             Some(()) = streams.next(), if !streams.is_empty() => idle_since = Instant::now(),
             // How a connection ended is in the records of its last requests.
-            accepted = connection.accept() => match accepted {
+            accepted = poll_fn(|cx| {
+                let accepted = connection.poll_accept(cx);
+                if accepted.is_ready() || is_calmed || !client.verdict.is_flooded() {
+                    return accepted;
+                }
+                is_calmed = true;
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                connection.poll_accept(cx)
+            }) => match accepted {
                 Some(Ok((request, respond))) => streams.push(answer(&client, request, respond)),
                 Some(Err(_)) | None => return,
             },

@@ -24,10 +24,20 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
-use crate::{body::RequestBody, flow::Alarm};
+use crate::{
+    body::RequestBody,
+    flow::Alarm,
+    greeting::{Greeted, Greeting},
+};
 
 /// hyper's own default is 400 KB for each connection.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// Room for a head as large as Heroku allows, with the dynos of an app that has sent one too large for the usual buffers.
+const ROOMY_BUFFER_BYTES: usize = 1024 * 1024;
+/// Of headers; hyper has room for 100 without being asked, and more costs it time for each response.
+const ROOMY_HEADERS: usize = 1024;
+/// What one head over HTTP/2 may be; costs nothing before it comes.
+const HEADER_LIST_BYTES: u32 = 512 * 1024;
 
 /// The same windows as towards clients.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -37,6 +47,8 @@ pub(crate) struct Link {
     sender: Sender,
     /// `None` when a task drives it, or when it is over.
     driver: Option<Box<Driver>>,
+    /// Takes the largest heads that are allowed.
+    pub(crate) is_roomy: bool,
     /// For whoever holds the connection: it is armed once, and not for each request.
     pub(crate) timer: Alarm,
 }
@@ -44,7 +56,7 @@ pub(crate) struct Link {
 enum Sender {
     Http1(SendRequest<RequestBody>),
     /// gRPC, whose servers speak nothing else. Others use the same connection at the same time.
-    Http2(http2::SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>, Greeting),
 }
 
 /// The streams of a connection, in tasks that a stop waits for.
@@ -60,16 +72,20 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
 type Driver = Connection<TokioIo<TcpStream>, RequestBody>;
 
 impl Link {
-    pub(crate) async fn open(stream: TcpStream) -> hyper::Result<Self> {
+    pub(crate) async fn open(stream: TcpStream, is_roomy: bool) -> hyper::Result<Self> {
         // Only a hint: a socket without it is slower.
         let _ = stream.set_nodelay(true);
-        let (sender, connection) = Builder::new()
-            .max_buf_size(BUFFER_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await?;
+        let mut builder = Builder::new();
+        if is_roomy {
+            builder.max_buf_size(ROOMY_BUFFER_BYTES).max_headers(ROOMY_HEADERS);
+        } else {
+            builder.max_buf_size(BUFFER_BYTES);
+        }
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         Ok(Self {
             sender: Sender::Http1(sender),
             driver: Some(Box::new(connection)),
+            is_roomy,
             timer: Alarm::default(),
         })
     }
@@ -78,20 +94,23 @@ impl Link {
     pub(crate) async fn open_http2(stream: TcpStream, tasks: &TaskTracker) -> hyper::Result<Self> {
         // Only a hint: a socket without it is slower.
         let _ = stream.set_nodelay(true);
+        let greeting = Greeting::default();
         let (sender, connection) = http2::Builder::new(Tasks(tasks.clone()))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .handshake(TokioIo::new(stream))
+            .max_header_list_size(HEADER_LIST_BYTES)
+            .handshake(TokioIo::new(Greeted::new(stream, greeting.clone())))
             .await?;
         // Whatever ends it is told to the requests that use it.
         tasks.spawn(async move { drop(connection.await) });
-        Ok(Self::over(sender))
+        Ok(Self::over(sender, greeting))
     }
 
-    fn over(sender: http2::SendRequest<RequestBody>) -> Self {
+    fn over(sender: http2::SendRequest<RequestBody>, greeting: Greeting) -> Self {
         Self {
-            sender: Sender::Http2(sender),
+            sender: Sender::Http2(sender, greeting),
             driver: None,
+            is_roomy: true,
             timer: Alarm::default(),
         }
     }
@@ -100,7 +119,7 @@ impl Link {
     pub(crate) fn share(&self) -> Option<Self> {
         match &self.sender {
             Sender::Http1(_) => None,
-            Sender::Http2(sender) => Some(Self::over(sender.clone())),
+            Sender::Http2(sender, greeting) => Some(Self::over(sender.clone(), greeting.clone())),
         }
     }
 
@@ -119,7 +138,7 @@ impl Link {
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         let sender = match &mut self.sender {
             Sender::Http1(sender) => sender,
-            Sender::Http2(sender) => return sender.try_send_request(request).await,
+            Sender::Http2(sender, _) => return sender.try_send_request(request).await,
         };
         let mut response = std::pin::pin!(sender.try_send_request(request));
         poll_fn(|cx| {
@@ -155,10 +174,18 @@ impl Link {
         let _ = drive(&mut self.driver, &mut Context::from_waker(Waker::noop()));
     }
 
+    /// Whether the dyno speaks the protocol that it was spoken to in, as far as that can be told from here.
+    pub(crate) fn is_understood(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(_) => true,
+            Sender::Http2(_, greeting) => greeting.is_heard(),
+        }
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => sender.is_closed(),
-            Sender::Http2(sender) => sender.is_closed(),
+            Sender::Http2(sender, _) => sender.is_closed(),
         }
     }
 
@@ -166,7 +193,7 @@ impl Link {
     pub(crate) fn is_ready(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => sender.is_ready(),
-            Sender::Http2(sender) => sender.is_ready(),
+            Sender::Http2(sender, _) => sender.is_ready(),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     flow::{Flow, Patience},
     framing::Verdict,
     header::{self, Forwarded},
+    link::Link,
     page, restriction,
     shared::Shared,
     table::{App, Host, Table},
@@ -140,7 +141,7 @@ impl Client {
             exchange.finish();
             return response;
         }
-        let id = app.id;
+        let (id, is_roomy) = (app.id, app.activity.has_large_heads());
         let hsts = app.rules.hsts.clone().filter(|_| is_secure);
         let outgoing = self.outgoing(request, &hostname, Some(app));
         let mut response = match outgoing.refusal() {
@@ -150,6 +151,7 @@ impl Client {
                     app: Some(id),
                     preferred: outgoing.affinity.as_ref().and_then(|affinity| affinity.wanted),
                     is_grpc: outgoing.is_grpc,
+                    is_roomy,
                 };
                 let search = Search::new(&self.shared, &hostname, table, aim);
                 self.forward(outgoing, search).await
@@ -291,7 +293,7 @@ impl Client {
                 elapsed,
             } = connected;
             exchange.connected(in_flight.backend(), elapsed);
-            let copy = (is_replayable && is_reused).then(|| (request.uri().clone(), request.headers().clone()));
+            let copy = is_replayable.then(|| (request.uri().clone(), request.headers().clone()));
             if needs_task {
                 link.detach(&self.shared.outbound);
             }
@@ -318,7 +320,7 @@ impl Client {
                 }
                 Ok(Ok(response)) => {
                     let (mut parts, incoming) = response.into_parts();
-                    if let Some(limit) = restriction::of_head(&parts.headers, parts.extensions.get()) {
+                    if let Some(limit) = restriction::of_head(&parts.headers, parts.extensions.get(), link.is_roomy) {
                         return exchange.restrict(limit);
                     }
                     if let Some(affinity) = affinity {
@@ -339,17 +341,14 @@ impl Client {
                 }
             };
             resends += 1;
+            let is_large = error.error().is_parse_too_large();
+            let has_room = is_large && search.make_room();
             request = match (error.take_message(), copy) {
                 (Some(request), _) if resends <= RESENDS => request,
-                (None, Some((uri, headers))) => build(&method, uri, headers, RequestBody::empty()),
-                _ => {
-                    let error = error.into_error();
-                    if let Some(limit) = restriction::of_error(&error) {
-                        return exchange.restrict(limit);
-                    }
-                    let code = if error.is_parse() { Code::H17 } else { Code::H13 };
-                    return exchange.answer(flow.blame(code));
+                (None, Some((uri, headers))) if has_room || (is_reused && !is_large) => {
+                    build(&method, uri, headers, RequestBody::empty())
                 }
+                _ => return broken(&error.into_error(), &link, &flow, exchange),
             };
             reuse = Reuse::Never;
         }
@@ -396,6 +395,16 @@ impl Client {
         let followed = self.is_trusted.then(|| request.extensions().get()).flatten();
         followed.copied().unwrap_or(self.visitor)
     }
+}
+
+/// The answer for a response that never began, or that nobody understands.
+fn broken(error: &hyper::Error, link: &Link, flow: &Flow, exchange: Exchange) -> Response<ResponseBody> {
+    if let Some(limit) = restriction::of_error(error) {
+        return exchange.restrict(limit);
+    }
+    let is_http = link.is_understood() && !error.is_parse();
+    let code = if is_http { Code::H13 } else { Code::H17 };
+    exchange.answer(flow.blame(code))
 }
 
 fn build(method: &Method, uri: Uri, headers: HeaderMap, body: RequestBody) -> Request<RequestBody> {

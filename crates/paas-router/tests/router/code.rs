@@ -360,3 +360,49 @@ async fn a_response_that_breaks_a_limit_is_h25() {
     let answer = world.get("/").await;
     assert_eq!((answer.status, answer.header("set-cookie").len()), (200, 8192));
 }
+
+/// Answers every request with a head like this.
+async fn heading(header: String) -> TestDyno {
+    TestDyno::speaking("web.1", move |mut stream| {
+        let head = format!("HTTP/1.1 200 OK\r\n{header}Content-Length: 2\r\n\r\nok");
+        async move {
+            loop {
+                let request = read_until(&mut stream, "\r\n\r\n").await;
+                if request.starts_with("POST") {
+                    read_until(&mut stream, "body").await;
+                }
+                // The router may have seen enough before all of it has left.
+                if stream.write_all(head.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_head_may_be_as_large_as_on_heroku() {
+    let line = |bytes: usize| format!("X: {}\r\n", "a".repeat(bytes - 1));
+    let many = |count: usize| "X: y\r\n".repeat(count);
+    for header in [line(512 * 1024), many(900), line(8000).repeat(60)] {
+        let bytes = header.len();
+        let dyno = heading(header).await;
+        let world = World::serving(quick(), &[&dyno]).await;
+        let answer = world.get("/").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "ok"), "{bytes} bytes");
+        assert!(answer.raw.len() > bytes);
+        // What cannot be asked twice finds room that others have made.
+        let post = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody");
+        assert_eq!(world.send(&post).await.status, 200, "{bytes} bytes");
+    }
+    for header in [line(512 * 1024 + 1), line(2 << 20), many(1100)] {
+        let dyno = heading(header).await;
+        let mut world = World::serving(quick(), &[&dyno]).await;
+        for _ in 0..2 {
+            let (answer, record) = world.get_recorded().await;
+            assert_eq!((answer.status, record.code), (502, Some(Code::H25)), "{record}");
+            assert!(record.to_string().contains("oversized header"), "{record}");
+        }
+    }
+}

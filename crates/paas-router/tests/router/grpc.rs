@@ -4,7 +4,11 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use tokio::time::timeout;
+use paas_router::Code;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -104,4 +108,35 @@ async fn what_only_looks_like_it_goes_as_http_1() {
     let web = HeaderValue::from_static("application/grpc-web+proto");
     request.headers_mut().insert("content-type", web);
     assert!(http2.ask(request).await.body.starts_with("POST /echo.Echo/Say\n"));
+}
+
+#[tokio::test]
+async fn a_dyno_that_speaks_no_http_2_is_named_for_it() {
+    const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    // Takes the preface for a request, as most servers do; is confused; closes without a word.
+    for answer in [ANSWER, b"what?", b""] {
+        let dyno = TestDyno::speaking("web.1", move |mut stream| async move {
+            let _ = stream.read(&mut [0; 24]).await;
+            let _ = stream.write_all(answer).await;
+        })
+        .await;
+        let mut world = World::serving(quick(), &[&dyno]).await;
+        let http2 = Http2::plain(&world).await;
+        let response = timeout(DEADLINE, http2.start(call()).await).await.unwrap().unwrap();
+        assert_eq!(response.status(), 503);
+        let record = world.record().await;
+        assert_eq!(record.code, Some(Code::H17), "{record}");
+    }
+    // One that does speak it, and goes away.
+    let dyno = TestDyno::speaking("web.1", |stream| async move {
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        let _asked = connection.accept().await;
+    })
+    .await;
+    let mut world = World::serving(quick(), &[&dyno]).await;
+    let http2 = Http2::plain(&world).await;
+    let response = timeout(DEADLINE, http2.start(call()).await).await.unwrap().unwrap();
+    assert_eq!(response.status(), 503);
+    let record = world.record().await;
+    assert_eq!(record.code, Some(Code::H13), "{record}");
 }
