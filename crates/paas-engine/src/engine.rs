@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Container, ContainerId, ContainerSpec, DockerfileBuild, Exit, Image, LayerSpec, LogChunk, LogPosition, Network,
-    NetworkSpec, Output, Result, TerminalSize, Volume,
+    Container, ContainerId, ContainerSpec, DockerfileBuild, ExecSpec, Exit, Image, LayerSpec, LogChunk, LogPosition,
+    Network, NetworkSpec, Output, Result, TerminalSize, Volume,
 };
 
 /// Bytes on their way in or out: a tar, mostly.
@@ -65,6 +65,23 @@ pub trait Engine: Send + Sync + 'static {
         output: mpsc::Sender<Output>,
         cancel: CancellationToken,
     ) -> Result<Exit>;
+
+    /// Runs a program in a running container to its end, with its streams attached, and says how it ended; `None` when no
+    /// such container runs.
+    ///
+    /// `cancel` means that whoever wanted it went away: the program, and all that it started, gets SIGHUP, and nobody waits
+    /// for it any longer; it ends with 129. The program sees what the container sees: its files, network and environment.
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        exec: &ExecSpec,
+        stdin: BoxStream<'static, Input>,
+        output: mpsc::Sender<Output>,
+        cancel: CancellationToken,
+    ) -> Result<Option<i32>>;
+
+    /// SIGHUP to every process of a container: its terminal is gone. No error when it has ended.
+    async fn hang_up(&self, id: &ContainerId) -> Result<()>;
 
     /// A tar of `path` (a file or a directory) out of a container, which may have ended.
     ///

@@ -36,7 +36,7 @@ pub use log::{LogChunk, LogPosition, LogPositionError, Output, OutputStream};
 pub use network::{Network, NetworkSpec, Subnet, SubnetError};
 pub use pool::{Pool, PoolError};
 pub use role::Role;
-pub use spec::{ContainerSpec, Limits, TerminalSize, Tmpfs, User, VolumeMount};
+pub use spec::{ContainerSpec, ExecSpec, Limits, TerminalSize, Tmpfs, User, VolumeMount};
 pub use volume::Volume;
 
 /// The result of whatever an engine does.

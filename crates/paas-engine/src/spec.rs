@@ -27,6 +27,15 @@ pub struct ContainerSpec {
     pub terminal: Option<TerminalSize>,
 }
 
+/// A program that is to run beside what a container runs already, as its user and in its directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExecSpec {
+    pub command: Vec<String>,
+    /// On top of the container's own.
+    pub environment: Environment,
+    pub terminal: Option<TerminalSize>,
+}
+
 /// Who the processes are. There is no root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct User {

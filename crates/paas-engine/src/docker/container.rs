@@ -4,10 +4,9 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use bollard::{
     errors::Error,
-    exec::StartExecOptions,
     models::{
         ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
-        EndpointSettings, ExecConfig,
+        EndpointSettings,
     },
     query_parameters::{
         DownloadFromContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
@@ -167,21 +166,11 @@ impl DockerEngine {
     /// Whether a shell in the container could signal everybody. An image without a shell has none, and neither has a
     /// container at its limit of processes.
     async fn terminate_from_inside(&self, id: &ContainerId) -> Result<bool, Error> {
-        let exec = ExecConfig {
-            cmd: Some(["/bin/sh", "-c", "kill -TERM -1"].map(str::to_owned).to_vec()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            ..ExecConfig::default()
-        };
-        let exec = self.docker.create_exec(id.as_str(), exec).await?;
-        let started = self.docker.start_exec(&exec.id, None::<StartExecOptions>).await?;
-        if let bollard::exec::StartExecResults::Attached { output, .. } = started {
-            output.for_each(async |_| {}).await;
-        }
-        Ok(self.docker.inspect_exec(&exec.id).await?.exit_code == Some(0))
+        let command = ["/bin/sh", "-c", "kill -TERM -1"].map(str::to_owned).to_vec();
+        Ok(self.exec_quietly(id, command).await? == Some(0))
     }
 
-    async fn kill(&self, id: &ContainerId, signal: &str) -> Result<()> {
+    pub(super) async fn kill(&self, id: &ContainerId, signal: &str) -> Result<()> {
         let options = KillContainerOptionsBuilder::new().signal(signal).build();
         match self.docker.kill_container(id.as_str(), Some(options)).await {
             // It ended in between.

@@ -8,6 +8,8 @@
 mod container;
 mod error;
 mod events;
+mod exec;
+mod hijack;
 mod image;
 mod input;
 mod labels;
@@ -36,8 +38,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::{error::Explain as _, labels::Labels, oom::Verdicts};
 use crate::{
-    ByteStream, Container, ContainerId, ContainerSpec, DockerfileBuild, Engine, EngineError, EngineVersion, Exit,
-    Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, Result, Volume,
+    ByteStream, Container, ContainerId, ContainerSpec, DockerfileBuild, Engine, EngineError, EngineVersion, ExecSpec,
+    Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, Result, Volume,
 };
 
 /// Docker, as one platform sees it.
@@ -146,6 +148,21 @@ impl Engine for DockerEngine {
         cancel: CancellationToken,
     ) -> Result<Exit> {
         self.run_container(spec, stdin, output, cancel).await
+    }
+
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        exec: &ExecSpec,
+        stdin: BoxStream<'static, Input>,
+        output: mpsc::Sender<Output>,
+        cancel: CancellationToken,
+    ) -> Result<Option<i32>> {
+        self.exec_program(id, exec, stdin, output, cancel).await
+    }
+
+    async fn hang_up(&self, id: &ContainerId) -> Result<()> {
+        self.hang_up_container(id).await
     }
 
     async fn archive(&self, id: &ContainerId, path: &str) -> Result<Option<ByteStream>> {

@@ -2,23 +2,20 @@
 
 use std::{convert::Infallible, future::pending, pin::pin, time::Duration};
 
-use bollard::{
-    container::{AttachContainerResults, LogOutput},
-    errors::Error,
-    query_parameters::{AttachContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder},
-};
+use bollard::{container::LogOutput, errors::Error, query_parameters::ResizeContainerTTYOptionsBuilder};
 use bytes::Bytes;
 use futures_util::{
     Stream, StreamExt as _,
     stream::{BoxStream, FusedStream as _},
 };
 use tokio::{
-    io::{AsyncWrite, AsyncWriteExt as _},
+    io::AsyncWriteExt as _,
+    net::unix::OwnedWriteHalf,
     sync::{mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{DockerEngine, error::Explain as _, start::Streams};
+use super::{DockerEngine, error::Explain as _, hijack::Hijacked, start::Streams};
 use crate::{
     ContainerId, ContainerSpec, ContainerState, EngineError, Exit, Input, Output, OutputStream, Result, TerminalSize,
 };
@@ -38,17 +35,10 @@ impl DockerEngine {
         cancel: CancellationToken,
     ) -> Result<Exit> {
         let id = self.create_container(spec, Streams::Attached).await?;
-        let options = AttachContainerOptionsBuilder::new()
-            .stream(true)
-            .stdin(true)
-            .stdout(true)
-            .stderr(true)
-            .build();
-        let AttachContainerResults { output: said, input } = self
-            .docker
-            .attach_container(id.as_str(), Some(options))
-            .await
-            .explain(self, RUNNING)?;
+        let path = format!("/containers/{id}/attach?stream=1&stdin=1&stdout=1&stderr=1");
+        let hijacked = self.hijack(&path, "", spec.terminal.is_some()).await;
+        let Hijacked { input, output: said } = hijacked.explain(self, RUNNING)?;
+        let said = said.into_stream();
         self.start_created(&id).await?;
         if let Some(size) = spec.terminal {
             self.resize(&id, size).await;
@@ -66,7 +56,8 @@ impl DockerEngine {
                 cancel.cancelled().await;
                 self.stop_container(&id, GRACE).await
             };
-            let listen = self.feed(&id, stdin, input);
+            let resize = |size| self.resize(&id, size);
+            let listen = feed(stdin, input, resize);
             // Only the output says when all is over; an engine that is lost says it too.
             let lost = tokio::select! {
                 Err(error) = wait => error,
@@ -82,31 +73,6 @@ impl DockerEngine {
         }
         self.wait(&id).await?;
         self.exit_of(&id).await
-    }
-
-    /// Hands on what comes in, then the end of it.
-    async fn feed(
-        &self,
-        id: &ContainerId,
-        mut stdin: BoxStream<'static, Input>,
-        mut input: std::pin::Pin<Box<dyn AsyncWrite + Send>>,
-    ) -> Infallible {
-        while let Some(next) = stdin.next().await {
-            match next {
-                // A container that does not listen, or has ended, is nobody's fault.
-                Input::Bytes(bytes) => {
-                    if input.write_all(&bytes).await.is_err() || input.flush().await.is_err() {
-                        break;
-                    }
-                }
-                Input::Resize(size) => self.resize(id, size).await,
-            }
-        }
-        if let Err(error) = input.shutdown().await {
-            tracing::debug!(container.id = %id, %error, "the input was closed from the other side");
-        }
-        // Dropping it would not matter, but the container may go on for long.
-        pending().await
     }
 
     async fn resize(&self, id: &ContainerId, TerminalSize { columns, rows }: TerminalSize) {
@@ -135,9 +101,33 @@ impl DockerEngine {
     }
 }
 
+/// Hands on what comes in, then the end of it.
+pub(super) async fn feed<R: Future<Output = ()>>(
+    mut stdin: BoxStream<'static, Input>,
+    mut input: OwnedWriteHalf,
+    resize: impl Fn(TerminalSize) -> R,
+) -> Infallible {
+    while let Some(next) = stdin.next().await {
+        match next {
+            // A container that does not listen, or has ended, is nobody's fault.
+            Input::Bytes(bytes) => {
+                if input.write_all(&bytes).await.is_err() {
+                    break;
+                }
+            }
+            Input::Resize(size) => resize(size).await,
+        }
+    }
+    if let Err(error) = input.shutdown().await {
+        tracing::debug!(%error, "the input was closed from the other side");
+    }
+    // Dropping it would not matter, but the container may go on for long.
+    pending().await
+}
+
 /// Hands on what the container says until it has ended and all was said.
-async fn forward(
-    said: impl Stream<Item = Result<LogOutput, Error>>,
+pub(super) async fn forward(
+    said: impl Stream<Item = Result<Output, Error>>,
     output: mpsc::Sender<Output>,
     mut has_ended: watch::Receiver<bool>,
 ) -> Result<(), Error> {
@@ -156,7 +146,7 @@ async fn forward(
         };
         if let Some(next) = next {
             // A receiver that went away does not stop the container.
-            let _ = output.send(to_output(next?)).await;
+            let _ = output.send(next?).await;
         }
     }
     Ok(())

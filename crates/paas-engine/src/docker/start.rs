@@ -156,6 +156,8 @@ impl DockerEngine {
             cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             privileged: Some(false),
+            // From API 1.42 on; before, the size comes right after the start.
+            console_size: spec.terminal.map(|size| vec![size.rows.into(), size.columns.into()]),
             init: Some(true),
             restart_policy: Some(RestartPolicy {
                 name: Some(RestartPolicyNameEnum::NO),

@@ -12,11 +12,11 @@ use paas_core::ImageRef;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{FakeEngine, behaviour::Life, refused, unavailable};
+use super::{Behaviour, FakeEngine, behaviour::Life, refused, unavailable};
 use crate::{
     ByteStream, Container, ContainerId, ContainerSpec, ContainerState, DockerfileBuild, Engine, EngineError,
-    EngineVersion, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, OutputStream,
-    Result, Volume,
+    EngineVersion, ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output,
+    OutputStream, Result, Volume,
 };
 
 /// As in Docker's `run`.
@@ -138,26 +138,11 @@ impl Engine for FakeEngine {
             Some(fake) => (fake.behaviour.clone(), fake.life.clone()),
             None => return Err(refused("running a container", "it vanished")),
         };
-        for (stream, line) in behaviour.says {
-            let bytes = Bytes::from(line + "\n");
-            // Who does not listen any more misses it.
-            let _ = output.send(Output { stream, bytes }).await;
-        }
-        let copy = async {
-            while let Some(input) = stdin.next().await {
-                if let (Input::Bytes(bytes), Life::Copies) = (input, behaviour.life) {
-                    let stream = OutputStream::Stdout;
-                    let _ = output.send(Output { stream, bytes }).await;
-                }
-            }
-            if behaviour.life != Life::Copies {
-                std::future::pending::<()>().await;
-            }
-        };
+        say(&behaviour, &output).await;
         let code = tokio::select! {
             biased;
             () = life.cancelled() => 0,
-            () = copy => 0,
+            code = hear(&behaviour, &mut stdin, &output) => code,
             () = cancel.cancelled() => {
                 let stopped = self.stop(&id, GRACE).await?;
                 stopped.map_or(137, |exit| exit.code)
@@ -165,6 +150,43 @@ impl Engine for FakeEngine {
         };
         self.end(&id, code)
             .ok_or_else(|| refused("running a container", "it vanished"))
+    }
+
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        exec: &ExecSpec,
+        mut stdin: BoxStream<'static, Input>,
+        output: mpsc::Sender<Output>,
+        cancel: CancellationToken,
+    ) -> Result<Option<i32>> {
+        let (behaviour, life) = {
+            let mut state = self.answer()?;
+            let Some(fake) = state.find(id).filter(|fake| fake.container.is_running()) else {
+                return Ok(None);
+            };
+            let life = fake.life.clone();
+            let mut spec = fake.spec.clone();
+            spec.command.clone_from(&exec.command);
+            spec.terminal = exec.terminal;
+            (state.taught(&spec).unwrap_or_else(|| Behaviour::exits(0)), life)
+        };
+        say(&behaviour, &output).await;
+        let code = tokio::select! {
+            biased;
+            () = life.cancelled() => 137,
+            code = hear(&behaviour, &mut stdin, &output) => code,
+            () = cancel.cancelled() => 129,
+        };
+        Ok(Some(code))
+    }
+
+    async fn hang_up(&self, id: &ContainerId) -> Result<()> {
+        let life = self.answer()?.find(id).map(|fake| fake.behaviour.life);
+        if life.is_some_and(|life| life != Life::Stubborn) {
+            self.end(id, 129);
+        }
+        Ok(())
     }
 
     async fn archive(&self, id: &ContainerId, path: &str) -> Result<Option<ByteStream>> {
@@ -285,5 +307,30 @@ impl Engine for FakeEngine {
             has_live_restore: true,
             warnings: Vec::new(),
         })
+    }
+}
+
+async fn say(behaviour: &Behaviour, output: &mpsc::Sender<Output>) {
+    for (stream, line) in behaviour.says.clone() {
+        let bytes = Bytes::from(line + "\n");
+        // Who does not listen any more misses it.
+        let _ = output.send(Output { stream, bytes }).await;
+    }
+}
+
+/// Hears what comes, and ends as was taught, or never.
+async fn hear(behaviour: &Behaviour, stdin: &mut BoxStream<'static, Input>, output: &mpsc::Sender<Output>) -> i32 {
+    if let Life::Exits { code, .. } = behaviour.life {
+        return code;
+    }
+    while let Some(input) = stdin.next().await {
+        if let (Input::Bytes(bytes), Life::Copies) = (input, behaviour.life) {
+            let stream = OutputStream::Stdout;
+            let _ = output.send(Output { stream, bytes }).await;
+        }
+    }
+    match behaviour.life {
+        Life::Copies => 0,
+        _ => std::future::pending().await,
     }
 }

@@ -52,6 +52,12 @@ impl State {
             .find(|image| image.id == *reference || image.tags.contains(reference))
     }
 
+    /// What was taught last for such a container.
+    pub(super) fn taught(&self, spec: &ContainerSpec) -> Option<Behaviour> {
+        let mut rules = self.rules.iter().rev();
+        rules.find_map(|(applies, behaviour)| applies(spec).then(|| behaviour.clone()))
+    }
+
     /// Makes a container that is not yet started.
     pub(super) fn create(&mut self, spec: &ContainerSpec, now: DateTime<Utc>) -> Result<ContainerId> {
         if self.find_image(&spec.image).is_none() {
@@ -65,17 +71,10 @@ impl State {
                 app: spec.role.app(),
             });
         }
-        let behaviour = self
-            .rules
-            .iter()
-            .rev()
-            .find_map(|(applies, behaviour)| applies(spec).then(|| behaviour.clone()))
-            .unwrap_or_else(|| match spec.role {
-                Role::Dyno { .. } => Behaviour::answers(),
-                Role::OneOff { .. } | Role::Release { .. } | Role::Build { .. } | Role::Task { .. } => {
-                    Behaviour::exits(0)
-                }
-            });
+        let behaviour = self.taught(spec).unwrap_or_else(|| match spec.role {
+            Role::Dyno { .. } => Behaviour::answers(),
+            Role::OneOff { .. } | Role::Release { .. } | Role::Build { .. } | Role::Task { .. } => Behaviour::exits(0),
+        });
         let id = ContainerId::new(format!("{:064x}", self.number()));
         self.containers.push(FakeContainer {
             container: Container {

@@ -7,6 +7,7 @@
 mod builds;
 mod containers;
 mod docker;
+mod execs;
 mod images;
 mod logs;
 mod networks;

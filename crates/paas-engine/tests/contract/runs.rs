@@ -18,6 +18,7 @@ contract!(
     a_cancelled_run_ends,
     a_name_is_run_only_once,
     files_of_a_container_that_ended_can_be_read,
+    a_run_that_is_hung_up_on_ends,
 );
 
 /// Runs with this input; the exit, and all that was said.
@@ -101,4 +102,23 @@ async fn files_of_a_container_that_ended_can_be_read(world: &World) {
     let parts: Vec<_> = tar.collect().await;
     assert!(parts.iter().map(|part| part.as_ref().unwrap().len()).sum::<usize>() > 0);
     assert!(world.engine.archive(&id, "/no/such/path").await.unwrap().is_none());
+}
+
+async fn a_run_that_is_hung_up_on_ends(world: &World) {
+    let (sender, _receiver) = mpsc::channel(1);
+    let spec = world.spec("hung-up", Program::Sleep);
+    let mut hints = world.engine.hints();
+    let hang_up_when_it_runs = async {
+        while hints.next().await.is_some() {
+            let containers = world.engine.list().await.unwrap();
+            if let Some(running) = containers.iter().find(|container| container.is_running()) {
+                return world.engine.hang_up(&running.id).await.unwrap();
+            }
+        }
+    };
+    let run = world
+        .engine
+        .run(&spec, stream::pending().boxed(), sender, CancellationToken::new());
+    let (exit, ()) = future::join(run, hang_up_when_it_runs).await;
+    assert_eq!(exit.unwrap().code, 129);
 }

@@ -58,7 +58,7 @@ impl Program {
         Self::Glutton,
     ];
 
-    fn command(self) -> Vec<String> {
+    pub(crate) fn command(self) -> Vec<String> {
         let shell = |script| vec!["/bin/sh", "-c", script];
         let command = match self {
             Self::Sleep => vec!["/bin/sleep", "1000"],
