@@ -34,6 +34,7 @@ pub mod domain;
 pub mod dyno;
 pub mod event;
 pub mod formation;
+pub mod one_off;
 pub mod release;
 pub mod routing;
 pub mod slug;

@@ -72,7 +72,8 @@ pub async fn expire(conn: &mut PgConnection, app: Id<App>, keep: u32, now: DateT
             and slug is not null
             and version < (select min(version) from kept)
             and slug not in (select slug from kept)
-            and not exists (select from dynos where dynos.release = releases.id)",
+            and not exists (select from dynos where dynos.release = releases.id)
+            and not exists (select from one_offs where one_offs.release = releases.id)",
         app.as_uuid(),
         integer(keep),
         now,
