@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The API as one user.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) base: PlatformUrl,
     agent: Agent,
@@ -162,6 +162,21 @@ impl Client {
             reader: BufReader::new(response.into_body().into_reader()),
             is_event_stream,
         })
+    }
+
+    /// Hands somebody else's request on, with the path that it has and whatever permission it brings.
+    pub(crate) fn forward(&self, request: Request<Vec<u8>>) -> Result<Response<Body>> {
+        let (mut head, body) = request.into_parts();
+        let url = format!("{}{}", self.base, head.uri);
+        head.uri = url.parse().map_err(|_| self.bad_answer("no such address"))?;
+        let failed = |error| transport(&self.base.to_string(), error);
+        if body.is_empty() {
+            return self.agent.run(Request::from_parts(head, ())).map_err(failed);
+        }
+        // Some methods have no body as a rule, and Heroku's command sends one.
+        let request = self.agent.configure_request(Request::from_parts(head, body));
+        let request = request.allow_non_standard_methods(true).build();
+        self.agent.run(request).map_err(failed)
     }
 
     fn call<B: Serialize>(

@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     config_var, dyno,
     error::{Error, Result},
-    formation, git_remote, help, log_session,
+    formation, git_remote, help, heroku, local, log_session,
     output::Output,
     platform_url::PlatformUrl,
     region, release, stack,
@@ -50,6 +50,15 @@ enum LocalVerb {
     /// Print a completion script for a shell
     #[command(alias = "autocomplete")]
     Completion(completion::CompletionArgs),
+    /// Start the app on this machine, from its Procfile and .env
+    #[command(visible_alias = "local:start")]
+    Local(local::StartArgs),
+    /// Run a command on this machine, with the variables of .env
+    #[command(name = "local:run")]
+    LocalRun(local::RunArgs),
+    /// Print the version of what `local` runs
+    #[command(name = "local:version")]
+    LocalVersion,
     /// Print the version of this command
     Version,
     /// Say what there is, or how to use one command
@@ -149,6 +158,8 @@ enum PlatformVerb {
     MaintenanceOff(app::SwitchArgs),
     #[command(flatten)]
     Names(NameVerb),
+    /// Run Heroku's own command against this platform, such as `paas heroku -- apps`
+    Heroku(heroku::HerokuArgs),
     /// List the regions
     Regions(region::ListArgs),
     /// List the stacks
@@ -164,7 +175,11 @@ pub(crate) fn run(arguments: Vec<OsString>, config: Config, output: Output) -> R
     let verb = match cli.verb {
         None => return explain(None, output),
         Some(Verb::Local(LocalVerb::Help { command })) => return explain(command.as_deref(), output),
-        Some(Verb::Local(LocalVerb::Version)) => return output.line(concat!("paas ", env!("CARGO_PKG_VERSION"))),
+        Some(Verb::Local(LocalVerb::Local(args))) => return local::start(&args, &config, output),
+        Some(Verb::Local(LocalVerb::LocalRun(args))) => return local::run(&args, output),
+        Some(Verb::Local(LocalVerb::Version | LocalVerb::LocalVersion)) => {
+            return output.line(concat!("paas ", env!("CARGO_PKG_VERSION")));
+        }
         Some(Verb::Local(LocalVerb::Completion(args))) => return completion::print(&args, Cli::command(), output),
         Some(Verb::Platform(verb)) => verb,
     };
@@ -213,6 +228,7 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::MaintenanceOn(args) => app::enable_maintenance(args, context),
         PlatformVerb::MaintenanceOff(args) => app::disable_maintenance(args, context),
         PlatformVerb::Names(verb) => names::dispatch(verb, context),
+        PlatformVerb::Heroku(args) => heroku::run(args, context),
         PlatformVerb::Regions(args) => region::list(args, context),
         PlatformVerb::Stacks(args) => stack::list(args, context),
     }

@@ -17,6 +17,10 @@ pub(crate) struct Config {
     pub(crate) api_key: Option<Secret>,
     /// `NETRC`, else `.netrc` of the home directory.
     pub(crate) netrc: Option<PathBuf>,
+    /// `NO_PROXY`: hosts that are asked without a proxy.
+    pub(crate) no_proxy: Option<String>,
+    /// `PORT`: where the first process of `paas local` listens.
+    pub(crate) port: Option<String>,
     /// `NO_COLOR` is set to something, or `TERM` is `dumb` (no-color.org).
     pub(crate) is_plain: bool,
 }
@@ -33,6 +37,8 @@ impl Config {
             app: variable("PAAS_APP")?,
             api_key: variable("PAAS_API_KEY")?.map(Secret::new),
             netrc,
+            no_proxy: variable("NO_PROXY")?.or(variable("no_proxy")?),
+            port: variable("PORT")?,
             is_plain: variable("NO_COLOR")?.is_some() || variable("TERM")?.is_some_and(|term| term == "dumb"),
         })
     }

@@ -84,6 +84,13 @@ pub(crate) enum Error {
     ReleasePending { app: String, version: u32 },
     #[error("Release v{version} failed")]
     ReleaseFailed { app: String, version: u32 },
+    /// The exit code of another command, to be passed on.
+    #[error("exit code {0}")]
+    Exit(u8),
+    #[error("There is no command heroku on the PATH")]
+    NoHeroku,
+    #[error("No {path} found")]
+    NoProcfile { path: String },
     #[error("Log stream timed out. Please try again")]
     LogStreamEnded,
 
@@ -103,7 +110,9 @@ impl Error {
             | Self::SeveralApps(_)
             | Self::SeveralCertificates(_)
             | Self::NoRemote(_)
+            | Self::NoProcfile { .. }
             | Self::BadUrl(_) => 2,
+            Self::Exit(code) => *code,
             _ => 1,
         }
     }
@@ -140,6 +149,12 @@ impl Error {
             }
             Self::LoginRefused => "try again; `paasd user` on the server makes users and sets passwords",
             Self::NoHome => "set HOME, or NETRC to the file's path; or pass a token in PAAS_API_KEY",
+            Self::NoHeroku => {
+                "run `npm install --global heroku`, or see https://devcenter.heroku.com/articles/heroku-cli; `paas` knows the same commands"
+            }
+            Self::NoProcfile { .. } => {
+                "add a Procfile to add process types, or pass `--start-cmd COMMAND`; see https://devcenter.heroku.com/articles/procfile"
+            }
             Self::NoTerminal { instead, .. } => return Some(format!("pass `{instead}`")),
             Self::SeveralCertificates(_) => "choose one with `--name NAME`",
             Self::NoCertificate { app } => {
@@ -181,6 +196,7 @@ impl Error {
             | Self::Absent(_)
             | Self::File { .. }
             | Self::LogStreamEnded
+            | Self::Exit(_)
             | Self::Io(_) => return None,
         };
         Some(text.to_owned())

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Topics in the order of a newcomer's day, with the verbs of each.
-const TOPICS: [(&str, &[&str]); 10] = [
+const TOPICS: [(&str, &[&str]); 11] = [
     ("Account", &["login", "logout", "auth:whoami", "auth:token"]),
     (
         "Apps",
@@ -71,8 +71,12 @@ const TOPICS: [(&str, &[&str]); 10] = [
             "routing:unset",
         ],
     ),
+    ("Your machine", &["local", "local:run", "local:version"]),
     ("Maintenance", &["maintenance", "maintenance:on", "maintenance:off"]),
-    ("Platform", &["regions", "stacks", "completion", "version", "help"]),
+    (
+        "Platform",
+        &["regions", "stacks", "heroku", "completion", "version", "help"],
+    ),
 ];
 
 /// What `paas` alone says.

@@ -20,9 +20,12 @@ mod config_var;
 mod domain;
 mod dyno;
 mod error;
+mod exit;
 mod formation;
 mod git_remote;
 mod help;
+mod heroku;
+mod local;
 mod log_session;
 mod netrc;
 mod output;
@@ -30,12 +33,14 @@ mod platform_url;
 mod region;
 mod release;
 mod routing;
+mod signals;
 mod sni_endpoint;
 mod stack;
 mod table;
 mod time;
 
 use config::Config;
+use error::Error;
 use output::Output;
 
 fn main() -> ExitCode {
@@ -45,6 +50,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        // Whoever had something to say about it has said it.
+        Err(Error::Exit(code)) => ExitCode::from(code),
         Err(error) => {
             output.error(&error);
             ExitCode::from(error.exit_code())

@@ -32,6 +32,17 @@ impl PlatformUrl {
         std::iter::once(self.host.clone()).chain(git).collect()
     }
 
+    /// Host and port of the API.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Host and port of git, for whoever makes remotes.
+    pub(crate) fn git_authority(&self) -> String {
+        let git = self.authority.strip_prefix("api.").map(|rest| format!("git.{rest}"));
+        git.unwrap_or_else(|| self.authority.clone())
+    }
+
     /// Whether a remote's URL leads to this platform.
     pub(crate) fn is_git_host(&self, url: &str) -> bool {
         let uri = url.parse::<Uri>().ok();

@@ -79,6 +79,11 @@ fn alone_the_command_shows_its_topics() {
       routing:set         Change time limits, redirects, affinity and sleep
       routing:unset       Go back to Heroku's rules
 
+    Your machine
+      local               Start the app on this machine, from its Procfile and .env
+      local:run           Run a command on this machine, with the variables of .env
+      local:version       Print the version of what `local` runs
+
     Maintenance
       maintenance         Print whether an app is in maintenance mode
       maintenance:on      Answer an app's visitors with a maintenance page
@@ -87,6 +92,7 @@ fn alone_the_command_shows_its_topics() {
     Platform
       regions             List the regions
       stacks              List the stacks
+      heroku              Run Heroku's own command against this platform, such as `paas heroku -- apps`
       completion          Print a completion script for a shell
       version             Print the version of this command
       help                Say what there is, or how to use one command

@@ -11,6 +11,8 @@ mod config_vars;
 mod domains;
 mod dynos;
 mod help;
+mod heroku;
+mod local;
 mod login;
 mod logs;
 mod platform;
