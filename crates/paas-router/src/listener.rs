@@ -12,7 +12,6 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     client_io::ClientIo,
@@ -53,7 +52,7 @@ pub(crate) fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> 
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) port: u16,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<tls::Acceptor>,
 }
 
 /// Accepts until the router stops.
@@ -135,7 +134,7 @@ async fn serve(mut stream: TcpStream, peer: SocketAddr, door: Door, shared: Arc<
     }
 }
 
-async fn serve_tls(stream: TcpStream, tls: TlsAcceptor, mut client: Client) {
+async fn serve_tls(stream: TcpStream, tls: tls::Acceptor, mut client: Client) {
     let handshake = Box::pin(timeout(client.shared.limits.head, tls.accept(stream)));
     let handshake = tokio::select! {
         handshake = handshake => handshake,

@@ -141,7 +141,7 @@ impl Router {
         let parts = TaskTracker::new();
         let feed_stop = CancellationToken::new();
         if let Some(https) = https {
-            let tls = tls::acceptor(shared.clone()).map_err(RouterError::Tls)?;
+            let tls = tls::Acceptor::new(shared.clone()).map_err(RouterError::Tls)?;
             let port = addresses.https.map_or(443, |address| address.port());
             parts.spawn(listener::accept(https, Door { port, tls: Some(tls) }, shared.clone()));
         }

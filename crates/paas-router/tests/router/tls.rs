@@ -6,7 +6,8 @@ use paas_router::{
     feed::{AppEntry, Certificate, Challenge, Table},
 };
 use rustls::{
-    ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore,
+    CipherSuite, ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, IpAddr, ServerName, pem::PemObject},
     version::{TLS12, TLS13},
 };
@@ -46,12 +47,20 @@ fn client_of(
     trusted: &str,
     protocols: &[&str],
 ) -> ClientConfig {
+    client_with(aws_lc_rs::default_provider(), versions, trusted, protocols)
+}
+
+fn client_with(
+    provider: CryptoProvider,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    trusted: &str,
+    protocols: &[&str],
+) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap())
         .unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots)
@@ -174,6 +183,29 @@ async fn the_hybrid_key_exchange_is_preferred() {
     assert_eq!(connection.protocol_version(), Some(ProtocolVersion::TLSv1_3));
     let group = connection.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group, NamedGroup::X25519MLKEM768);
+}
+
+#[tokio::test]
+async fn a_client_without_instructions_for_aes_is_not_made_to_use_it() {
+    let world = World::start(quick()).await;
+    let dyno = TestDyno::named("web.1").await;
+    let exact = certificate(HOST);
+    world.publish(table(&dyno, vec![exact.clone()])).await;
+    let [aes_256, aes_128, chacha] = [0, 1, 2].map(|index| aws_lc_rs::DEFAULT_CIPHER_SUITES[index]);
+    for (offered, expected) in [
+        ([aes_256, aes_128, chacha], CipherSuite::TLS13_AES_128_GCM_SHA256),
+        ([aes_128, chacha, aes_256], CipherSuite::TLS13_AES_128_GCM_SHA256),
+        ([chacha, aes_128, aes_256], CipherSuite::TLS13_CHACHA20_POLY1305_SHA256),
+    ] {
+        let provider = CryptoProvider {
+            cipher_suites: offered.to_vec(),
+            ..aws_lc_rs::default_provider()
+        };
+        let config = client_with(provider, &[&TLS13], &exact.chain_pem, &["http/1.1"]);
+        let stream = connect(&world, server(HOST), &Arc::new(config)).await.unwrap();
+        let agreed = stream.get_ref().1.negotiated_cipher_suite().unwrap();
+        assert_eq!(agreed.suite(), expected);
+    }
 }
 
 #[tokio::test]

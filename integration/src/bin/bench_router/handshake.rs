@@ -12,7 +12,10 @@ use rustls::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::aws_lc_rs,
+    crypto::{
+        CryptoProvider,
+        aws_lc_rs::{self, cipher_suite},
+    },
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use tokio::{
@@ -79,10 +82,17 @@ pub(crate) async fn run(proxy: &Proxy, resume: bool, seconds: u64) -> Result<Sam
     })
 }
 
-/// TLS 1.3, and the key exchanges of today's browsers: X25519MLKEM768, else X25519.
+/// TLS 1.3, with the key exchanges of today's browsers, X25519MLKEM768, else X25519, and their order of ciphers.
 pub(crate) fn connector(resume: bool) -> Result<TlsConnector> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let provider = CryptoProvider {
+        cipher_suites: vec![
+            cipher_suite::TLS13_AES_128_GCM_SHA256,
+            cipher_suite::TLS13_AES_256_GCM_SHA384,
+            cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+        ],
+        ..aws_lc_rs::default_provider()
+    };
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anything))
