@@ -1,6 +1,7 @@
 //! Bodies on their way through: never collected, only watched.
 
 use std::{
+    io,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
@@ -20,6 +21,7 @@ use tokio::{
 use crate::{
     backend::InFlight,
     code::Code,
+    dyno_body::DynoBody,
     exchange::Exchange,
     extended::Extended,
     flow::{Alarm, Flow},
@@ -34,6 +36,8 @@ use crate::{
 pub(crate) enum BodyError {
     #[error("the other side broke off")]
     Http1(#[source] hyper::Error),
+    #[error("the other side broke off")]
+    Socket(#[source] io::Error),
     #[error("the other side broke off")]
     Http2(#[source] h2::Error),
     #[error("no byte moved for too long")]
@@ -87,14 +91,14 @@ enum Source {
 
 /// A response in transit. It holds the dyno's connection until its end, and its place in flight until it is dropped.
 pub(crate) struct DynoResponse {
-    pub(crate) incoming: Incoming,
+    pub(crate) incoming: DynoBody,
     pub(crate) flow: Arc<Flow>,
     pub(crate) verdict: Arc<Verdict>,
     pub(crate) timer: Alarm,
     /// Goes back to its pool at the end of the body; dropped before, it closes.
     pub(crate) connection: Option<Link>,
     /// Why the response breaks off after what has come of it.
-    pub(crate) failure: Option<hyper::Error>,
+    pub(crate) failure: Option<BodyError>,
     pub(crate) exchange: Exchange,
     pub(crate) in_flight: InFlight,
 }
@@ -270,9 +274,7 @@ impl ResponseBody {
     pub(crate) fn answers(&mut self, verdict: Arc<Verdict>) {
         self.answered = Some(Answered(verdict));
     }
-}
 
-impl ResponseBody {
     /// The client takes nothing more.
     pub(crate) fn stall(&mut self) {
         if let Source::Dyno(response) = &mut self.source {
@@ -310,11 +312,11 @@ impl Body for ResponseBody {
 impl DynoResponse {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(error) = self.failure.take() {
-            return Poll::Ready(Some(Err(BodyError::Http1(error))));
+            return Poll::Ready(Some(Err(error)));
         }
         let frame = match &mut self.connection {
-            Some(link) => link.poll_frame(&mut self.incoming, cx),
-            None => Pin::new(&mut self.incoming).poll_frame(cx),
+            Some(link) => link.poll_part(&mut self.incoming, cx),
+            None => self.incoming.poll(cx),
         };
         match frame {
             Poll::Ready(Some(Ok(frame))) => {

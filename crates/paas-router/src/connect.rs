@@ -224,7 +224,7 @@ impl<'a> Search<'a> {
         if self.aim.is_grpc {
             Link::open_http2(stream, &self.shared.outbound).await
         } else {
-            Link::open(stream, self.aim.is_roomy).await
+            Ok(Link::open(stream, self.aim.is_roomy))
         }
     }
 

@@ -14,7 +14,7 @@ use http::{
     request, uri,
 };
 use http_body::Body;
-use hyper::{body::Incoming, ext::ReasonPhrase};
+use hyper::ext::ReasonPhrase;
 
 use crate::{
     affinity::Affinity,
@@ -22,6 +22,7 @@ use crate::{
     check::{self, Refusal},
     code::Code,
     connect::{Aim, Connected, NoDyno, Reuse, Search},
+    dyno_body::DynoBody,
     exchange::{Exchange, Opening},
     feed::Protocol,
     flow::{Flow, Patience},
@@ -66,7 +67,6 @@ struct Outgoing {
     /// May be sent a second time after a connection broke.
     is_replayable: bool,
     upgrade: Option<Switch>,
-    is_grpc: bool,
     /// With session affinity only.
     affinity: Option<Affinity>,
     exchange: Exchange,
@@ -143,6 +143,7 @@ impl Client {
         }
         let (id, is_roomy) = (app.id, app.activity.has_large_heads());
         let hsts = app.rules.hsts.clone().filter(|_| is_secure);
+        let is_grpc = header::is_grpc(&request);
         let outgoing = self.outgoing(request, &hostname, Some(app));
         let mut response = match outgoing.refusal() {
             Some(code) => outgoing.exchange.answer(code),
@@ -150,7 +151,7 @@ impl Client {
                 let aim = Aim {
                     app: Some(id),
                     preferred: outgoing.affinity.as_ref().and_then(|affinity| affinity.wanted),
-                    is_grpc: outgoing.is_grpc,
+                    is_grpc,
                     is_roomy,
                 };
                 let search = Search::new(&self.shared, &hostname, table, aim);
@@ -228,13 +229,12 @@ impl Client {
         {
             headers.insert(HOST, host);
         }
-        let uri = origin_form(uri);
+        let mut uri = origin_form(uri);
         exchange.identify(header::to_dyno(
             &mut headers,
             &Forwarded { visitor, version },
             upgrade.is_some(),
         ));
-        let mut uri = uri;
         if is_grpc {
             uri = header::to_http2(&mut headers, uri);
         } else if !is_whole && !headers.contains_key(CONTENT_LENGTH) {
@@ -251,7 +251,6 @@ impl Client {
             flow,
             patience,
             upgrade,
-            is_grpc,
             affinity,
             exchange,
         }
@@ -268,7 +267,6 @@ impl Client {
             patience,
             is_replayable,
             upgrade,
-            is_grpc: _,
             affinity,
             mut exchange,
         } = outgoing;
@@ -293,15 +291,14 @@ impl Client {
                 elapsed,
             } = connected;
             exchange.connected(in_flight.backend(), elapsed);
-            let copy = is_replayable.then(|| (request.uri().clone(), request.headers().clone()));
             if needs_task {
-                link.detach(&self.shared.outbound);
+                link.detach(&self.shared.outbound).await;
             }
             flow.dispatch();
             let mut timer = std::mem::take(&mut link.timer);
-            let mut error = match flow.first_byte(link.send(request), &mut timer).await {
+            let failure = match flow.first_byte(link.send(request, is_replayable), &mut timer).await {
                 Err(code) => return exchange.answer(code),
-                Ok(Err(error)) => error,
+                Ok(Err(failure)) => failure,
                 Ok(Ok(mut response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     let Some(client) = upgrade else {
                         return exchange.answer(Code::H17);
@@ -341,21 +338,23 @@ impl Client {
                 }
             };
             resends += 1;
-            let is_large = error.error().is_parse_too_large();
+            let is_large = failure.error.as_ref().is_some_and(hyper::Error::is_parse_too_large);
             let has_room = is_large && search.make_room();
-            request = match (error.take_message(), copy) {
-                (Some(request), _) if resends <= RESENDS => request,
-                (None, Some((uri, headers))) if has_room || (is_reused && !is_large) => {
-                    build(&method, uri, headers, RequestBody::empty())
-                }
-                _ => return broken(&error.into_error(), &link, &flow, exchange),
+            let may_go_again = if failure.is_sent {
+                has_room || (is_reused && !is_large)
+            } else {
+                resends <= RESENDS
+            };
+            request = match failure.request {
+                Some(request) if may_go_again => request,
+                _ => return broken(failure.error.as_ref(), &link, &flow, exchange),
             };
             reuse = Reuse::Never;
         }
     }
 
     /// Answers 101, and lets the two sides talk from then on.
-    fn switch(&self, mut response: Response<Incoming>, mut tunnel: Tunnel) -> Response<ResponseBody> {
+    fn switch(&self, mut response: Response<DynoBody>, mut tunnel: Tunnel) -> Response<ResponseBody> {
         let dyno = hyper::upgrade::on(&mut response);
         tunnel.exchange.responded(response.status());
         self.verdict.becomes_a_tunnel();
@@ -398,11 +397,11 @@ impl Client {
 }
 
 /// The answer for a response that never began, or that nobody understands.
-fn broken(error: &hyper::Error, link: &Link, flow: &Flow, exchange: Exchange) -> Response<ResponseBody> {
-    if let Some(limit) = restriction::of_error(error) {
+fn broken(error: Option<&hyper::Error>, link: &Link, flow: &Flow, exchange: Exchange) -> Response<ResponseBody> {
+    if let Some(limit) = error.and_then(restriction::of_error) {
         return exchange.restrict(limit);
     }
-    let is_http = link.is_understood() && !error.is_parse();
+    let is_http = link.is_understood() && !error.is_some_and(hyper::Error::is_parse);
     let code = if is_http { Code::H13 } else { Code::H17 };
     exchange.answer(flow.blame(code))
 }
