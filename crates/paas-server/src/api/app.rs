@@ -8,7 +8,7 @@ use axum::{
 };
 use http::StatusCode;
 use paas_api::{AppUpdate, NamedRef, NewApp, UserRef};
-use paas_core::{App, AppName, Id};
+use paas_core::{App, AppName, Id, Permissions};
 use paas_store::{
     StoreError,
     account::Account,
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use uuid::{Uuid, uuid};
 
 use super::{
+    access::Granted,
     account,
     auth::{Caller, OwnApp},
     body::Body,
@@ -108,6 +109,7 @@ pub(super) async fn info(
 pub(super) async fn update(
     State(api): State<Arc<Api>>,
     OwnApp { caller, row }: OwnApp,
+    granted: Granted,
     Body(update): Body<AppUpdate>,
 ) -> Result<Json<paas_api::App>, ApiError> {
     let AppUpdate {
@@ -115,7 +117,14 @@ pub(super) async fn update(
         maintenance,
         name,
     } = update;
+    if name.is_some() {
+        granted.require(Permissions::MANAGE)?;
+    }
+    if maintenance.is_some() {
+        granted.require(Permissions::DEPLOY | Permissions::OPERATE)?;
+    }
     if let Some(stack) = build_stack {
+        granted.require(Permissions::OPERATE)?;
         stack::check(stack.as_str())?;
     }
     let name = name.map(|name| name.parse::<AppName>()).transpose()?;

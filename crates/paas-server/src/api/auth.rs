@@ -1,14 +1,15 @@
 //! Who is asking, and whether the app is theirs.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::FromRequestParts;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, header, request::Parts};
-use paas_api::{ErrorId, Secret};
+use paas_api::Secret;
+use paas_core::Scope;
 use paas_store::{
     account::{self, Account},
-    app::{self, AppRow},
+    app::AppRow,
     authorization::{self, Authorization, TokenHash},
 };
 
@@ -16,6 +17,7 @@ use super::{error::ApiError, password, protocol::Remaining, state::Api};
 use crate::platform::Platform;
 
 /// Whoever sent the request, by a token. Charged to the account's rate limit.
+#[derive(Clone)]
 pub(super) struct Caller {
     pub(super) account: Account,
     /// The token that came with the request, and what it belongs to.
@@ -23,7 +25,8 @@ pub(super) struct Caller {
     pub(super) authorization: Authorization,
 }
 
-/// The app that the path names, of an account that may work on it.
+/// The app that the path names, of an account that may do with it what the endpoint does.
+#[derive(Clone)]
 pub(super) struct OwnApp {
     pub(super) caller: Caller,
     pub(super) row: AppRow,
@@ -93,21 +96,17 @@ async fn identify(platform: &Platform, headers: &HeaderMap) -> Result<Caller, Ap
 /// A caller whose request is free of charge.
 pub(super) struct Known(pub(super) Caller);
 
-impl FromRequestParts<Arc<Api>> for Known {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+impl Caller {
+    /// Whoever sent the request, free of charge.
+    pub(super) async fn identify(api: &Api, parts: &Parts) -> Result<Self, ApiError> {
         let caller = identify(&api.platform, &parts.headers).await?;
         let remaining = api.rate_limits.remaining(*caller.account.id.as_uuid(), api.now());
         note(parts, remaining);
-        Ok(Self(caller))
+        Ok(caller)
     }
-}
 
-impl FromRequestParts<Arc<Api>> for Caller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+    /// Whoever sent the request, which counts against their rate limit.
+    pub(super) async fn charge(api: &Api, parts: &Parts) -> Result<Self, ApiError> {
         let caller = identify(&api.platform, &parts.headers).await?;
         match api.rate_limits.take(*caller.account.id.as_uuid(), api.now()) {
             Ok(remaining) => {
@@ -125,23 +124,36 @@ impl FromRequestParts<Arc<Api>> for Caller {
     }
 }
 
-impl FromRequestParts<Arc<Api>> for OwnApp {
+impl FromRequestParts<Arc<Api>> for Known {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, api).await?;
-        let Path(segments) = Path::<HashMap<String, String>>::from_request_parts(parts, api).await?;
-        let name_or_id = segments.get("app").map_or("", String::as_str);
-        let mut connection = api.connection().await?;
-        let row = app::find(&mut connection, name_or_id).await?;
-        let row = row.ok_or_else(|| ApiError::not_found("app"))?;
-        if row.owner.id != caller.account.id {
-            return Err(ApiError::new(
-                ErrorId::Forbidden,
-                format!("You do not have access to the app {}.", row.app.name),
-            ));
+        Ok(Self(Caller::from_request_parts(parts, api).await?))
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = ApiError;
+
+    /// As the gate (`access.rs`) has found it. Where the gate leaves it to the handler who may come in, a token has to
+    /// be good for everything.
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(caller.clone());
         }
-        Ok(Self { caller, row })
+        let caller = Self::charge(api, parts).await?;
+        caller.require(Scope::Global)?;
+        Ok(caller)
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for OwnApp {
+    type Rejection = ApiError;
+
+    /// As the gate (`access.rs`) has found it; without it there is none.
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, ApiError> {
+        let app = parts.extensions.get::<Self>().cloned();
+        app.ok_or_else(|| ApiError::not_found("app"))
     }
 }
 

@@ -5,12 +5,14 @@
 //! `protocol.rs`, and refusals are made in `error.rs`. Nothing here talks to the engine or the router: a change is
 //! stored, the controller is woken, and brings it about.
 
+mod access;
 mod attempts;
 mod audit;
 mod auth;
 mod body;
 mod capability;
 mod error;
+mod needs;
 mod origin;
 mod page;
 mod password;
@@ -61,12 +63,8 @@ use crate::platform::Platform;
 /// The whole API. It answers every path, with a 404 where there is nothing.
 pub(crate) fn router(platform: Arc<Platform>) -> Router {
     let api = Arc::new(Api::new(platform));
-    let endpoints = people()
-        .merge(apps())
-        .merge(names())
-        .merge(runtime())
-        .merge(deploys())
-        .merge(catalogue())
+    let endpoints = endpoints()
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&api), access::admit))
         .method_not_allowed_fallback(protocol::no_endpoint)
         .fallback(protocol::no_endpoint)
         .layer(DefaultBodyLimit::max(body::MAXIMUM_BODY_BYTES))
@@ -75,6 +73,16 @@ pub(crate) fn router(platform: Arc<Platform>) -> Router {
     Router::new()
         .fallback_service(endpoints)
         .layer(middleware::from_fn_with_state(api, protocol::speak))
+}
+
+/// Every route. Each has an entry in `needs.rs`, or answers nobody.
+fn endpoints() -> Router<Arc<Api>> {
+    people()
+        .merge(apps())
+        .merge(names())
+        .merge(runtime())
+        .merge(deploys())
+        .merge(catalogue())
 }
 
 fn people() -> Router<Arc<Api>> {

@@ -1,0 +1,120 @@
+//! The table of all endpoints: what each wants of whoever calls it.
+//!
+//! Which permission opens what is Heroku's (Dev Center, *App Permissions and Allowed Actions*), and so is what a scope
+//! protects (*OAuth*): config vars and whatever else shows secrets want a `-protected` scope, the account itself and
+//! its other tokens want `global`. A pattern is written as its route is in `mod.rs`; a test compares the two.
+
+use paas_core::{Permissions, Scope};
+
+use super::access::Need::{self, Account, App, Free, Login, Public};
+
+const GLOBAL: Scope = Scope::Global;
+const IDENTITY: Scope = Scope::Identity;
+const READ: Scope = Scope::Read;
+const WRITE: Scope = Scope::Write;
+const READ_PROTECTED: Scope = Scope::ReadProtected;
+const WRITE_PROTECTED: Scope = Scope::WriteProtected;
+
+const VIEW: Permissions = Permissions::VIEW;
+const DEPLOY: Permissions = Permissions::DEPLOY;
+const OPERATE: Permissions = Permissions::OPERATE;
+const MANAGE: Permissions = Permissions::MANAGE;
+/// What both of them open: config vars, one-off dynos, scale, rollback, maintenance.
+const RUN: Permissions = DEPLOY.with(OPERATE);
+
+/// Sorted by room, as in `mod.rs`.
+pub(super) const NEEDS: &[(&str, Need)] = &[
+    // people
+    ("GET /account", Account(IDENTITY)),
+    ("PATCH /account", Account(GLOBAL)),
+    ("GET /account/rate-limits", Free(IDENTITY)),
+    ("GET /account/features", Account(IDENTITY)),
+    ("GET /account/features/{feature}", Account(IDENTITY)),
+    ("GET /users/{account}", Account(IDENTITY)),
+    ("PATCH /users/{account}", Account(GLOBAL)),
+    ("GET /users/{account}/apps", Account(READ)),
+    ("GET /oauth/authorizations", Account(GLOBAL)),
+    ("POST /oauth/authorizations", Login),
+    ("GET /oauth/authorizations/{authorization}", Account(GLOBAL)),
+    ("DELETE /oauth/authorizations/{authorization}", Account(GLOBAL)),
+    ("DELETE /oauth/sessions/{session}", Account(GLOBAL)),
+    ("GET /teams", Account(READ)),
+    // apps
+    ("GET /apps", Account(READ)),
+    ("POST /apps", Account(WRITE)),
+    ("GET /apps/{app}", App(VIEW, READ)),
+    // Its handler asks for more: a rename, the maintenance mode and the stack want different permissions.
+    ("PATCH /apps/{app}", App(RUN.with(MANAGE), WRITE)),
+    ("DELETE /apps/{app}", App(MANAGE, WRITE)),
+    ("GET /apps/{app}/config-vars", App(RUN, READ_PROTECTED)),
+    ("PATCH /apps/{app}/config-vars", App(RUN, WRITE_PROTECTED)),
+    ("GET /apps/{app}/collaborators", App(VIEW, READ)),
+    ("GET /apps/{app}/buildpack-installations", App(VIEW, READ)),
+    ("GET /apps/{app}/addons", App(VIEW, READ)),
+    ("GET /apps/{app}/addon-attachments", App(VIEW, READ)),
+    ("GET /apps/{app}/features", App(VIEW, READ)),
+    ("GET /apps/{app}/features/{feature}", App(VIEW, READ)),
+    ("PATCH /apps/{app}/features/{feature}", App(OPERATE, WRITE)),
+    ("GET /apps/{app}/pipeline-couplings", App(VIEW, READ)),
+    ("GET /addons", Account(READ)),
+    ("GET /addon-attachments", Account(READ)),
+    // names
+    ("GET /apps/{app}/domains", App(VIEW, READ)),
+    ("POST /apps/{app}/domains", App(OPERATE, WRITE)),
+    ("GET /apps/{app}/domains/{domain}", App(VIEW, READ)),
+    ("PATCH /apps/{app}/domains/{domain}", App(OPERATE, WRITE)),
+    ("DELETE /apps/{app}/domains/{domain}", App(OPERATE, WRITE)),
+    ("GET /apps/{app}/sni-endpoints", App(VIEW, READ)),
+    ("POST /apps/{app}/sni-endpoints", App(OPERATE, WRITE)),
+    ("GET /apps/{app}/sni-endpoints/{endpoint}", App(VIEW, READ)),
+    ("PATCH /apps/{app}/sni-endpoints/{endpoint}", App(OPERATE, WRITE)),
+    ("DELETE /apps/{app}/sni-endpoints/{endpoint}", App(OPERATE, WRITE)),
+    ("GET /apps/{app}/acm", App(VIEW, READ)),
+    ("POST /apps/{app}/acm", App(OPERATE, WRITE)),
+    ("PATCH /apps/{app}/acm", App(OPERATE, WRITE)),
+    ("DELETE /apps/{app}/acm", App(OPERATE, WRITE)),
+    // Passwords in front of an app are part of it.
+    ("GET /apps/{app}/routing", App(VIEW, READ)),
+    ("PATCH /apps/{app}/routing", App(OPERATE, WRITE)),
+    // runtime
+    ("GET /apps/{app}/formation", App(VIEW, READ)),
+    ("PATCH /apps/{app}/formation", App(RUN, WRITE)),
+    ("GET /apps/{app}/formation/{type}", App(VIEW, READ)),
+    ("PATCH /apps/{app}/formation/{type}", App(RUN, WRITE)),
+    ("DELETE /apps/{app}/formations/{type}", App(RUN, WRITE)),
+    ("POST /apps/{app}/formations/{type}/actions/stop", App(RUN, WRITE)),
+    ("GET /apps/{app}/dynos", App(VIEW, READ)),
+    ("DELETE /apps/{app}/dynos", App(RUN, WRITE)),
+    ("GET /apps/{app}/dynos/{dyno}", App(VIEW, READ)),
+    ("DELETE /apps/{app}/dynos/{dyno}", App(RUN, WRITE)),
+    ("POST /apps/{app}/dynos/{dyno}/actions/stop", App(RUN, WRITE)),
+    ("GET /apps/{app}/available-dyno-sizes", App(VIEW, READ)),
+    ("POST /apps/{app}/log-sessions", App(VIEW, READ)),
+    ("GET /logs/{session}", Public),
+    // deploys
+    ("GET /apps/{app}/releases", App(VIEW, READ)),
+    ("POST /apps/{app}/releases", App(RUN, WRITE)),
+    ("GET /apps/{app}/releases/{release}", App(VIEW, READ)),
+    (
+        "GET /apps/{app}/releases/{release}/config-vars",
+        App(RUN, READ_PROTECTED),
+    ),
+    ("GET /apps/{app}/slugs/{slug}", App(VIEW, READ)),
+    ("GET /apps/{app}/builds", App(VIEW, READ)),
+    ("POST /apps/{app}/builds", App(DEPLOY, WRITE)),
+    ("GET /apps/{app}/builds/{build}", App(VIEW, READ)),
+    ("DELETE /apps/{app}/builds/{build}", App(DEPLOY, WRITE)),
+    ("POST /sources", Account(WRITE)),
+    ("POST /apps/{app}/sources", App(DEPLOY, WRITE)),
+    ("PUT /uploads/{source}", Public),
+    ("GET /uploads/{source}", Public),
+    ("GET /streams/{output}", Public),
+    // catalogue
+    ("GET /regions", Account(IDENTITY)),
+    ("GET /regions/{region}", Account(IDENTITY)),
+    ("GET /stacks", Account(IDENTITY)),
+    ("GET /stacks/{stack}", Account(IDENTITY)),
+    ("GET /apps/{app}/available-stacks", App(VIEW, READ)),
+    ("GET /dyno-sizes", Account(IDENTITY)),
+    ("GET /dyno-sizes/{size}", Account(IDENTITY)),
+];
