@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 const COMMANDS: &str = include_str!("heroku/commands.txt");
 
 /// Commands that work, and do something else than on Heroku.
-const DIFFERS: [(&str, &str); 6] = [
+const DIFFERS: [(&str, &str); 7] = [
     (
         "apps:create",
         "the remote is `https://git.<domain>/<app>.git`; there is one region",
@@ -28,6 +28,10 @@ const DIFFERS: [(&str, &str); 6] = [
     (
         "features",
         "the list is the platform's own, with `hsts` and `https-redirect` besides Heroku's",
+    ),
+    (
+        "logs",
+        "the log keeps 16 MB and 30 days; a tail goes on after a restart of the platform that takes less than ten seconds",
     ),
     ("regions", "there is one: the machine of the platform"),
 ];

@@ -135,6 +135,11 @@ impl Client {
         self.call("DELETE", path, None, None::<&()>).map(drop)
     }
 
+    /// Deletes something, and reads what it was.
+    pub(crate) fn delete_reading<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.read(self.call("DELETE", path, None, None::<&()>)?)
+    }
+
     /// Opens a stream of plain text, which may be silent for as long as the work that it tells of.
     pub(crate) fn text_stream(&self, url: &str) -> Result<Stream> {
         self.stream(url, None, &[(header::ACCEPT, "text/plain")])

@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     config_var, dyno,
     error::{Error, Result},
-    formation, git_remote, help, heroku, local, log_session,
+    formation, git_remote, help, heroku, local, log_drain, log_session,
     output::Output,
     platform_url::PlatformUrl,
     region, release, stack,
@@ -129,6 +129,14 @@ enum PlatformVerb {
     PsStop(dyno::SelectArgs),
     /// Show the log of an app
     Logs(log_session::LogArgs),
+    /// List the log drains of an app
+    Drains(log_drain::ListArgs),
+    /// Send the log of an app on to somewhere else too
+    #[command(name = "drains:add")]
+    DrainsAdd(log_drain::AddArgs),
+    /// Send it there no more
+    #[command(name = "drains:remove")]
+    DrainsRemove(log_drain::RemoveArgs),
     /// List the releases of an app
     Releases(release::ListArgs),
     /// Show a release
@@ -217,6 +225,9 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::PsRestart(args) => dyno::restart(args, context),
         PlatformVerb::PsStop(args) => dyno::stop(args, context),
         PlatformVerb::Logs(args) => log_session::show(args, context),
+        PlatformVerb::Drains(args) => log_drain::list(args, context),
+        PlatformVerb::DrainsAdd(args) => log_drain::add(args, context),
+        PlatformVerb::DrainsRemove(args) => log_drain::remove(args, context),
         PlatformVerb::Releases(args) => release::list(args, context),
         PlatformVerb::ReleasesInfo(args) => release::info(args, context),
         PlatformVerb::ReleasesOutput(args) => release::output(args, context),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Topics in the order of a newcomer's day, with the verbs of each.
-const TOPICS: [(&str, &[&str]); 11] = [
+const TOPICS: [(&str, &[&str]); 12] = [
     ("Account", &["login", "logout", "auth:whoami", "auth:token"]),
     (
         "Apps",
@@ -20,7 +20,8 @@ const TOPICS: [(&str, &[&str]); 11] = [
         ],
     ),
     ("Config vars", &["config", "config:set", "config:get", "config:unset"]),
-    ("Dynos", &["ps", "ps:scale", "ps:restart", "ps:stop", "logs"]),
+    ("Dynos", &["ps", "ps:scale", "ps:restart", "ps:stop"]),
+    ("Logs", &["logs", "drains", "drains:add", "drains:remove"]),
     (
         "Releases and builds",
         &[
@@ -66,6 +67,10 @@ const TOPICS: [(&str, &[&str]); 11] = [
             "features:info",
             "features:enable",
             "features:disable",
+            "labs",
+            "labs:info",
+            "labs:enable",
+            "labs:disable",
             "routing",
             "routing:set",
             "routing:unset",

@@ -36,10 +36,10 @@ pub(crate) struct LogArgs {
     #[arg(short, long, value_name = "app|heroku")]
     source: Option<String>,
     /// Only lines of one dyno, such as web.1
-    #[arg(short, long, alias = "dyno-name", value_name = "DYNO")]
+    #[arg(short, long = "dyno-name", alias = "dyno", value_name = "DYNO")]
     dyno: Option<String>,
     /// Only lines of one process type, such as web
-    #[arg(short, long, value_name = "TYPE", conflicts_with = "dyno")]
+    #[arg(short, long, alias = "ps", value_name = "TYPE", conflicts_with = "dyno")]
     process_type: Option<String>,
 }
 

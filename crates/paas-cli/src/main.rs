@@ -26,6 +26,7 @@ mod git_remote;
 mod help;
 mod heroku;
 mod local;
+mod log_drain;
 mod log_session;
 mod netrc;
 mod output;

@@ -14,9 +14,11 @@ mod build;
 mod config;
 mod domain;
 mod dyno;
+mod feature;
 mod formation;
 mod hostname;
 mod log;
+mod log_drain;
 mod one_off;
 mod permission;
 mod process_type;
@@ -47,11 +49,15 @@ pub use build::{Build, BuildFailure, BuildStatus};
 pub use config::{ConfigError, ConfigKey, ConfigVars};
 pub use domain::DomainName;
 pub use dyno::{Backoff, Crash, DynoName, DynoState, Endpoint, StopReason};
+pub use feature::{Feature, Features};
 pub use formation::{QuantityChange, Scale};
 pub use hostname::Hostname;
 pub use id::Id;
 pub use image::ImageRef;
 pub use log::{LogLine, LogSource};
+pub use log_drain::{
+    ClosedAddress, DrainHost, DrainScheme, DrainUrl, check_drain_address, logplex_frame, overflow_line, syslog_frame,
+};
 pub use name::NameError;
 pub use observe::{BOOT_LIMIT, Observation, SeenContainer, SeenState, observe};
 pub use one_off::{OneOff, expand_command};

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -46,6 +47,21 @@ pub struct Exit {
     pub code: i32,
     /// The memory limit killed it.
     pub out_of_memory: bool,
+}
+
+/// What a container uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Memory of the processes themselves.
+    pub rss_bytes: u64,
+    /// Files in memory, which the kernel takes away when it is short.
+    pub cache_bytes: u64,
+    pub swap_bytes: u64,
+    /// Pages that came in and went out; 0 where the kernel does not count them (cgroup version 2).
+    pub pages_in: u64,
+    pub pages_out: u64,
+    /// CPU time since it started, of all its CPUs together.
+    pub cpu: Duration,
 }
 
 impl ContainerId {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Container, ContainerId, ContainerSpec, DockerfileBuild, ExecSpec, Exit, Image, LayerSpec, LogChunk, LogPosition,
-    Network, NetworkSpec, Output, Result, TerminalSize, Volume,
+    Network, NetworkSpec, Output, Result, TerminalSize, Usage, Volume,
 };
 
 /// Bytes on their way in or out: a tar, mostly.
@@ -52,6 +52,9 @@ pub trait Engine: Send + Sync + 'static {
     /// container's output). What a container of [`Engine::run`] said is not kept. Ends when the container has ended and
     /// all was said, or when it is gone; an error ends it too, and then it can be resumed.
     fn logs(&self, id: &ContainerId, after: Option<LogPosition>) -> BoxStream<'static, Result<LogChunk>>;
+
+    /// What a running container uses of the machine; `None` when it does not run.
+    async fn usage(&self, id: &ContainerId) -> Result<Option<Usage>>;
 
     /// Runs a container to its end with its streams attached before it starts, so that no byte is missed.
     ///

@@ -24,7 +24,7 @@ mod role;
 mod spec;
 mod volume;
 
-pub use container::{Container, ContainerId, ContainerState, DYNO_PORT, Exit};
+pub use container::{Container, ContainerId, ContainerState, DYNO_PORT, Exit, Usage};
 pub use docker::DockerEngine;
 pub use engine::{ByteStream, Engine, EngineVersion, Input};
 pub use environment::Environment;

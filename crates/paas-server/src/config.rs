@@ -111,6 +111,17 @@ pub(crate) struct SettingsArgs {
     )]
     proxy_protocol: Option<bool>,
 
+    /// Log drains may lead to this machine itself (127.0.0.1) [default: no]
+    #[arg(
+        long,
+        env = "PAAS_LOCAL_DRAINS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    local_drains: Option<bool>,
+
     /// A DNS server to ask before certificates are ordered; may be repeated [default: this machine's]
     #[arg(
         long,
@@ -188,6 +199,7 @@ pub(crate) struct Settings {
     pub(crate) https: SocketAddr,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) proxy_protocol: bool,
+    pub(crate) local_drains: bool,
     pub(crate) api: SocketAddr,
     /// `None`: the embedded server.
     pub(crate) database_url: Option<String>,
@@ -260,6 +272,7 @@ impl SettingsArgs {
             https: self.https.or(file.https).unwrap_or_else(|| any(443)),
             trusted_proxies,
             proxy_protocol,
+            local_drains: self.local_drains.or(file.local_drains).unwrap_or(false),
             api,
             database_url: self.database_url.or(file.database_url),
             docker: self

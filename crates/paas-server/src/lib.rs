@@ -15,6 +15,7 @@ mod api;
 mod control;
 mod dns;
 mod git;
+mod log_drain;
 mod logs;
 
 mod commands;

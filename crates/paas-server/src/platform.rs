@@ -41,6 +41,8 @@ pub(crate) struct Platform {
     pub(crate) wake: Notify,
     /// The same for the controller of the certificates.
     pub(crate) wake_certificates: Notify,
+    /// The same for what sends logs on.
+    pub(crate) wake_log_drains: Notify,
     /// Changes after each pass of the controller: whoever waits for an effect looks again.
     pub(crate) passes: watch::Sender<u64>,
     pub(crate) tracker: TaskTracker,

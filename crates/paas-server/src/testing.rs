@@ -39,9 +39,14 @@ struct Args {
 
 /// A platform on which nothing runs yet.
 pub(crate) async fn platform() -> TestPlatform {
+    platform_with(&[]).await
+}
+
+/// One with settings of its own.
+pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
     let directory = tempfile::tempdir().unwrap();
     let data_dir = directory.path().to_str().unwrap();
-    let args = Args::parse_from([
+    let usual = [
         "paasd",
         "--data-dir",
         data_dir,
@@ -51,7 +56,8 @@ pub(crate) async fn platform() -> TestPlatform {
         "0.0.0.0:8080",
         "--public-address",
         "203.0.113.7",
-    ]);
+    ];
+    let args = Args::parse_from(usual.iter().chain(flags));
     let settings = args.settings.resolve().unwrap();
     let clock = Clock::fixed(DateTime::from_timestamp(1_767_323_045, 0).unwrap());
     let store = testing::database().await.store;
@@ -86,6 +92,7 @@ pub(crate) async fn platform() -> TestPlatform {
         ),
         wake: Notify::new(),
         wake_certificates: Notify::new(),
+        wake_log_drains: Notify::new(),
         passes: watch::Sender::new(0),
         tracker,
         stop,

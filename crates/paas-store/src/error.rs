@@ -37,6 +37,13 @@ pub enum StoreError {
     /// It was removed in the meantime, or is another app's.
     #[error("the certificate is gone")]
     CertificateGone,
+    #[error("the app has this drain already")]
+    DrainTaken,
+    #[error("the app has as many drains as it may")]
+    TooManyDrains,
+    /// It was removed in the meantime.
+    #[error("the drain is gone")]
+    DrainGone,
     /// Another build of the app has not ended.
     #[error("a build of this app is pending")]
     BuildPending,

@@ -5,3 +5,4 @@
 
 mod app;
 mod compatibility;
+mod log;

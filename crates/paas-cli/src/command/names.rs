@@ -63,6 +63,17 @@ pub(super) enum NameVerb {
     /// Switch a feature off
     #[command(name = "features:disable")]
     FeaturesDisable(app_feature::SwitchArgs),
+    /// List what is experimental, of an account and of an app
+    Labs(app_feature::LabsArgs),
+    /// Show an experimental feature
+    #[command(name = "labs:info")]
+    LabsInfo(app_feature::LabsInfoArgs),
+    /// Switch an experimental feature on
+    #[command(name = "labs:enable")]
+    LabsEnable(app_feature::LabsSwitchArgs),
+    /// Switch an experimental feature off
+    #[command(name = "labs:disable")]
+    LabsDisable(app_feature::LabsSwitchArgs),
     /// Show how an app's requests are treated
     Routing(routing::ShowArgs),
     /// Change time limits, redirects, affinity and sleep
@@ -95,6 +106,10 @@ pub(super) fn dispatch(verb: &NameVerb, context: &Context) -> Result<()> {
         NameVerb::FeaturesInfo(args) => app_feature::info(args, context),
         NameVerb::FeaturesEnable(args) => app_feature::enable(args, context),
         NameVerb::FeaturesDisable(args) => app_feature::disable(args, context),
+        NameVerb::Labs(args) => app_feature::list_labs(args, context),
+        NameVerb::LabsInfo(args) => app_feature::info_of_lab(args, context),
+        NameVerb::LabsEnable(args) => app_feature::enable_lab(args, context),
+        NameVerb::LabsDisable(args) => app_feature::disable_lab(args, context),
         NameVerb::Routing(args) => routing::show(args, context),
         NameVerb::RoutingSet(args) => routing::set(args, context),
         NameVerb::RoutingUnset(args) => routing::unset(args, context),

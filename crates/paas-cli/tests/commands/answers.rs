@@ -113,6 +113,13 @@ pub(crate) fn feature(name: &str, enabled: bool) -> Value {
     })
 }
 
+pub(crate) fn log_drain(url: &str) -> Value {
+    json!({
+        "addon": null, "app": named("hello"), "created_at": TIME, "id": ID, "token": "d.9e5c1e5a", "updated_at": TIME,
+        "url": url
+    })
+}
+
 pub(crate) fn routing() -> Value {
     json!({
         "app": named("hello"), "boot_timeout_seconds": null, "hsts_seconds": null, "https_redirect": false,

@@ -39,7 +39,12 @@ fn alone_the_command_shows_its_topics() {
       ps:scale            Say how many dynos of each process type run
       ps:restart          Restart dynos
       ps:stop             Stop dynos; those that the formation wants start again
+
+    Logs
       logs                Show the log of an app
+      drains              List the log drains of an app
+      drains:add          Send the log of an app on to somewhere else too
+      drains:remove       Send it there no more
 
     Releases and builds
       releases            List the releases of an app
@@ -75,6 +80,10 @@ fn alone_the_command_shows_its_topics() {
       features:info       Show a feature
       features:enable     Switch a feature on
       features:disable    Switch a feature off
+      labs                List what is experimental, of an account and of an app
+      labs:info           Show an experimental feature
+      labs:enable         Switch an experimental feature on
+      labs:disable        Switch an experimental feature off
       routing             Show how an app's requests are treated
       routing:set         Change time limits, redirects, affinity and sleep
       routing:unset       Go back to Heroku's rules

@@ -19,6 +19,7 @@ mod network;
 mod oom;
 mod run;
 mod start;
+mod usage;
 mod volume;
 
 use std::{
@@ -39,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 use self::{error::Explain as _, labels::Labels, oom::Verdicts};
 use crate::{
     ByteStream, Container, ContainerId, ContainerSpec, DockerfileBuild, Engine, EngineError, EngineVersion, ExecSpec,
-    Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, Result, Volume,
+    Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, Result, Usage, Volume,
 };
 
 /// Docker, as one platform sees it.
@@ -138,6 +139,10 @@ impl Engine for DockerEngine {
 
     fn logs(&self, id: &ContainerId, after: Option<LogPosition>) -> BoxStream<'static, Result<LogChunk>> {
         log::follow(self.clone(), id.clone(), after)
+    }
+
+    async fn usage(&self, id: &ContainerId) -> Result<Option<Usage>> {
+        self.measure(id).await
     }
 
     async fn run(

@@ -16,11 +16,20 @@ use super::{Behaviour, FakeEngine, behaviour::Life, refused, unavailable};
 use crate::{
     ByteStream, Container, ContainerId, ContainerSpec, ContainerState, DockerfileBuild, Engine, EngineError,
     EngineVersion, ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output,
-    OutputStream, Result, Volume,
+    OutputStream, Result, Usage, Volume,
 };
 
 /// As in Docker's `run`.
 const GRACE: Duration = Duration::from_secs(10);
+/// What every container of the fake uses while it runs.
+const USAGE: Usage = Usage {
+    rss_bytes: 20 * 1024 * 1024,
+    cache_bytes: 1024 * 1024,
+    swap_bytes: 0,
+    pages_in: 0,
+    pages_out: 0,
+    cpu: Duration::from_millis(10),
+};
 
 #[async_trait]
 impl Engine for FakeEngine {
@@ -113,6 +122,12 @@ impl Engine for FakeEngine {
             }
         })
         .boxed()
+    }
+
+    async fn usage(&self, id: &ContainerId) -> Result<Option<Usage>> {
+        let mut state = self.answer()?;
+        let is_running = state.find(id).is_some_and(|fake| fake.container.is_running());
+        Ok(is_running.then_some(USAGE))
     }
 
     async fn run(

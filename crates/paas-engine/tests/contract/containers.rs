@@ -28,6 +28,7 @@ contract!(
     every_change_is_a_hint,
     an_end_is_in_the_list_when_its_hint_comes,
     a_volume_outlives_its_container,
+    what_runs_uses_memory_and_what_ended_does_not,
 );
 
 async fn starting_twice_is_starting_once(world: &World) {
@@ -193,4 +194,17 @@ async fn a_volume_outlives_its_container(world: &World) {
     world.engine.remove_volume(&name).await.unwrap();
     world.engine.remove_volume(&name).await.unwrap();
     assert_eq!(world.engine.volumes().await.unwrap(), []);
+}
+
+async fn what_runs_uses_memory_and_what_ended_does_not(world: &World) {
+    let running = world.engine.start(&world.spec("uses", Program::Sleep)).await.unwrap();
+    let usage = world.engine.usage(&running.id).await.unwrap().unwrap();
+    assert!(
+        usage.rss_bytes > 0 && usage.cpu > std::time::Duration::ZERO,
+        "{usage:?}"
+    );
+    world.engine.stop(&running.id, std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(world.engine.usage(&running.id).await.unwrap(), None);
+    world.engine.remove(&running.id).await.unwrap();
+    assert_eq!(world.engine.usage(&running.id).await.unwrap(), None);
 }

@@ -21,6 +21,17 @@ pub(super) async fn feature(_: Caller) -> ApiError {
     ApiError::not_found("feature")
 }
 
+pub(super) async fn telemetry_drain(_: Caller) -> ApiError {
+    ApiError::not_found("telemetry drain")
+}
+
+pub(super) async fn new_telemetry_drain(_: Caller) -> ApiError {
+    ApiError::invalid(
+        "This platform sends no OpenTelemetry. Send the log on with a log drain, and memory and load with it: enable the \
+         feature log-runtime-metrics.",
+    )
+}
+
 pub(super) async fn pipeline_coupling(_: OwnApp) -> ApiError {
     ApiError::not_found("pipeline coupling")
 }

@@ -7,8 +7,8 @@ use axum::{
     extract::{Path, State},
 };
 use paas_api::{AppFeature, AppFeatureUpdate};
-use paas_core::Routing;
-use paas_store::{app::AppRow, routing};
+use paas_core::{Feature, Features, Routing};
+use paas_store::{PgConnection, StoreError, app::AppRow, feature, routing};
 use uuid::{Uuid, uuid};
 
 use super::{auth::OwnApp, body::Body, error::ApiError, page::Page, state::Api};
@@ -16,53 +16,136 @@ use super::{auth::OwnApp, body::Body, error::ApiError, page::Page, state::Api};
 /// For how long browsers insist on HTTPS once they were told to: what lists of such sites ask for (hstspreload.org).
 const HSTS: Duration = Duration::from_hours(365 * 24);
 
-struct Feature {
+struct Entry {
     id: Uuid,
     name: &'static str,
     display_name: &'static str,
     description: &'static str,
     doc_url: &'static str,
-    is_enabled: fn(&Routing) -> bool,
-    switch: fn(&mut Routing, bool),
+    state: &'static str,
+    switch: Switch,
 }
 
-static FEATURES: [Feature; 3] = [
-    Feature {
+/// What a feature switches.
+#[derive(Clone, Copy)]
+enum Switch {
+    /// A rule of the router.
+    Rule {
+        is_on: fn(&Routing) -> bool,
+        set: fn(&mut Routing, bool),
+    },
+    Dynos(Feature),
+}
+
+/// Shown by `features`.
+const GENERAL: &str = "general";
+/// Shown by `labs`.
+const LABS: &str = "beta";
+
+static ENTRIES: [Entry; 7] = [
+    Entry {
         id: uuid!("6f1c1e5a-43a1-4f0d-8b5e-0d5f7a3c9e10"),
         name: "hsts",
         display_name: "HTTP Strict Transport Security",
         description: "Tell browsers to come back over HTTPS only, for a year",
         doc_url: "https://www.rfc-editor.org/rfc/rfc6797",
-        is_enabled: |routing| routing.hsts.is_some(),
-        switch: |routing, on| routing.hsts = on.then_some(HSTS),
+        state: GENERAL,
+        switch: Switch::Rule {
+            is_on: |routing| routing.hsts.is_some(),
+            set: |routing, on| routing.hsts = on.then_some(HSTS),
+        },
     },
-    Feature {
+    Entry {
         id: uuid!("6f1c1e5a-43a1-4f0d-8b5e-0d5f7a3c9e11"),
         name: "http-session-affinity",
         display_name: "Session Affinity",
         description: "Send the requests of one browser to one dyno",
         doc_url: "https://devcenter.heroku.com/articles/session-affinity",
-        is_enabled: |routing| routing.session_affinity,
-        switch: |routing, on| routing.session_affinity = on,
+        state: GENERAL,
+        switch: Switch::Rule {
+            is_on: |routing| routing.session_affinity,
+            set: |routing, on| routing.session_affinity = on,
+        },
     },
-    Feature {
+    Entry {
         id: uuid!("6f1c1e5a-43a1-4f0d-8b5e-0d5f7a3c9e12"),
         name: "https-redirect",
         display_name: "HTTPS Redirect",
         description: "Redirect plain HTTP to HTTPS",
         doc_url: "https://www.rfc-editor.org/rfc/rfc9110#name-https-uri-scheme",
-        is_enabled: |routing| routing.https_redirect,
-        switch: |routing, on| routing.https_redirect = on,
+        state: GENERAL,
+        switch: Switch::Rule {
+            is_on: |routing| routing.https_redirect,
+            set: |routing, on| routing.https_redirect = on,
+        },
+    },
+    Entry {
+        id: uuid!("6f1c1e5a-43a1-4f0d-8b5e-0d5f7a3c9e13"),
+        name: "log-runtime-metrics",
+        display_name: "Runtime Metrics",
+        description: "Log the memory and load of every dyno every 20 seconds",
+        doc_url: "https://devcenter.heroku.com/articles/log-runtime-metrics",
+        state: LABS,
+        switch: Switch::Dynos(Feature::LogRuntimeMetrics),
+    },
+    Entry {
+        id: uuid!("6f1c1e5a-43a1-4f0d-8b5e-0d5f7a3c9e14"),
+        name: "preboot",
+        display_name: "Preboot",
+        description: "Boot new dynos before old ones stop: here it is always so, on or off",
+        doc_url: "https://devcenter.heroku.com/articles/preboot",
+        state: GENERAL,
+        switch: Switch::Dynos(Feature::Preboot),
+    },
+    Entry {
+        id: uuid!("6f1c1e5a-43a1-4f0d-8b5e-0d5f7a3c9e15"),
+        name: "runtime-dyno-metadata",
+        display_name: "Dyno Metadata",
+        description: "Tell dynos about their app and release in HEROKU_* variables, from their next start on",
+        doc_url: "https://devcenter.heroku.com/articles/dyno-metadata",
+        state: LABS,
+        switch: Switch::Dynos(Feature::RuntimeDynoMetadata),
+    },
+    Entry {
+        id: uuid!("6f1c1e5a-43a1-4f0d-8b5e-0d5f7a3c9e16"),
+        name: "runtime-heroku-exec",
+        display_name: "Exec",
+        description: "Let people enter running dynos with ps:exec",
+        doc_url: "https://devcenter.heroku.com/articles/exec",
+        state: GENERAL,
+        switch: Switch::Dynos(Feature::RuntimeHerokuExec),
     },
 ];
+
+/// How everything stands that a feature may switch.
+struct Standing {
+    routing: Routing,
+    features: Features,
+}
+
+impl Standing {
+    async fn of(conn: &mut PgConnection, row: &AppRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            routing: routing::get(conn, row.app.id).await?,
+            features: feature::get(conn, row.app.id).await?,
+        })
+    }
+
+    fn is_on(&self, entry: &Entry) -> bool {
+        match entry.switch {
+            Switch::Rule { is_on, .. } => is_on(&self.routing),
+            Switch::Dynos(feature) => self.features.is_on(feature),
+        }
+    }
+}
 
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     OwnApp { row, .. }: OwnApp,
 ) -> Result<Page<AppFeature>, ApiError> {
     let mut connection = api.connection().await?;
-    let routing = routing::get(&mut connection, row.app.id).await?;
-    let answers = FEATURES.iter().map(|feature| answer(&row, feature, &routing));
+    let standing = Standing::of(&mut connection, &row).await?;
+    let answers = ENTRIES.iter().map(|entry| answer(&row, entry, standing.is_on(entry)));
     Ok(Page::whole(answers.collect()))
 }
 
@@ -71,10 +154,10 @@ pub(super) async fn info(
     Path((_, name)): Path<(String, String)>,
     OwnApp { row, .. }: OwnApp,
 ) -> Result<Json<AppFeature>, ApiError> {
-    let feature = find(&name)?;
+    let entry = find(&name)?;
     let mut connection = api.connection().await?;
-    let routing = routing::get(&mut connection, row.app.id).await?;
-    Ok(Json(answer(&row, feature, &routing)))
+    let standing = Standing::of(&mut connection, &row).await?;
+    Ok(Json(answer(&row, entry, standing.is_on(entry))))
 }
 
 pub(super) async fn update(
@@ -83,39 +166,62 @@ pub(super) async fn update(
     OwnApp { caller, row }: OwnApp,
     Body(update): Body<AppFeatureUpdate>,
 ) -> Result<Json<AppFeature>, ApiError> {
-    let feature = find(&name)?;
+    let entry = find(&name)?;
+    let on = update.enabled;
     let mut transaction = api.store().begin().await?;
-    let mut routing = routing::get(&mut transaction, row.app.id).await?;
-    if (feature.is_enabled)(&routing) != update.enabled {
-        (feature.switch)(&mut routing, update.enabled);
-        routing::set(&mut transaction, row.app.id, &routing, api.stamp(&caller.account)).await?;
+    let mut standing = Standing::of(&mut transaction, &row).await?;
+    if standing.is_on(entry) != on {
+        let (app, stamp) = (row.app.id, api.stamp(&caller.account));
+        match entry.switch {
+            Switch::Rule { set, .. } => {
+                set(&mut standing.routing, on);
+                routing::set(&mut transaction, app, &standing.routing, stamp).await?;
+            }
+            Switch::Dynos(feature) => feature::set(&mut transaction, app, feature, on, stamp).await?,
+        }
         transaction.commit().await?;
-        let verb = if update.enabled { "Enable" } else { "Disable" };
-        let what = format!("{verb} feature {}", feature.name);
-        api.announce(row.app.id, &what, &caller.account);
+        let verb = if on { "Enable" } else { "Disable" };
+        api.announce(app, &format!("{verb} feature {}", entry.name), &caller.account);
     }
-    Ok(Json(answer(&row, feature, &routing)))
+    Ok(Json(answer(&row, entry, on)))
 }
 
-fn find(name_or_id: &str) -> Result<&'static Feature, ApiError> {
-    let is_wanted = |feature: &&Feature| feature.name == name_or_id || feature.id.to_string() == name_or_id;
-    FEATURES
+fn find(name_or_id: &str) -> Result<&'static Entry, ApiError> {
+    let is_wanted = |entry: &&Entry| entry.name == name_or_id || entry.id.to_string() == name_or_id;
+    ENTRIES
         .iter()
         .find(is_wanted)
         .ok_or_else(|| ApiError::not_found("feature"))
 }
 
-fn answer(row: &AppRow, feature: &Feature, routing: &Routing) -> AppFeature {
+fn answer(row: &AppRow, entry: &Entry, enabled: bool) -> AppFeature {
     AppFeature {
         created_at: row.app.created_at.into(),
-        description: feature.description.to_owned(),
-        display_name: feature.display_name.to_owned(),
-        doc_url: feature.doc_url.to_owned(),
-        enabled: (feature.is_enabled)(routing),
+        description: entry.description.to_owned(),
+        display_name: entry.display_name.to_owned(),
+        doc_url: entry.doc_url.to_owned(),
+        enabled,
         feedback_email: row.owner.email.clone(),
-        id: feature.id,
-        name: feature.name.to_owned(),
-        state: "general".to_owned(),
+        id: entry.id,
+        name: entry.name.to_owned(),
+        state: entry.state.to_owned(),
         updated_at: row.app.updated_at.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_feature_of_dynos_can_be_switched() {
+        for feature in Feature::ALL {
+            let found = find(feature.as_str()).ok().map(|entry| entry.switch);
+            assert!(
+                matches!(found, Some(Switch::Dynos(found)) if found == feature),
+                "{}",
+                feature.as_str()
+            );
+        }
     }
 }

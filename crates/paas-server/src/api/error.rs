@@ -221,6 +221,12 @@ impl From<StoreError> for ApiError {
             StoreError::DomainTaken => Self::invalid("The domain name is currently in use by another app."),
             StoreError::DomainGone => Self::not_found("domain"),
             StoreError::CertificateGone => Self::not_found("certificate"),
+            StoreError::DrainTaken => Self::invalid("Url has already been taken: this app has that drain."),
+            StoreError::TooManyDrains => Self::invalid(format!(
+                "You have already added the maximum of {} drains. Remove one first.",
+                paas_store::log_drain::MAXIMUM_PER_APP
+            )),
+            StoreError::DrainGone => Self::not_found("drain"),
             StoreError::BuildPending => Self::new(
                 ErrorId::Conflict,
                 "Another build of this app is under way. Please wait until it has ended, or cancel it.",

@@ -32,6 +32,8 @@ const OPEN_WITHIN: TimeDelta = TimeDelta::minutes(5);
 const RESUME_WITHIN: TimeDelta = TimeDelta::hours(24);
 /// Our router and others close a connection that is silent for 55 s.
 const HEARTBEAT: Duration = Duration::from_secs(20);
+/// A restart of the server takes no longer.
+const COME_BACK_AFTER: Duration = Duration::from_secs(10);
 
 /// All that a session is. It travels in its URL, so nothing is left behind when nobody comes.
 #[derive(Serialize, Deserialize)]
@@ -104,6 +106,10 @@ pub(super) async fn stream(
     let is_event_stream = text("accept").is_some_and(|accept| accept.contains("text/event-stream"));
     if is_event_stream {
         let events = lines.map(|stored| Ok::<_, Infallible>(event(&stored)));
+        // Heroku's client comes back by itself, once: it gives up when nobody answers, so it is told to wait for the next
+        // server.
+        let farewell = session.tail.then(|| Ok(Event::default().retry(COME_BACK_AFTER)));
+        let events = events.chain(stream::iter(farewell));
         let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("hb");
         return Ok(Sse::new(events).keep_alive(keep_alive).into_response());
     }

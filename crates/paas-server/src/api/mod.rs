@@ -34,6 +34,7 @@ mod dyno;
 mod dyno_size;
 mod formation;
 mod haiku;
+mod log_drain;
 mod log_session;
 mod oauth_authorization;
 mod region;
@@ -90,7 +91,10 @@ fn people() -> Router<Arc<Api>> {
         .route("/account", get(account::info).patch(account::update))
         .route("/account/rate-limits", get(account::rate_limit))
         .route("/account/features", get(absent::list))
-        .route("/account/features/{feature}", get(absent::feature))
+        .route(
+            "/account/features/{feature}",
+            get(absent::feature).patch(absent::feature),
+        )
         .route("/users/{account}", get(account::info_of).patch(account::update_of))
         .route("/users/{account}/apps", get(app::list_of))
         .route(
@@ -173,6 +177,19 @@ fn runtime() -> Router<Arc<Api>> {
         .route("/apps/{app}/available-dyno-sizes", get(dyno_size::list_of_app))
         .route("/apps/{app}/log-sessions", post(log_session::create))
         .route("/logs/{session}", get(log_session::stream))
+        .route("/apps/{app}/log-drains", get(log_drain::list).post(log_drain::create))
+        .route(
+            "/apps/{app}/log-drains/{drain}",
+            get(log_drain::info).delete(log_drain::delete),
+        )
+        .route("/apps/{app}/telemetry-drains", get(absent::list_of_app))
+        .route("/telemetry-drains", post(absent::new_telemetry_drain))
+        .route(
+            "/telemetry-drains/{drain}",
+            get(absent::telemetry_drain)
+                .patch(absent::telemetry_drain)
+                .delete(absent::telemetry_drain),
+        )
 }
 
 fn deploys() -> Router<Arc<Api>> {

@@ -32,6 +32,7 @@ use crate::{
     dns::{AddressFinder, Metadata},
     failpoint,
     git::{self, Git, GitPaths},
+    log_drain::LogDrainsController,
     logs::{self, Collector, LogStore},
     output::Outputs,
     platform::Platform,
@@ -86,6 +87,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         ),
         wake: Notify::new(),
         wake_certificates: Notify::new(),
+        wake_log_drains: Notify::new(),
         passes: watch::Sender::new(0),
         tracker: tracker.clone(),
         stop: stop.clone(),
@@ -122,6 +124,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
     let apps = Arc::new(AppsController::new(Arc::clone(platform), Arc::clone(&feed)));
     let certificates = Arc::new(CertificatesController::new(Arc::clone(platform), Arc::clone(&feed))?);
     let firewall = FirewallController::new(Arc::clone(platform), firewall);
+    let log_drains = LogDrainsController::new(Arc::clone(platform))?;
     let git = open_git(platform)?;
     let hooks = git::Receiver::bind(Arc::clone(&git)).context("opening the hook's socket")?;
     // The API answers every path that is not git's.
@@ -144,6 +147,8 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("certificates", certificates.run()),
         ends("router feed", feed.run()),
         ends("firewall", firewall.run()),
+        ends("log drains", log_drains.run()),
+        ends("runtime metrics", control::measure(Arc::clone(platform))),
         ends("sweep", control::sweep(Arc::clone(platform))),
         ends("wake-ups", wake(platform)),
     );
@@ -195,6 +200,7 @@ async fn wake(platform: &Platform) -> Result<()> {
             () = wakeups.next() => {
                 platform.wake.notify_one();
                 platform.wake_certificates.notify_one();
+                platform.wake_log_drains.notify_one();
             }
             () = platform.stop.cancelled() => return Ok(()),
         }

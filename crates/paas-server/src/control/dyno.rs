@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use paas_core::{App, ConfigVars, Crash, Dyno, DynoState, Id, LogSource, ProcessType, Slug};
-use paas_engine::{Container, ContainerId, ContainerSpec, ContainerState, DYNO_PORT, Environment, Limits, Role};
+use chrono::SecondsFormat;
+use paas_core::{App, ConfigVars, Crash, Dyno, DynoState, Feature, Id, LogSource, ProcessType, Release, Slug};
+use paas_engine::{Container, ContainerId, ContainerSpec, ContainerState, DYNO_PORT, Limits, Role};
 use paas_store as store;
 use tokio::time::timeout;
 
@@ -148,19 +149,27 @@ pub(super) struct LaunchPlan {
     app: store::app::AppRow,
     pub(super) slug: Slug,
     config: ConfigVars,
+    release: Release,
+    has_metadata: bool,
 }
 
 impl LaunchPlan {
-    pub(super) async fn read(platform: &Platform, app: Id<App>, release: Id<paas_core::Release>) -> Result<Self> {
+    pub(super) async fn read(platform: &Platform, app: Id<App>, release: Id<Release>) -> Result<Self> {
         let mut conn = platform.store.connection().await?;
         let app = store::app::by_id(&mut conn, app).await?.context("the app is gone")?;
         let row = store::release::by_id(&mut conn, release).await?;
-        let slug = row
-            .and_then(|row| row.release.slug)
-            .context("the release has no slug")?;
+        let release = row.context("the release is gone")?.release;
+        let slug = release.slug.context("the release has no slug")?;
         let slug = store::slug::get(&mut conn, slug).await?.context("the slug is gone")?;
-        let config = store::release::config(&mut conn, &platform.store.sealer, release).await?;
-        Ok(Self { app, slug, config })
+        let config = store::release::config(&mut conn, &platform.store.sealer, release.id).await?;
+        let features = store::feature::get(&mut conn, app.app.id).await?;
+        Ok(Self {
+            app,
+            slug,
+            config,
+            release,
+            has_metadata: features.is_on(Feature::RuntimeDynoMetadata),
+        })
     }
 
     /// A container on the app's network with the release's config; without `DYNO` and `PORT`.
@@ -177,14 +186,52 @@ impl LaunchPlan {
         let image = platform.engine.image(&self.slug.image).await?;
         let image = image.with_context(|| format!("the image {} of the slug is gone", self.slug.image))?;
         let command = ["/bin/sh", "-c", LAUNCHER, command].map(str::to_owned).to_vec();
+        let metadata = self.has_metadata.then(|| self.metadata(platform, &role, &name));
         let mut spec = ContainerSpec::new(name, role, self.slug.image.clone(), command, limits);
-        spec.environment = Environment::from(&self.config);
+        // Config vars come last: what people set themselves is what they want.
+        spec.environment = metadata.into_iter().flatten().collect();
+        spec.environment.extend(config_pairs(&self.config));
         spec.network = Some(network.name);
         if !image.working_dir.is_empty() {
             spec.working_dir = image.working_dir;
         }
         Ok(spec)
     }
+}
+
+impl LaunchPlan {
+    /// What a dyno is told about itself (Dev Center, *Dyno Metadata*).
+    fn metadata(&self, platform: &Platform, role: &Role, container: &str) -> Vec<(String, String)> {
+        let app = &self.app.app;
+        let commit = self.slug.commit.clone().unwrap_or_default();
+        let short: String = commit.chars().take(8).collect();
+        let description = format!("Deploy {short}").trim_end().to_owned();
+        let dyno = match role {
+            Role::Dyno { dyno, .. } => dyno.to_string(),
+            _ => container.to_owned(),
+        };
+        let domain = platform.settings.domain.child(app.name.as_str());
+        let created_at = self.release.created_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let variables = [
+            ("HEROKU_APP_DEFAULT_DOMAIN_NAME", domain.to_string()),
+            ("HEROKU_APP_ID", app.id.to_string()),
+            ("HEROKU_APP_NAME", app.name.to_string()),
+            ("HEROKU_BUILD_COMMIT", commit.clone()),
+            ("HEROKU_BUILD_DESCRIPTION", description.clone()),
+            ("HEROKU_DYNO_ID", dyno),
+            ("HEROKU_RELEASE_CREATED_AT", created_at),
+            ("HEROKU_RELEASE_VERSION", self.release.version.to_string()),
+            ("HEROKU_SLUG_COMMIT", commit),
+            ("HEROKU_SLUG_DESCRIPTION", description),
+        ];
+        variables.map(|(key, value)| (key.to_owned(), value)).into()
+    }
+}
+
+fn config_pairs(config: &ConfigVars) -> impl Iterator<Item = (String, String)> {
+    config
+        .iter()
+        .map(|(key, value)| (key.as_str().to_owned(), value.clone()))
 }
 
 /// Says in the app's log how a dyno changed, in Heroku's words.

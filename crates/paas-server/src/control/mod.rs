@@ -14,6 +14,7 @@ mod git_backend;
 mod probe;
 mod release_phase;
 mod router_feed;
+mod runtime_metrics;
 mod sleep;
 mod sweep;
 mod turns;
@@ -29,6 +30,7 @@ pub(crate) use firewall::FirewallController;
 pub(crate) use git_backend::GitBackend;
 pub(crate) use release_phase::start as start_release_phase;
 pub(crate) use router_feed::RouterFeed;
+pub(crate) use runtime_metrics::measure;
 pub(crate) use sweep::{abandon_builds, sweep};
 pub(crate) use turns::Turns;
 

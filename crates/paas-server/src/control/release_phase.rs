@@ -168,6 +168,10 @@ impl Phase<'_> {
         let container = platform.engine.start(&spec).await?;
         platform.collector.follow(release.app, &container.id, &self.process);
 
+        // From here on somebody may follow it, however silent it is.
+        if let Err(error) = self.kept().await {
+            tracing::warn!(release.id = %release.id, %error, "the output of a release phase cannot be kept");
+        }
         let mut chunks = platform.engine.logs(&container.id, self.said);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk?;
@@ -182,21 +186,24 @@ impl Phase<'_> {
     /// Lets those read along who wait for the end. The app's log is the collector's.
     async fn hand_on(&mut self, chunk: &LogChunk) -> io::Result<()> {
         let text = String::from_utf8_lossy(&chunk.bytes);
-        let kept = match &mut self.kept {
-            Some(kept) => kept,
-            // All output comes again to whoever goes on with a phase of a server before.
-            none => none.insert(
-                self.platform
-                    .outputs
-                    .rewrite(*self.release.release.id.as_uuid())
-                    .await?,
-            ),
-        };
-        kept.line(&text).await?;
+        self.kept().await?.line(&text).await?;
         if let Some(pusher) = self.pusher.as_deref_mut() {
             pusher.line(format!("       {text}").trim_end()).await?;
         }
         Ok(())
+    }
+
+    /// The output that the API gives out.
+    async fn kept(&mut self) -> io::Result<&mut OutputWriter> {
+        let kept = match self.kept.take() {
+            Some(kept) => kept,
+            // All output comes again to whoever goes on with a phase of a server before.
+            None => {
+                let id = *self.release.release.id.as_uuid();
+                self.platform.outputs.rewrite(id).await?
+            }
+        };
+        Ok(self.kept.insert(kept))
     }
 
     /// How the container ended. Its output has ended, so it is about to, or has.

@@ -18,7 +18,7 @@ pub(crate) use collect::Collector;
 pub(crate) use filter::Filter;
 pub(crate) use read::Tail;
 pub(crate) use record::Stored;
-pub(crate) use store::{Limits, LogStore};
+pub(crate) use store::{Limits, LogError, LogStore, causes};
 
 #[cfg(test)]
 mod tests;

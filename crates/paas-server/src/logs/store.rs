@@ -122,6 +122,22 @@ impl LogStore {
             .map_err(|source| LogError::Read { app, source })
     }
 
+    /// The id of the last line; 0 when there is none.
+    pub(crate) async fn end(&self, app: Id<App>) -> Result<u64, LogError> {
+        let journal = self.journal(app);
+        tokio::task::spawn_blocking(move || journal.view())
+            .await
+            .map_err(io::Error::other)
+            .flatten()
+            .map(|view| view.map_or(0, |view| view.end))
+            .map_err(|source| LogError::Read { app, source })
+    }
+
+    /// Where the log of an app lies. Others may keep beside it what goes with it, in files that do not end in `.log`.
+    pub(crate) fn directory(&self, app: Id<App>) -> PathBuf {
+        self.directory.join(app.to_string())
+    }
+
     /// The lines after the one with the id `after`, then live, until the log is removed.
     ///
     /// With the end of a [`Tail`], or the id of the last line that somebody has seen, no line falls between the two. Lines
@@ -182,13 +198,13 @@ impl LogStore {
         Arc::clone(
             journals
                 .entry(app)
-                .or_insert_with(|| Arc::new(Journal::new(self.directory.join(app.to_string()), self.limits))),
+                .or_insert_with(|| Arc::new(Journal::new(self.directory(app), self.limits))),
         )
     }
 }
 
 /// An error with its causes, on one line.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,6 +1,8 @@
 //! The API on a real database and an engine in memory, through its router, as a client would see it.
 
 mod destroy;
+mod feature;
+mod log_drain;
 mod names;
 mod protocol;
 mod refusal;

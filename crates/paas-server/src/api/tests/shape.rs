@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::server::{Server, server};
 
 /// The shapes, in the words of the published schema: `name type`, `?` where null is allowed, `|` for one of several.
-const SHAPES: [(&str, &str); 24] = [
+const SHAPES: [(&str, &str); 25] = [
     (
         "account",
         "allow_tracking bool; beta bool; created_at time; email email; federated bool; id uuid; identity_provider \
@@ -75,6 +75,11 @@ const SHAPES: [(&str, &str); 24] = [
          str; type str; updated_at time",
     ),
     (
+        "log-drain",
+        "addon {id:uuid, name:str, app:{id:uuid, name:str}}?; app {id:uuid, name:str}?; created_at time; id uuid; token str; \
+         updated_at time; url str",
+    ),
+    (
         "log-session",
         "created_at time; id uuid; logplex_url str; updated_at time",
     ),
@@ -139,6 +144,11 @@ async fn every_answer_has_the_shape_of_the_published_schema() {
     let domain = server.post("/apps/hello/domains", domain).await.ok();
     check("/apps/hello/domains", "domain", &domain);
 
+    let drain = json!({ "url": "https://logs.example.com" });
+    let drain = server.post("/apps/hello/log-drains", drain).await.ok();
+    check("/apps/hello/log-drains", "log-drain", &drain);
+    let drain = drain["token"].as_str().unwrap();
+
     for (path, shape) in [
         ("/account", "account"),
         ("/users/~", "account"),
@@ -156,6 +166,8 @@ async fn every_answer_has_the_shape_of_the_published_schema() {
         ("/apps/hello/domains", "domain"),
         ("/apps/hello/domains/hello.example.test", "domain"),
         ("/apps/hello/domains/www.example.com", "domain"),
+        ("/apps/hello/log-drains", "log-drain"),
+        (&format!("/apps/hello/log-drains/{drain}"), "log-drain"),
         ("/apps/hello/acm", "acm"),
         ("/apps/hello/features", "app-feature"),
         ("/apps/hello/features/hsts", "app-feature"),
@@ -216,6 +228,8 @@ async fn lists_of_what_the_platform_does_not_have_are_empty() {
         "/apps/hello/addons",
         "/apps/hello/addon-attachments",
         "/apps/hello/buildpack-installations",
+        "/apps/hello/log-drains",
+        "/apps/hello/telemetry-drains",
         "/account/features",
         "/addons",
         "/addon-attachments",

@@ -5,6 +5,7 @@ mod certificates;
 mod deploy;
 mod destroy;
 mod release_phase;
+mod runtime;
 mod server;
 mod sleep;
 mod sweep;

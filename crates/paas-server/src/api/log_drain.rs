@@ -1,0 +1,131 @@
+//! Log drains: where else an app's log goes.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use http::StatusCode;
+use paas_api::{ExtendedLogDrain, NewLogDrain};
+use paas_core::{App, DrainHost, DrainUrl};
+use paas_store::log_drain::{self, LogDrain};
+use serde::Deserialize;
+
+use super::{
+    app,
+    auth::OwnApp,
+    body::Body,
+    error::ApiError,
+    page::{Field, Key, Page, Wanted, page},
+    state::Api,
+};
+use crate::log_drain::is_closed;
+
+const FIELDS: [Field<paas_api::LogDrain>; 1] = [Field {
+    name: "id",
+    key: |drain| Key::Text(drain.id.to_string()),
+}];
+
+/// `?extended=true`
+#[derive(Deserialize)]
+pub(super) struct Extent {
+    extended: Option<String>,
+}
+
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    OwnApp { row, .. }: OwnApp,
+    Query(extent): Query<Extent>,
+    Wanted(range): Wanted,
+) -> Result<Page<paas_api::LogDrain>, ApiError> {
+    let mut connection = api.connection().await?;
+    let drains = log_drain::list_of_app(&mut connection, &api.store().sealer, row.app.id).await?;
+    let is_extended = extent.extended.as_deref() == Some("true");
+    let answers = drains.into_iter().map(|drain| {
+        let extended = is_extended.then_some(ExtendedLogDrain {
+            drain_id: *drain.id.as_uuid(),
+        });
+        paas_api::LogDrain {
+            extended,
+            ..answer(&row.app, drain)
+        }
+    });
+    page(&range, answers.collect(), &FIELDS)
+}
+
+pub(super) async fn info(
+    State(api): State<Arc<Api>>,
+    Path((_, drain)): Path<(String, String)>,
+    OwnApp { row, .. }: OwnApp,
+) -> Result<Json<paas_api::LogDrain>, ApiError> {
+    let mut connection = api.connection().await?;
+    let found = log_drain::find(&mut connection, &api.store().sealer, row.app.id, &drain).await?;
+    let found = found.ok_or_else(|| ApiError::not_found("drain"))?;
+    Ok(Json(answer(&row.app, found)))
+}
+
+pub(super) async fn create(
+    State(api): State<Arc<Api>>,
+    OwnApp { caller, row }: OwnApp,
+    Body(new): Body<NewLogDrain>,
+) -> Result<(StatusCode, Json<paas_api::LogDrain>), ApiError> {
+    let url: DrainUrl = new.url.trim().parse()?;
+    check_host(&api, &url)?;
+    let app = row.app.id;
+    // What the log says from here on is the drain's.
+    let end = api.platform.logs.end(app).await.map_err(ApiError::internal)?;
+    let mut transaction = api.store().begin().await?;
+    let stamp = api.stamp(&caller.account);
+    let drain = log_drain::create(&mut transaction, &api.store().sealer, app, &url, end, stamp).await?;
+    transaction.commit().await?;
+    api.announce(app, &format!("Add drain {}", drain.token), &caller.account);
+    api.platform.wake_log_drains.notify_one();
+    Ok((StatusCode::CREATED, Json(answer(&row.app, drain))))
+}
+
+/// By id, token or URL.
+pub(super) async fn delete(
+    State(api): State<Arc<Api>>,
+    Path((_, drain)): Path<(String, String)>,
+    OwnApp { caller, row }: OwnApp,
+) -> Result<Json<paas_api::LogDrain>, ApiError> {
+    let mut transaction = api.store().begin().await?;
+    let found = log_drain::find(&mut transaction, &api.store().sealer, row.app.id, &drain).await?;
+    let found = found.ok_or_else(|| ApiError::not_found("drain"))?;
+    log_drain::delete(&mut transaction, &found, api.stamp(&caller.account)).await?;
+    transaction.commit().await?;
+    api.announce(row.app.id, &format!("Remove drain {}", found.token), &caller.account);
+    api.platform.wake_log_drains.notify_one();
+    Ok(Json(answer(&row.app, found)))
+}
+
+/// Says at once what every connection would come up against. Names are checked whenever they are resolved.
+fn check_host(api: &Api, url: &DrainUrl) -> Result<(), ApiError> {
+    let settings = &api.platform.settings;
+    let address = match &url.host {
+        DrainHost::Address(address) => *address,
+        DrainHost::Name(name) if name.as_str() == "localhost" => std::net::Ipv4Addr::LOCALHOST.into(),
+        DrainHost::Name(_) => return Ok(()),
+    };
+    match is_closed(address, settings) {
+        Some(reason) => Err(ApiError::invalid(format!(
+            "Url host is invalid: {} {reason}.",
+            url.host
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn answer(app: &App, drain: LogDrain) -> paas_api::LogDrain {
+    paas_api::LogDrain {
+        addon: None,
+        app: Some(app::reference(app)),
+        created_at: drain.created_at.into(),
+        extended: None,
+        id: *drain.id.as_uuid(),
+        token: drain.token,
+        updated_at: drain.created_at.into(),
+        url: drain.url.as_str().to_owned(),
+    }
+}

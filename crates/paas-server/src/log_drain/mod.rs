@@ -1,0 +1,25 @@
+//! Log drains: an app's log, sent on to where its people want it, as Logplex sends it.
+//!
+//! Each drain is one task with a place in the log, and nothing else of its own: a receiver that is slow, dead or hostile
+//! holds up neither the log nor another drain.
+//!
+//! * A line counts as delivered when an HTTPS receiver has answered 2xx, or when a TCP connection has taken it. The place is
+//!   written down after each delivery, so a restart goes on behind it. A server that is killed in between sends its last
+//!   batch again: a line may come twice, and is lost only with a TCP connection that breaks (syslog over TCP has no answers).
+//! * A drain that is too far behind passes the older lines over, counts them, and says so where they are missing (L10).
+//! * Where a drain leads is its app's owner's choice, so each address that its name resolves to is checked before the
+//!   connection is made to just that address: not to this machine, its metadata service, or the networks of other apps.
+
+mod backlog;
+mod connect;
+mod controller;
+mod http;
+mod place;
+mod sender;
+mod syslog;
+
+pub(crate) use connect::is_closed;
+pub(crate) use controller::LogDrainsController;
+
+#[cfg(test)]
+mod tests;
