@@ -45,12 +45,17 @@ enum Shape {
 
 /// A stream that can be given up: closed without waiting for the other side to take what was sent.
 pub(crate) trait Abandon {
+    /// Whether a shutdown says nothing that a close does not say.
+    const CLOSES_SILENTLY: bool;
+
     /// What a client that does not read was sent stays in the kernel, megabytes of it, for as long as it likes to take: with
     /// no time to linger the close is a reset, and all of it is freed.
     fn abandon(&self);
 }
 
 impl Abandon for TcpStream {
+    const CLOSES_SILENTLY: bool = true;
+
     fn abandon(&self) {
         // Without it the kernel gives up by itself, in minutes.
         let _ = self.set_zero_linger();
@@ -58,6 +63,9 @@ impl Abandon for TcpStream {
 }
 
 impl Abandon for Box<TlsStream<TcpStream>> {
+    /// The end of what was said has to be told from an end that somebody else made (RFC 8446 §6.1).
+    const CLOSES_SILENTLY: bool = false;
+
     fn abandon(&self) {
         self.get_ref().0.abandon();
     }
@@ -285,7 +293,10 @@ impl<S: AsyncWrite + Abandon + Unpin> AsyncWrite for ClientIo<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.verdict.is_frozen() {
+        // Whoever shuts a connection drops it next, which says the same with one call less; but for a tunnel, which may go on
+        // in the other direction.
+        let is_closed_next = S::CLOSES_SILENTLY && !self.verdict.is_tunnel();
+        if self.verdict.is_frozen() || is_closed_next {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)

@@ -363,6 +363,10 @@ impl Verdict {
         self.is_frozen.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.is_tunnel.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn becomes_a_tunnel(&self) {
         self.is_tunnel.store(true, Ordering::Relaxed);
     }

@@ -136,7 +136,12 @@ impl FeedClient {
                     change: change.clone(),
                 };
                 self.send(frame).await?;
-                sent.get_or_insert_default().follow(&change, table);
+                *base = version;
+                // It leaves before its book-keeping. From whoever gives up here, the next table crosses whole.
+                let mut known = sent.take().unwrap_or_default();
+                tokio::task::yield_now().await;
+                known.follow(&change, table);
+                *sent = Some(known);
             }
             None => {
                 let frame = FeederFrame::Table {
