@@ -159,7 +159,8 @@ impl Exchange {
         }
     }
 
-    fn record(&self, app: Uuid) -> AccessRecord {
+    /// Takes what nobody needs any more.
+    fn record(&mut self, app: Uuid) -> AccessRecord {
         let (code, cause, status) = match &self.ending {
             Ending::None => {
                 let code = if self.shared.abort.is_cancelled() {
@@ -191,9 +192,9 @@ impl Exchange {
             code,
             cause,
             agent,
-            method: self.method.to_string(),
+            method: self.method.as_str().to_owned(),
             path: path.to_owned(),
-            host: self.host.clone(),
+            host: std::mem::take(&mut self.host),
             request_id: self
                 .identity
                 .as_ref()
@@ -216,8 +217,8 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if let Some(visit) = &self.visit {
-            let record = self.record(visit.app.id);
+        if let Some(app) = self.visit.as_ref().map(|visit| visit.app.id) {
+            let record = self.record(app);
             self.shared.reports.push(Report::Access(record));
         }
     }

@@ -32,6 +32,8 @@ struct Waiting {
     /// When the first of them came.
     since: Option<Instant>,
     is_urgent: bool,
+    /// How many were taken last: so many are likely to come before the next time.
+    usual: usize,
 }
 
 impl ReportQueue {
@@ -50,6 +52,8 @@ impl ReportQueue {
         let is_first = waiting.since.is_none();
         if is_first {
             waiting.since = Some(Instant::now());
+            let usual = waiting.usual;
+            waiting.reports.reserve(usual);
         }
         let is_full = waiting.reports.len() >= self.capacity;
         if is_full {
@@ -93,7 +97,14 @@ impl ReportQueue {
 
     /// Takes what there is.
     pub(crate) fn take(&self) -> Vec<Report> {
-        let waiting = std::mem::take(&mut *self.lock());
+        let mut now = self.lock();
+        let usual = now.reports.len();
+        let next = Waiting {
+            usual,
+            ..Waiting::default()
+        };
+        let waiting = std::mem::replace(&mut *now, next);
+        drop(now);
         let mut reports = waiting.reports;
         if waiting.dropped > 0 {
             let count = waiting.dropped;
