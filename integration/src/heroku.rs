@@ -155,7 +155,10 @@ impl<'platform> Heroku<'platform> {
     /// Runs git in the folder, as this person: the client answers when git asks for the password.
     #[track_caller]
     pub fn git(&self, arguments: &[&str]) -> Output {
-        Output::of(self.command_of(Path::new("git")).args(arguments), "")
+        let output = Output::of(self.command_of(Path::new("git")).args(arguments), "");
+        // It asks the client by itself.
+        self.ran("git:credentials");
+        output
     }
 
     /// Says that the story has looked at what these commands did. They have the names of the compatibility page, and must have
@@ -175,9 +178,7 @@ impl<'platform> Heroku<'platform> {
     /// The client with these arguments, to be started in whatever way.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let verb = arguments.first().copied().unwrap_or_default();
-        let mut run = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
-        run.insert(self.aliases.get(verb).map_or(verb, String::as_str).to_owned());
-        drop(run);
+        self.ran(self.aliases.get(verb).map_or(verb, String::as_str));
         let mut command = self.command_of(&self.node.program("heroku"));
         command.args(arguments);
         command
@@ -210,6 +211,11 @@ impl<'platform> Heroku<'platform> {
             command.env(format!("HEROKU_{name}"), &api);
         }
         command
+    }
+
+    fn ran(&self, command: &str) {
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        commands.insert(command.to_owned());
     }
 
     /// The hosts that commands wanted to reach outside of this machine; forgotten when they have been told.

@@ -28,11 +28,15 @@ fn apps_are_made_shown_renamed_and_destroyed() {
     listed
         .expect_alike()
         .expect_success()
-        .expect("=== you@example.com Apps\n\nhello\n");
+        .expect("=== you@example.com Apps\n\n")
+        .expect("\nhello\n");
     assert_eq!(listed.heroku.stdout.lines().count(), 4);
     let listed = heroku.beside(&["apps", "--json"]);
     listed.expect_alike();
-    assert_eq!(listed.heroku.json()[0]["name"], "hello");
+    let names: Vec<_> = (0..2)
+        .map(|index| listed.heroku.json()[index]["name"].clone())
+        .collect();
+    assert!(names.contains(&"hello".into()), "{names:?}");
 
     heroku
         .run(&["apps:info", "-a", "hello"])
@@ -56,6 +60,22 @@ Region:         us
         .beside(&["apps:info", "-a", "nobody"])
         .expect("Couldn't find that app.");
 
+    heroku.beside(&["maintenance", "-a", "hello"]).expect_alike();
+    heroku
+        .run(&["maintenance:on", "-a", "hello"])
+        .expect_success()
+        .expect("Enabling maintenance mode for hello... done");
+    assert_eq!(platform.sql("select maintenance from apps where name = 'hello'"), ["t"]);
+    assert_eq!(heroku.run(&["maintenance", "-a", "hello"]).stdout, "on\n");
+    heroku.run(&["maintenance:off", "-a", "hello"]).expect_success();
+    assert_eq!(platform.sql("select maintenance from apps where name = 'hello'"), ["f"]);
+    heroku
+        .run(&["apps:stacks", "-a", "hello"])
+        .expect_success()
+        .expect("=== hello Available Stacks")
+        .expect("* paas-12");
+    heroku.run(&["regions"]).expect_success().expect("This machine");
+
     let renamed = heroku.run(&["apps:rename", "bonjour", "-a", "hello"]);
     renamed.expect_success().expect("Renaming hello to bonjour... done");
     assert_eq!(
@@ -74,5 +94,13 @@ Region:         us
         platform.sql("select count(*) from apps where name in ('hello', 'bonjour')"),
         ["0"]
     );
-    heroku.covers(&["apps", "apps:create", "apps:destroy", "apps:info", "apps:rename"]);
+    heroku.covers(&[
+        "apps",
+        "apps:create",
+        "apps:destroy",
+        "apps:info",
+        "apps:rename",
+        "apps:stacks",
+    ]);
+    heroku.covers(&["maintenance", "maintenance:off", "maintenance:on", "regions"]);
 }

@@ -4,5 +4,10 @@
 //! which commands it covers: `docs/heroku-compatibility.md` is made from that.
 
 mod app;
+mod clients;
 mod compatibility;
+mod deploy;
+mod forwarder;
+mod local;
 mod log;
+mod names;
