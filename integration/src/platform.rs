@@ -336,6 +336,7 @@ impl Platform {
             .args(["--http", &self.http().to_string()])
             .args(["--https", &self.slot.https().to_string()])
             .args(["--api", &self.api().to_string()])
+            .args(["--rendezvous", "127.0.0.1:0"])
             .args(["--network-pool", &self.slot.network_pool()]);
         if let Some(socket) = &self.docker {
             command.arg("--docker").arg(socket);

@@ -54,6 +54,10 @@ pub(crate) struct SettingsArgs {
     #[arg(long, env = "PAAS_API", value_name = "ADDRESS", global = true)]
     api: Option<SocketAddr>,
 
+    /// Where `heroku run` meets dynos, in TLS; paas itself needs only the API [default: 0.0.0.0:5000]
+    #[arg(long, env = "PAAS_RENDEZVOUS", value_name = "ADDRESS", global = true)]
+    rendezvous: Option<SocketAddr>,
+
     /// A Postgres to use instead of the embedded one
     #[arg(
         long,
@@ -201,6 +205,7 @@ pub(crate) struct Settings {
     pub(crate) proxy_protocol: bool,
     pub(crate) local_drains: bool,
     pub(crate) api: SocketAddr,
+    pub(crate) rendezvous: SocketAddr,
     /// `None`: the embedded server.
     pub(crate) database_url: Option<String>,
     pub(crate) docker: PathBuf,
@@ -274,6 +279,7 @@ impl SettingsArgs {
             proxy_protocol,
             local_drains: self.local_drains.or(file.local_drains).unwrap_or(false),
             api,
+            rendezvous: self.rendezvous.or(file.rendezvous).unwrap_or_else(|| any(5000)),
             database_url: self.database_url.or(file.database_url),
             docker: self
                 .docker
@@ -402,6 +408,15 @@ impl Settings {
     /// Whether names below the platform's domain get certificates of a public authority.
     pub(crate) fn has_public_certificates(&self) -> bool {
         self.acme.is_some() && is_public_name(self.domain.as_str())
+    }
+
+    /// The host in `attach_url`: one that the platform has a certificate for. Where its names are only for this machine, the
+    /// domain itself, because clients refuse a wildcard right below the top.
+    pub(crate) fn rendezvous_host(&self) -> Hostname {
+        match self.domain.parent() {
+            Some(_) => self.domain.child("api"),
+            None => self.domain.clone(),
+        }
     }
 
     pub(crate) fn local_ca(&self) -> PathBuf {

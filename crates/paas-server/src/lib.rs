@@ -9,6 +9,7 @@ mod config;
 mod failpoint;
 mod output;
 mod platform;
+mod rendezvous;
 mod sessions;
 
 mod api;

@@ -12,10 +12,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::Settings,
-    control::Turns,
+    control::{OneOffs, Turns},
     dns::AddressFinder,
     logs::{Collector, LogStore},
     output::Outputs,
+    rendezvous::Rendezvous,
     sessions::Sessions,
 };
 
@@ -33,6 +34,10 @@ pub(crate) struct Platform {
     pub(crate) collector: Collector,
     pub(crate) outputs: Arc<Outputs>,
     pub(crate) turns: Turns,
+    /// The one-off dynos that this process looks after.
+    pub(crate) one_offs: OneOffs,
+    /// Where people meet what was started for them.
+    pub(crate) rendezvous: Arc<Rendezvous>,
     /// What people hold open, to be ended when they lose the right to it.
     pub(crate) sessions: Arc<Sessions>,
     /// Where DNS records have to point.

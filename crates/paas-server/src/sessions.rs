@@ -41,7 +41,6 @@ pub(crate) struct Session {
 }
 
 impl Sessions {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for shells, which open the first sessions"))]
     /// Registers a session of `holder`.
     pub(crate) fn begin(self: &Arc<Self>, holder: Holder) -> Session {
         let ended = CancellationToken::new();
@@ -96,7 +95,6 @@ impl Sessions {
 }
 
 impl Session {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for shells, which open the first sessions"))]
     /// Cancelled when the holder may not go on.
     pub(crate) const fn ended(&self) -> &CancellationToken {
         &self.ended

@@ -1,6 +1,6 @@
 //! A platform of one test: a real database, an engine in memory, and a clock that stands still.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::DateTime;
 use clap::Parser;
@@ -17,11 +17,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::SettingsArgs,
-    control::Turns,
+    control::{OneOffs, Turns},
     dns::{AddressFinder, Metadata},
     logs::{Collector, Limits, LogStore},
     output::Outputs,
     platform::Platform,
+    rendezvous::{self, Rendezvous},
 };
 
 pub(crate) struct TestPlatform {
@@ -84,6 +85,8 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
         },
         outputs: Arc::new(Outputs::new(settings.outputs())),
         turns: Turns::new(1),
+        one_offs: OneOffs::default(),
+        rendezvous: Rendezvous::new(rendezvous_limits()),
         sessions: Arc::default(),
         addresses: AddressFinder::new(
             settings.public_addresses.clone(),
@@ -106,6 +109,16 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
         platform,
         engine: fake,
         directory,
+    }
+}
+
+/// Short where a test waits for the end of it.
+fn rendezvous_limits() -> rendezvous::Limits {
+    rendezvous::Limits {
+        attach: Duration::from_millis(500),
+        hang_up: Duration::from_millis(20),
+        stop: Duration::from_millis(500),
+        ..rendezvous::Limits::default()
     }
 }
 

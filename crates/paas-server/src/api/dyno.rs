@@ -16,7 +16,7 @@ use paas_core::{App, Dyno, DynoName, DynoState, Id, ProcessType, Release, StopRe
 use paas_store::{
     Connection, app as app_rows,
     dyno::{self, DynoFilter},
-    formation, release, slug,
+    formation, one_off as one_off_rows, release, slug,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -25,6 +25,7 @@ use super::{
     app,
     auth::{Caller, OwnApp},
     error::ApiError,
+    one_off,
     page::{Field, Key, Page, Wanted, page},
     state::Api,
 };
@@ -32,10 +33,10 @@ use super::{
 /// The answer of an order: taken, and under way.
 type Accepted = (StatusCode, Json<Value>);
 
-const FIELDS: [Field<Dyno>; 2] = [
+const FIELDS: [Field<paas_api::Dyno>; 2] = [
     Field {
         name: "name",
-        key: |dyno| Key::Text(dyno.name.to_string()),
+        key: |dyno| Key::Text(dyno.name.clone()),
     },
     Field {
         name: "id",
@@ -55,7 +56,10 @@ pub(super) async fn list(
         None => slots(dyno::of(&mut connection, row.app.id).await?),
     };
     let commands = commands(&mut connection, &dynos).await?;
-    Ok(page(&range, dynos, &FIELDS)?.map(|dyno| answer(&row.app, &dyno, &commands)))
+    let dynos = dynos.iter().map(|dyno| answer(&row.app, dyno, &commands));
+    let one_offs = one_off_rows::of(&mut connection, row.app.id).await?;
+    let one_offs = one_offs.iter().map(|dyno| one_off::answer(&row.app, dyno, None));
+    page(&range, dynos.chain(one_offs).collect(), &FIELDS)
 }
 
 pub(super) async fn info(
@@ -64,6 +68,9 @@ pub(super) async fn info(
     OwnApp { row, .. }: OwnApp,
 ) -> Result<Json<paas_api::Dyno>, ApiError> {
     let mut connection = api.connection().await?;
+    if let Some(dyno) = one_off::find(&mut connection, row.app.id, &name).await? {
+        return Ok(Json(one_off::answer(&row.app, &dyno, None)));
+    }
     let dyno = find(&mut connection, row.app.id, &name).await?;
     let commands = commands(&mut connection, std::slice::from_ref(&dyno)).await?;
     Ok(Json(answer(&row.app, &dyno, &commands)))
@@ -76,13 +83,18 @@ pub(super) async fn restart_all(
     condemn(&api, &row.app, &caller, DynoFilter::All, "Restart all dynos").await
 }
 
-/// Restarts one dyno. `ps:stop` comes here too: as at Heroku, a stopped dyno of the formation starts again.
+/// Restarts one dyno. `ps:stop` comes here too: as at Heroku, a stopped dyno of the formation starts again. A one-off dyno
+/// ends either way.
 pub(super) async fn restart(
     State(api): State<Arc<Api>>,
     Path((_, name)): Path<(String, String)>,
     OwnApp { caller, row }: OwnApp,
 ) -> Result<Accepted, ApiError> {
     let mut connection = api.connection().await?;
+    if let Some(dyno) = one_off::find(&mut connection, row.app.id, &name).await? {
+        one_off::stop(&api, &mut connection, &row.app, &[dyno], &caller).await?;
+        return Ok((StatusCode::ACCEPTED, Json(json!({}))));
+    }
     let name = find(&mut connection, row.app.id, &name).await?.name;
     drop(connection);
     let what = format!("Restart dyno {name}");
@@ -96,8 +108,16 @@ pub(super) async fn restart_type(
 ) -> Result<Accepted, ApiError> {
     let mut connection = api.connection().await?;
     let known = formation::list(&mut connection, row.app.id).await?;
-    drop(connection);
     let types: Vec<ProcessType> = known.into_iter().map(|row| row.process_type).collect();
+    if !types.iter().any(|process_type| process_type.as_str() == name) {
+        let mut one_offs = one_off_rows::of(&mut connection, row.app.id).await?;
+        one_offs.retain(|dyno| dyno.name.process_type.as_str() == name);
+        if !one_offs.is_empty() {
+            one_off::stop(&api, &mut connection, &row.app, &one_offs, &caller).await?;
+            return Ok((StatusCode::ACCEPTED, Json(json!({}))));
+        }
+    }
+    drop(connection);
     let process_type = types.iter().find(|process_type| process_type.as_str() == name);
     let process_type = process_type.ok_or_else(|| ApiError::unknown_process_type(&name, &types))?;
     let filter = DynoFilter::ProcessType(process_type.clone());
@@ -114,7 +134,7 @@ async fn condemn(api: &Api, app: &App, caller: &Caller, filter: DynoFilter, what
     Ok((StatusCode::ACCEPTED, Json(json!({}))))
 }
 
-async fn find(connection: &mut Connection, app: Id<App>, name: &str) -> Result<Dyno, ApiError> {
+pub(super) async fn find(connection: &mut Connection, app: Id<App>, name: &str) -> Result<Dyno, ApiError> {
     let found = match app_rows::asleep_at(connection, app).await? {
         Some(since) => {
             let mut idle = idle(connection, app, since).await?.into_iter();

@@ -37,8 +37,10 @@ mod haiku;
 mod log_drain;
 mod log_session;
 mod oauth_authorization;
+mod one_off;
 mod region;
 mod release;
+mod rendezvous;
 mod routing;
 mod slug;
 mod sni_endpoint;
@@ -171,9 +173,15 @@ fn runtime() -> Router<Arc<Api>> {
         )
         .route("/apps/{app}/formations/{type}", delete(dyno::restart_type))
         .route("/apps/{app}/formations/{type}/actions/stop", post(dyno::restart_type))
-        .route("/apps/{app}/dynos", get(dyno::list).delete(dyno::restart_all))
+        .route(
+            "/apps/{app}/dynos",
+            get(dyno::list).post(one_off::create).delete(dyno::restart_all),
+        )
         .route("/apps/{app}/dynos/{dyno}", get(dyno::info).delete(dyno::restart))
         .route("/apps/{app}/dynos/{dyno}/actions/stop", post(dyno::restart))
+        .route("/apps/{app}/dynos/{dyno}/actions/exec", post(rendezvous::exec))
+        .route("/apps/{app}/dynos/{dyno}/actions/forward", post(rendezvous::forward))
+        .route("/rendezvous/{secret}", get(rendezvous::meet))
         .route("/apps/{app}/available-dyno-sizes", get(dyno_size::list_of_app))
         .route("/apps/{app}/log-sessions", post(log_session::create))
         .route("/logs/{session}", get(log_session::stream))

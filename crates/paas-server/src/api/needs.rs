@@ -85,10 +85,18 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("DELETE /apps/{app}/formations/{type}", App(RUN, WRITE)),
     ("POST /apps/{app}/formations/{type}/actions/stop", App(RUN, WRITE)),
     ("GET /apps/{app}/dynos", App(VIEW, READ)),
+    // Whoever runs a command in an app sees its config vars.
+    ("POST /apps/{app}/dynos", App(RUN, WRITE_PROTECTED)),
     ("DELETE /apps/{app}/dynos", App(RUN, WRITE)),
     ("GET /apps/{app}/dynos/{dyno}", App(VIEW, READ)),
     ("DELETE /apps/{app}/dynos/{dyno}", App(RUN, WRITE)),
     ("POST /apps/{app}/dynos/{dyno}/actions/stop", App(RUN, WRITE)),
+    ("POST /apps/{app}/dynos/{dyno}/actions/exec", App(RUN, WRITE_PROTECTED)),
+    (
+        "POST /apps/{app}/dynos/{dyno}/actions/forward",
+        App(RUN, WRITE_PROTECTED),
+    ),
+    ("GET /rendezvous/{secret}", Public),
     ("GET /apps/{app}/available-dyno-sizes", App(VIEW, READ)),
     ("POST /apps/{app}/log-sessions", App(VIEW, READ)),
     ("GET /logs/{session}", Public),

@@ -28,7 +28,9 @@ use crate::{
     api,
     clock::Clock,
     config::Settings,
-    control::{self, AppsController, CertificatesController, FirewallController, GitBackend, RouterFeed, Turns},
+    control::{
+        self, AppsController, CertificatesController, FirewallController, GitBackend, OneOffs, RouterFeed, Turns,
+    },
     dns::{AddressFinder, Metadata},
     failpoint,
     git::{self, Git, GitPaths},
@@ -36,6 +38,7 @@ use crate::{
     logs::{self, Collector, LogStore},
     output::Outputs,
     platform::Platform,
+    rendezvous::{self, Rendezvous},
 };
 
 /// How long tasks get to come to a safe place after a signal.
@@ -79,6 +82,8 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         stack: stack_settings(&settings, network.clone()),
         outputs: Arc::new(Outputs::new(settings.outputs())),
         turns: Turns::new(settings.concurrent_builds),
+        one_offs: OneOffs::default(),
+        rendezvous: Rendezvous::new(rendezvous::Limits::default()),
         sessions: Arc::default(),
         addresses: AddressFinder::new(
             settings.public_addresses.clone(),
@@ -100,6 +105,9 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     control::abandon_builds(&platform)
         .await
         .context("ending the builds of the server before this one")?;
+    control::resume_one_offs(&platform)
+        .await
+        .context("finding the one-off dynos of the server before this one")?;
     let ended = Box::pin(run_parts(&platform, firewall, api_listener)).await;
 
     stop.cancel();
@@ -127,6 +135,8 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
     let log_drains = LogDrainsController::new(Arc::clone(platform))?;
     let git = open_git(platform)?;
     let hooks = git::Receiver::bind(Arc::clone(&git)).context("opening the hook's socket")?;
+    let rendezvous = rendezvous::Listener::bind(Arc::clone(platform), Arc::clone(&feed)).await?;
+    let rendezvous_address = rendezvous.address()?;
     // The API answers every path that is not git's.
     let service = git::router(git).merge(api::router(Arc::clone(platform)));
     let serving = serve_api(platform, api_listener, service);
@@ -134,6 +144,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
     tracing::info!(
         api = %settings.api,
         http = %settings.http,
+        rendezvous = %rendezvous_address,
         domain = %settings.domain,
         data_dir = %settings.data_dir.display(),
         "serving"
@@ -146,6 +157,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("apps", apps.run()),
         ends("certificates", certificates.run()),
         ends("router feed", feed.run()),
+        ends("rendezvous", rendezvous.run()),
         ends("firewall", firewall.run()),
         ends("log drains", log_drains.run()),
         ends("runtime metrics", control::measure(Arc::clone(platform))),

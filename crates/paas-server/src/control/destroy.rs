@@ -19,6 +19,7 @@ pub(super) async fn spawn(controller: &Arc<AppsController>) -> Result<()> {
         let app = row.app.id;
         // A build would go on making what is being removed. Its end wakes us.
         platform.turns.abandon(app);
+        platform.one_offs.stop_all_of(app);
         if !platform.turns.is_busy(app) && store::dyno::of(&mut conn, app).await?.is_empty() {
             ready.push(row);
         }

@@ -185,7 +185,7 @@ impl LaunchPlan {
         platform.engine.ensure_network(&network).await?;
         let image = platform.engine.image(&self.slug.image).await?;
         let image = image.with_context(|| format!("the image {} of the slug is gone", self.slug.image))?;
-        let command = ["/bin/sh", "-c", LAUNCHER, command].map(str::to_owned).to_vec();
+        let command = launch_command(command);
         let metadata = self.has_metadata.then(|| self.metadata(platform, &role, &name));
         let mut spec = ContainerSpec::new(name, role, self.slug.image.clone(), command, limits);
         // Config vars come last: what people set themselves is what they want.
@@ -232,6 +232,11 @@ fn config_pairs(config: &ConfigVars) -> impl Iterator<Item = (String, String)> {
     config
         .iter()
         .map(|(key, value)| (key.as_str().to_owned(), value.clone()))
+}
+
+/// The argv of a command line in a dyno: a shell, after the app's profile scripts.
+pub(crate) fn launch_command(command: &str) -> Vec<String> {
+    ["/bin/sh", "-c", LAUNCHER, command].map(str::to_owned).to_vec()
 }
 
 /// Says in the app's log how a dyno changed, in Heroku's words.

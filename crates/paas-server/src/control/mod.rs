@@ -4,6 +4,7 @@
 //! rows and containers, by the next pass or the next start.
 
 mod apps;
+mod beside;
 mod boot;
 mod certificates;
 mod deploy;
@@ -11,6 +12,7 @@ mod destroy;
 mod dyno;
 mod firewall;
 mod git_backend;
+mod one_off;
 mod probe;
 mod release_phase;
 mod router_feed;
@@ -24,10 +26,13 @@ mod work;
 mod tests;
 
 pub(crate) use apps::AppsController;
+pub(crate) use beside::{BesideDyno, container_of_one_off, exec, forward};
 pub(crate) use certificates::CertificatesController;
 pub(crate) use deploy::{NewBuild, cancel, submit};
+pub(crate) use dyno::launch_command;
 pub(crate) use firewall::FirewallController;
 pub(crate) use git_backend::GitBackend;
+pub(crate) use one_off::{Errand, OneOffs, random_index, resume as resume_one_offs, run as run_one_off};
 pub(crate) use release_phase::start as start_release_phase;
 pub(crate) use router_feed::RouterFeed;
 pub(crate) use runtime_metrics::measure;

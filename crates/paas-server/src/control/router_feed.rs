@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use futures_util::FutureExt;
-use paas_core::{App, AppRoutes, Id, LogLine, LogSource};
+use paas_core::{App, AppRoutes, Hostname, Id, LogLine, LogSource};
 use paas_router::feed::{
     AppEntry, Certificate, Challenge, DrainOutcome, FeedClient, FeedError, PlatformHost, Report, Reports, Table,
 };
@@ -42,6 +42,8 @@ pub(crate) struct RouterFeed {
     connection: watch::Sender<Option<Connection>>,
     /// Held while a table is sent, so that none overtakes a newer one.
     contents: tokio::sync::Mutex<Contents>,
+    /// What the router shows in its handshakes.
+    certificates: Mutex<Vec<Arc<Certificate>>>,
     /// What the router said of apps since somebody looked; the last word of each counts.
     calls: Mutex<BTreeMap<Id<App>, Call>>,
 }
@@ -76,6 +78,7 @@ impl RouterFeed {
             platform,
             connection: watch::Sender::new(None),
             contents: tokio::sync::Mutex::default(),
+            certificates: Mutex::default(),
             calls: Mutex::default(),
         }
     }
@@ -157,11 +160,33 @@ impl RouterFeed {
     /// The same with these certificates. The first ones wake the controller of the apps, which waits for them.
     pub(crate) async fn publish_certificates(&self, certificates: Vec<Certificate>) -> Option<Receipt> {
         let mut contents = self.contents.lock().await;
-        let certificates = certificates.into_iter().map(Arc::new).collect();
+        let certificates = self.note_certificates(certificates);
         if contents.certificates.replace(certificates).is_none() {
             self.platform.wake.notify_one();
         }
         self.send(&contents).await
+    }
+
+    /// Keeps what the router is to show. What has not changed stays the same to those who hold it.
+    fn note_certificates(&self, certificates: Vec<Certificate>) -> Vec<Arc<Certificate>> {
+        let mut noted = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        let certificates = certificates.into_iter().map(|certificate| {
+            let same = noted.iter().find(|noted| ***noted == certificate).cloned();
+            same.unwrap_or_else(|| Arc::new(certificate))
+        });
+        *noted = certificates.collect();
+        noted.clone()
+    }
+
+    /// The certificate that the router shows for a name: its own, that of a wildcard above it, or the default one.
+    pub(crate) fn certificate_of(&self, hostname: &Hostname) -> Option<Arc<Certificate>> {
+        let certificates = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        let wildcard = hostname.parent().map(|parent| format!("*.{parent}"));
+        let names = [Some(hostname.as_str()), wildcard.as_deref(), Some("*")];
+        names.into_iter().flatten().find_map(|name| {
+            let serves = |certificate: &&Arc<Certificate>| certificate.hostnames.iter().any(|served| served == name);
+            certificates.iter().find(serves).cloned()
+        })
     }
 
     /// The same with the challenges of now: asked for when it is their turn, so that no older ones come after them.

@@ -9,7 +9,7 @@ use paas_engine::{Container, EngineError, Role};
 use paas_store as store;
 use tokio::time::sleep;
 
-use super::{deploy::LEASE, dyno, release_phase};
+use super::{deploy::LEASE, dyno, one_off, release_phase};
 use crate::platform::Platform;
 
 /// How often leases are looked at.
@@ -106,6 +106,7 @@ async fn remove_leftovers(platform: &Arc<Platform>) -> Result<bool> {
     let running = platform.turns.running();
     let containers = platform.engine.list().await?;
     remove_release_containers(platform, &containers).await?;
+    one_off::remove_leftovers(platform, &containers).await?;
     for container in containers {
         let is_leftover = match &container.role {
             Some(Role::Build { build, .. }) => !platform.turns.running().contains(build),

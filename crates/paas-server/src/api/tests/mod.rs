@@ -4,6 +4,7 @@ mod destroy;
 mod feature;
 mod log_drain;
 mod names;
+mod one_off;
 mod protocol;
 mod refusal;
 mod server;

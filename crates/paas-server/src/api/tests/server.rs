@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use paas_core::{DynoName, DynoState, Endpoint, Id, ImageRef, ProcessType, Slug};
+use paas_engine::FakeEngine;
 use paas_store::{
     Stamp,
     account::{self, Account},
@@ -35,6 +36,7 @@ pub(super) struct Server {
     pub(super) platform: Arc<Platform>,
     pub(super) account: Account,
     pub(super) token: String,
+    pub(super) engine: FakeEngine,
     service: TowerToHyperService<axum::Router>,
     _directory: TempDir,
 }
@@ -49,7 +51,9 @@ pub(super) struct Answer {
 /// A platform with one person who has one token.
 pub(super) async fn server() -> Server {
     let TestPlatform {
-        platform, directory, ..
+        platform,
+        engine,
+        directory,
     } = testing::platform().await;
     let account = person(&platform, EMAIL).await;
     let token = token(&platform, &account).await;
@@ -58,6 +62,7 @@ pub(super) async fn server() -> Server {
         platform,
         account,
         token,
+        engine,
         _directory: directory,
     }
 }

@@ -1,0 +1,171 @@
+//! What people run beside a dyno's own process: shells, and connections to where the dyno can connect to.
+//!
+//! Tasks without a row: they belong to a person's stream, and end with it. The dyno goes on without them, and they end with
+//! the dyno.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use paas_core::{Id, OneOff};
+use paas_engine::{ContainerId, EngineError, ExecSpec, Output, OutputStream};
+use tokio::{sync::Semaphore, time::timeout};
+
+use crate::{
+    platform::Platform,
+    rendezvous::{Invitation, Target, Visitor},
+    sessions::Session,
+};
+
+/// Connections at the same time through one invitation; each is a process of the dyno.
+const MOST_CONNECTIONS: usize = 32;
+/// As long as a one-off dyno.
+const FORWARD_LIMIT: Duration = Duration::from_hours(24);
+
+/// Carries bytes between its own streams and `$1:$2`. Written in what the image has; two processes, so that neither way waits
+/// for the other.
+const RELAY: &str = r#"if command -v perl >/dev/null 2>&1; then exec perl -MIO::Socket::INET -e '
+my $socket = IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Timeout => 10)
+  or do { print STDERR "$ARGV[0]:$ARGV[1]: $!\n"; exit 1 };
+sub relay { my ($from, $to) = @_;
+  while (sysread($from, my $bytes, 65536)) { my $done = 0;
+    while ($done < length $bytes) { my $more = syswrite($to, $bytes, length($bytes) - $done, $done); return unless $more; $done += $more } } }
+my $parent = $$; my $child = fork; defined $child or die "fork: $!\n";
+if ($child) { relay(*STDIN, $socket); shutdown($socket, 1); waitpid($child, 0) } else { relay($socket, *STDOUT); kill "TERM", $parent }
+' "$0" "$1"
+elif command -v python3 >/dev/null 2>&1; then exec python3 -c '
+import os, socket, sys, threading
+try: peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)
+except OSError as error: sys.exit(f"{sys.argv[1]}:{sys.argv[2]}: {error}")
+peer.settimeout(None)
+def send():
+    while data := os.read(0, 65536): peer.sendall(data)
+    peer.shutdown(socket.SHUT_WR)
+threading.Thread(target=send, daemon=True).start()
+while data := peer.recv(65536):
+    while data: data = data[os.write(1, data):]
+os._exit(0)
+' "$0" "$1"
+elif command -v nc >/dev/null 2>&1; then exec nc "$0" "$1"
+else echo "the image has neither perl nor python3 nor nc to connect with" >&2; exit 127
+fi"#;
+
+/// Somebody who will come for a running container.
+pub(crate) struct BesideDyno {
+    pub(crate) container: ContainerId,
+    pub(crate) invitation: Invitation,
+    pub(crate) session: Session,
+}
+
+/// Runs a program for whoever comes.
+pub(crate) fn exec(platform: &Arc<Platform>, beside: BesideDyno, exec: ExecSpec) {
+    let platform = Arc::clone(platform);
+    platform.tracker.clone().spawn(async move {
+        let BesideDyno {
+            container,
+            mut invitation,
+            session,
+        } = beside;
+        let come = timeout(platform.rendezvous.limits.attach, invitation.visitors.recv());
+        let visitor = tokio::select! {
+            visitor = come => visitor.ok().flatten(),
+            () = session.ended().cancelled() => None,
+            () = platform.stop.cancelled() => None,
+        };
+        if let Some(visitor) = visitor {
+            serve(&platform, &container, &exec, visitor, &session).await;
+        }
+    });
+}
+
+/// Connects for whoever comes, again and again.
+pub(crate) fn forward(platform: &Arc<Platform>, beside: BesideDyno) {
+    let platform = Arc::clone(platform);
+    platform.tracker.clone().spawn(async move {
+        let BesideDyno {
+            container,
+            mut invitation,
+            session,
+        } = beside;
+        let session = Arc::new(session);
+        let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let served = async {
+            while let Ok(connection) = Arc::clone(&connections).acquire_owned().await
+                && let Some(visitor) = invitation.visitors.recv().await
+            {
+                let Some(Target { host, port }) = visitor.target.clone() else {
+                    continue;
+                };
+                let command = ["/bin/sh", "-c", RELAY, &host, &port.to_string()].map(str::to_owned);
+                let exec = ExecSpec {
+                    command: command.to_vec(),
+                    ..ExecSpec::default()
+                };
+                let (relaying, container, session) = (Arc::clone(&platform), container.clone(), Arc::clone(&session));
+                platform.tracker.spawn(async move {
+                    let _connection = connection;
+                    serve(&relaying, &container, &exec, visitor, &session).await;
+                });
+            }
+        };
+        let limit = FORWARD_LIMIT;
+        tokio::select! {
+            () = timeout(limit, served).map(drop) => {}
+            () = session.ended().cancelled() => {}
+            () = platform.stop.cancelled() => {}
+        }
+    });
+}
+
+/// The container of a one-off dyno that runs.
+pub(crate) async fn container_of_one_off(
+    platform: &Platform,
+    id: Id<OneOff>,
+) -> Result<Option<ContainerId>, EngineError> {
+    let name = super::one_off::container_name(id);
+    let containers = platform.engine.list().await?;
+    let mut running = containers.into_iter().filter(paas_engine::Container::is_running);
+    Ok(running
+        .find(|container| container.name == name)
+        .map(|container| container.id))
+}
+
+async fn serve(platform: &Platform, container: &ContainerId, exec: &ExecSpec, visitor: Visitor, session: &Session) {
+    let Visitor {
+        stdin,
+        output,
+        gone,
+        exit,
+        target: _,
+    } = visitor;
+    let say = output.clone();
+    let run = platform.engine.exec(container, exec, stdin, output, gone.clone());
+    let watch = async {
+        tokio::select! {
+            () = session.ended().cancelled() => {}
+            () = platform.stop.cancelled() => {}
+        }
+        gone.cancel();
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        ended = run => ended,
+        () = watch => return,
+    };
+    let (code, trouble) = match ended {
+        Ok(Some(code)) => (code, None),
+        Ok(None) => (1, Some("The dyno does not run any more.".to_owned())),
+        Err(error) => {
+            tracing::warn!(%container, %error, "a program beside a dyno could not be run");
+            (1, Some(error.to_string()))
+        }
+    };
+    if let Some(trouble) = trouble {
+        let words = Output {
+            stream: OutputStream::Stderr,
+            bytes: format!("{trouble}\r\n").into(),
+        };
+        // Whoever has gone need not know.
+        let _ = say.send(words).await;
+    }
+    let _ = exit.send(code);
+}
