@@ -69,12 +69,21 @@ is_known_layer() {
 
 # usage: keep_as_layer KEY PATH...      paths relative to /app; last thing of a compile
 #
-# A path that is a link (into the cache) is followed for a new key, and dropped for a known one.
+# A path that is a link (into the cache) is followed for a new key, and dropped for a known one. With several buildpacks
+# all stays in /app, where the next one finds it.
 keep_as_layer() {
   local key=$1 path
   shift
   for path in "$@"; do
     [[ -e /app/$path ]] || continue
+    if [[ -n ${SEVERAL_BUILDPACKS:-} ]]; then
+      if [[ -L /app/$path ]]; then
+        cp -a "$(readlink -f "/app/$path")" "/app/$path.copy"
+        rm "/app/$path"
+        mv "/app/$path.copy" "/app/$path"
+      fi
+      continue
+    fi
     mkdir -p "$LAYER_DIR/$(dirname "$path")"
     if is_known_layer "$key"; then
       rm -rf "/app/${path:?}"
@@ -85,7 +94,7 @@ keep_as_layer() {
       mv "/app/$path" "$LAYER_DIR/$path"
     fi
   done
-  printf '%s\n' "$key" > "$RESULT_DIR/layer"
+  if [[ -z ${SEVERAL_BUILDPACKS:-} ]]; then printf '%s\n' "$key" > "$RESULT_DIR/layer"; fi
 }
 
 # A new name for something that was just installed: installing the same on another day may make something else.

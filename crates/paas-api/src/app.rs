@@ -47,6 +47,18 @@ pub struct NewApp {
     pub stack: Option<ResourceRef>,
 }
 
+/// `POST /filters/apps`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppFilter {
+    #[serde(rename = "in")]
+    pub within: AppIds,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppIds {
+    pub id: Vec<Uuid>,
+}
+
 /// `PATCH /apps/{app}`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Buildpack, IdRef, Time, UserRef};
+use crate::{Buildpack, BuildpackRef, IdRef, Time, UserRef};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
@@ -63,10 +63,32 @@ pub struct SourceBlob {
     pub version_description: Option<String>,
 }
 
+/// `GET /apps/{app}/builds/{build}/result`: what older clients read when a build has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildResult {
+    pub build: BuildSummary,
+    /// 0 is success.
+    pub exit_code: u8,
+    pub lines: Vec<BuildLine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildSummary {
+    pub id: Uuid,
+    pub output_stream_url: String,
+    pub status: BuildStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildLine {
+    pub line: String,
+    pub stream: String,
+}
+
 /// `POST /apps/{app}/builds`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewBuild {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub buildpacks: Option<Vec<serde_json::Value>>,
+    pub buildpacks: Option<Vec<BuildpackRef>>,
     pub source_blob: SourceBlob,
 }

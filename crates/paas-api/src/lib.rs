@@ -8,6 +8,7 @@ mod account;
 mod acm;
 mod app;
 mod app_feature;
+mod app_setup;
 mod build;
 mod buildpack_installation;
 mod collaborator;
@@ -36,10 +37,13 @@ mod time;
 
 pub use account::{Account, AccountUpdate};
 pub use acm::{AcmDomain, AcmUpdate};
-pub use app::{App, AppUpdate, NewApp};
+pub use app::{App, AppFilter, AppIds, AppUpdate, NewApp};
 pub use app_feature::{AppFeature, AppFeatureUpdate};
-pub use build::{Build, BuildStatus, NewBuild, SourceBlob};
-pub use buildpack_installation::{Buildpack, BuildpackInstallation};
+pub use app_setup::{AppSetup, NewAppSetup, Postdeploy, SetupApp, SetupOverrides};
+pub use build::{Build, BuildLine, BuildResult, BuildStatus, BuildSummary, NewBuild, SourceBlob};
+pub use buildpack_installation::{
+    Buildpack, BuildpackChoice, BuildpackInstallation, BuildpackInstallations, BuildpackRef,
+};
 pub use collaborator::{Collaborator, CollaboratorUser, Permission};
 pub use config_var::{ConfigVars, ConfigVarsUpdate};
 pub use domain::{Domain, DomainUpdate, NewDomain};
@@ -57,7 +61,7 @@ pub use region::{Provider, Region};
 pub use release::{Artifact, NewRelease, Release, ReleaseStatus};
 pub use routing::{Routing, RoutingUpdate, RuleChange};
 pub use secret::Secret;
-pub use slug::{Slug, SlugBlob};
+pub use slug::{NewSlug, Slug, SlugBlob};
 pub use sni_endpoint::{NewSniEndpoint, SniEndpoint, SslCert};
 pub use source::{Source, SourceUrls};
 pub use stack::Stack;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{NamedRef, Time};
+use crate::{NamedRef, ResourceRef, Time};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slug {
@@ -21,6 +21,22 @@ pub struct Slug {
     pub size: Option<u64>,
     pub stack: NamedRef,
     pub updated_at: Time,
+}
+
+/// `POST /apps/{app}/slugs`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NewSlug {
+    #[serde(default)]
+    pub buildpack_provided_description: Option<String>,
+    #[serde(default)]
+    pub checksum: Option<String>,
+    #[serde(default)]
+    pub commit: Option<String>,
+    #[serde(default)]
+    pub commit_description: Option<String>,
+    pub process_types: BTreeMap<String, String>,
+    #[serde(default)]
+    pub stack: Option<ResourceRef>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,8 +14,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use paas_core::{App, Build, ConfigVars, Id, ImageRef, ProcessType, Procfile};
-use paas_engine::{ContainerId, ContainerSpec, Engine, Environment, Exit, Limits, Output, Role, Tmpfs, VolumeMount};
+use paas_core::{App, Build, ConfigVars, Id, ImageRef, ProcessType, Procfile, Slug};
+use paas_engine::{
+    ByteStream, ContainerId, ContainerSpec, Engine, Environment, Exit, Limits, Output, Role, Tmpfs, VolumeMount,
+};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +26,7 @@ use crate::{
     errors::is_disk_full,
     image::Ground,
     output::{Console, human_bytes},
-    report::Report,
+    report::{self, Report},
     sweep,
 };
 
@@ -63,8 +65,8 @@ pub struct BuildRequest<'a> {
     pub config: &'a ConfigVars,
     /// `SOURCE_VERSION`: the commit that is being built.
     pub commit: Option<&'a str>,
-    /// `None`: whichever recognises the app.
-    pub buildpack: Option<Buildpack>,
+    /// Run one after the other. None of them: whichever recognises the app.
+    pub buildpacks: &'a [Buildpack],
 }
 
 /// What a build made.
@@ -154,6 +156,18 @@ impl Builder {
         result
     }
 
+    /// The image of a slug that somebody else has compiled, and its size: `tar` has the files of `/app`, as `app/…`. The
+    /// stack's images are there already.
+    pub async fn image_of_slug(
+        &self,
+        app: Id<App>,
+        slug: Id<Slug>,
+        tar: ByteStream,
+    ) -> Result<(ImageRef, u64), BuildError> {
+        let ground = Ground::find(&*self.engine, app, &self.settings.stack.run).await?;
+        ground.make_image_of(&*self.engine, slug, tar).await
+    }
+
     /// Ends the build when it takes too long, and tells that from a cancellation.
     async fn build_with_limit(
         &self,
@@ -186,7 +200,7 @@ impl Builder {
         stop: &CancellationToken,
     ) -> Result<Built, BuildError> {
         let source = request.source;
-        let may_be_docker = source.has_dockerfile && request.buildpack.is_none();
+        let may_be_docker = source.has_dockerfile && request.buildpacks.is_empty();
         if may_be_docker && source.procfile.is_none() {
             return self.build_dockerfile(request, console, stop).await;
         }
@@ -219,6 +233,9 @@ impl Builder {
         let built = match (exit, &container) {
             (Ok(exit), Some(container)) => match self.judge(exit, saw_full_disk, request) {
                 Ok(()) => self.pack(request, &ground, container, console).await,
+                Err(BuildError::WrongBuildpack { buildpack }) => Err(BuildError::WrongBuildpack {
+                    buildpack: report::misfit(&*self.engine, container).await.unwrap_or(buildpack),
+                }),
                 Err(error) => Err(error),
             },
             (Ok(exit), None) => Err(BuildError::Broken { code: exit.code }),
@@ -248,7 +265,7 @@ impl Builder {
             source,
             config: _,
             commit,
-            buildpack,
+            buildpacks,
         } = *request;
         let mut environment = Environment::new()
             .with("HOME", "/app")
@@ -261,7 +278,7 @@ impl Builder {
         let arguments = [
             kit_bytes.to_string(),
             if source.is_gzipped { "--gzip" } else { "" }.to_owned(),
-            buildpack.map(Buildpack::as_str).unwrap_or_default().to_owned(),
+            join(buildpacks.iter().map(|buildpack| buildpack.as_str()), " "),
         ];
         let command = ["/bin/bash", "-c", BOOT, "build"].map(str::to_owned);
         ContainerSpec {
@@ -292,8 +309,8 @@ impl Builder {
             _ if exit.out_of_memory => BuildError::OutOfMemory { limit_bytes },
             status::OUT_OF_MEMORY => BuildError::OutOfMemory { limit_bytes },
             status::DISK_FULL => BuildError::DiskFull,
-            status::NOT_DETECTED => match request.buildpack {
-                Some(buildpack) => BuildError::WrongBuildpack { buildpack },
+            status::NOT_DETECTED => match request.buildpacks.first() {
+                Some(&buildpack) => BuildError::WrongBuildpack { buildpack },
                 None => BuildError::NothingDetected {
                     root: request.source.root.clone(),
                 },

@@ -21,7 +21,9 @@ pub enum Buildpack {
 
 /// The name is of no buildpack that this platform has.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("there is no buildpack {name:?}; this platform has heroku/python, heroku/nodejs and heroku/static")]
+#[error(
+    "there is no buildpack {name:?}: this platform has heroku/python, heroku/nodejs and heroku/static, and runs none from elsewhere"
+)]
 pub struct UnknownBuildpack {
     pub name: String,
 }
@@ -40,6 +42,24 @@ impl Buildpack {
         }
     }
 
+    /// Heroku's name for it.
+    pub const fn heroku_name(self) -> &'static str {
+        match self {
+            Self::Python => "heroku/python",
+            Self::Nodejs => "heroku/nodejs",
+            Self::Static => "heroku/static",
+        }
+    }
+
+    /// What it is for, in one sentence.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Python => "Python apps: dependencies by uv, from pip, uv, Poetry or Pipenv files",
+            Self::Nodejs => "Node.js apps: dependencies by npm, Yarn or pnpm",
+            Self::Static => "Static sites, served from a folder",
+        }
+    }
+
     /// What makes an app one of its own, in the words of `bin/detect`.
     pub(crate) const fn looks_for(self) -> &'static str {
         match self {
@@ -55,14 +75,34 @@ impl Buildpack {
 impl FromStr for Buildpack {
     type Err = UnknownBuildpack;
 
-    /// Reads `python` and Heroku's own name for it, `heroku/python`.
+    /// Reads `python` and the ways in which Heroku's clients and manifests write it: `heroku/python`,
+    /// `urn:buildpack:heroku/python`, the address of its repository and those of Heroku's registries.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let name = text.strip_prefix("heroku/").unwrap_or(text);
+        let name = short_name(text);
         Self::ALL
             .into_iter()
             .find(|buildpack| buildpack.as_str() == name)
             .ok_or_else(|| UnknownBuildpack { name: text.to_owned() })
     }
+}
+
+/// A pinned version (`#v123`) stays part of the name: what is not ours to give is not promised.
+fn short_name(text: &str) -> &str {
+    const PLACES: [(&str, &str); 3] = [
+        ("https://github.com/heroku/heroku-buildpack-", ""),
+        ("https://buildpack-registry.s3.amazonaws.com/buildpacks/", ".tgz"),
+        ("https://codon-buildpacks.s3.amazonaws.com/buildpacks/", ".tgz"),
+    ];
+    let name = PLACES.into_iter().find_map(|(start, end)| {
+        let name = text.strip_prefix(start)?;
+        Some(name.strip_suffix(end).unwrap_or(name))
+    });
+    let name = name.unwrap_or_else(|| text.strip_prefix("urn:buildpack:").unwrap_or(text));
+    let name = name.strip_suffix(".git").unwrap_or(name);
+    ["heroku/", "heroku-community/"]
+        .into_iter()
+        .find_map(|namespace| name.strip_prefix(namespace))
+        .unwrap_or(name)
 }
 
 impl fmt::Display for Buildpack {
@@ -142,6 +182,24 @@ mod tests {
     fn herokus_names_for_buildpacks_are_understood() {
         assert_eq!("heroku/nodejs".parse(), Ok(Buildpack::Nodejs));
         assert_eq!("static".parse(), Ok(Buildpack::Static));
-        assert!("heroku/cobol".parse::<Buildpack>().is_err());
+        for name in [
+            "urn:buildpack:heroku/python",
+            "https://github.com/heroku/heroku-buildpack-python",
+            "https://github.com/heroku/heroku-buildpack-python.git",
+            "https://buildpack-registry.s3.amazonaws.com/buildpacks/heroku/python.tgz",
+            "https://codon-buildpacks.s3.amazonaws.com/buildpacks/heroku/python.tgz",
+        ] {
+            assert_eq!(name.parse(), Ok(Buildpack::Python), "{name}");
+        }
+        assert_eq!("heroku-community/static".parse(), Ok(Buildpack::Static));
+        for other in [
+            "heroku/cobol",
+            "somebody/python",
+            "https://github.com/somebody/heroku-buildpack-python",
+            "https://github.com/heroku/heroku-buildpack-python#v200",
+            "",
+        ] {
+            assert!(other.parse::<Buildpack>().is_err(), "{other}");
+        }
     }
 }

@@ -10,8 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paas_core::{App, Build, Id, ImageRef};
-use paas_engine::{ContainerId, Engine, EngineError, Environment, Image, LayerSpec};
+use paas_core::{App, Build, Id, ImageRef, Slug};
+use paas_engine::{ByteStream, ContainerId, Engine, EngineError, Environment, Image, LayerSpec};
 
 use crate::BuildError;
 
@@ -86,6 +86,20 @@ impl Ground {
         };
         let spec = self.spec(base, build_tag(self.app, build));
         let image = commit(engine, container, "/app", &spec).await?;
+        Ok((image.id, image.size_bytes.saturating_sub(self.run_image.size_bytes)))
+    }
+
+    /// Makes the image of files that no build of ours has left behind: a tar of `app/`.
+    pub(crate) async fn make_image_of(
+        &self,
+        engine: &dyn Engine,
+        slug: Id<Slug>,
+        tar: ByteStream,
+    ) -> Result<(ImageRef, u64), BuildError> {
+        let tag = ImageRef::new(format!("{}{slug}", tags(self.app)));
+        let image = engine
+            .commit_layer(&self.spec(self.run_image.id.clone(), tag), tar)
+            .await?;
         Ok((image.id, image.size_bytes.saturating_sub(self.run_image.size_bytes)))
     }
 

@@ -8,7 +8,7 @@ use paas_core::ProcessType;
 use paas_engine::{ContainerId, Engine};
 use serde::Deserialize;
 
-use crate::{BuildError, archive};
+use crate::{BuildError, Buildpack, archive};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Report {
@@ -82,6 +82,21 @@ impl Report {
             layer_key: text("layer").filter(|key| is_key(key)),
         })
     }
+}
+
+/// Which of several buildpacks said that the app is not its own.
+pub(crate) async fn misfit(engine: &dyn Engine, container: &ContainerId) -> Option<Buildpack> {
+    let mut tar = engine.archive(container, "/tmp/result/misfit").await.ok()??;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = tar.try_next().await.ok()? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > MAXIMUM_BYTES {
+            return None;
+        }
+    }
+    let files = archive::read_files(&bytes, MAXIMUM_BYTES).ok()?;
+    let name = files.get(Path::new("misfit"))?;
+    String::from_utf8_lossy(name).trim().parse().ok()
 }
 
 /// A key becomes part of an image tag.

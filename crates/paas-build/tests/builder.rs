@@ -52,7 +52,7 @@ struct Try {
     engine: Arc<FakeEngine>,
     files: Vec<(&'static str, &'static str)>,
     config: ConfigVars,
-    buildpack: Option<Buildpack>,
+    buildpacks: Vec<Buildpack>,
 }
 
 impl Try {
@@ -63,7 +63,7 @@ impl Try {
             engine,
             files: vec![("app.py", ""), ("Procfile", "web: ./serve\n")],
             config: ConfigVars::default(),
-            buildpack: None,
+            buildpacks: Vec::new(),
         }
     }
 
@@ -90,7 +90,7 @@ impl Try {
             source: &source,
             config: &self.config,
             commit: None,
-            buildpack: self.buildpack,
+            buildpacks: &self.buildpacks,
         };
         let (lines, mut received) = mpsc::channel::<Bytes>(256);
         let result = builder.build(request, lines, CancellationToken::new()).await;
@@ -137,10 +137,19 @@ async fn each_way_to_fail_has_its_own_words_and_leaves_no_container() {
 #[tokio::test]
 async fn a_chosen_buildpack_is_named_when_it_does_not_fit() {
     let mut attempt = Try::new(Behaviour::exits(20));
-    attempt.buildpack = Some(Buildpack::Nodejs);
+    attempt.buildpacks = vec![Buildpack::Nodejs];
     let (result, output) = attempt.build().await;
     assert!(matches!(result, Err(BuildError::WrongBuildpack { .. })));
     assert!(output.contains("App not compatible with buildpack: nodejs"), "{output}");
+}
+
+#[tokio::test]
+async fn of_several_buildpacks_the_one_that_does_not_fit_is_named() {
+    let misfit = Behaviour::exits(20).leaving("/tmp/result/misfit", tar(&[("misfit", "static")]));
+    let mut attempt = Try::new(misfit);
+    attempt.buildpacks = vec![Buildpack::Nodejs, Buildpack::Static];
+    let (_, output) = attempt.build().await;
+    assert!(output.contains("App not compatible with buildpack: static"), "{output}");
 }
 
 #[tokio::test]

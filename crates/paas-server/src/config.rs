@@ -84,6 +84,17 @@ pub(crate) struct SettingsArgs {
     #[arg(long, env = "PAAS_CONCURRENT_BUILDS", value_name = "NUMBER", global = true)]
     concurrent_builds: Option<usize>,
 
+    /// Fetch the sources of builds also from private addresses and over plain HTTP [default: no]
+    #[arg(
+        long,
+        env = "PAAS_ALLOW_PRIVATE_SOURCES",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    allow_private_sources: Option<bool>,
+
     /// An address that leads here, a load balancer's too; may be repeated [default: this machine's]
     #[arg(
         long,
@@ -212,6 +223,8 @@ pub(crate) struct Settings {
     pub(crate) network_pool: Pool,
     pub(crate) extra_ca: PathBuf,
     pub(crate) concurrent_builds: usize,
+    /// Whether sources are fetched from inside, too.
+    pub(crate) allows_private_sources: bool,
     /// Empty: those of this machine.
     pub(crate) public_addresses: Vec<IpAddr>,
     /// Empty: those of this machine.
@@ -296,6 +309,10 @@ impl SettingsArgs {
                 .or(file.extra_ca)
                 .unwrap_or_else(|| PathBuf::from("/usr/local/share/ca-certificates")),
             concurrent_builds: self.concurrent_builds.or(file.concurrent_builds).unwrap_or(1).max(1),
+            allows_private_sources: self
+                .allow_private_sources
+                .or(file.allow_private_sources)
+                .unwrap_or(false),
             public_addresses: given_or(self.public_address, file.public_address),
             dns_servers: given_or(self.dns_server, file.dns_server)
                 .iter()

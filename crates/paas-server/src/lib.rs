@@ -18,6 +18,7 @@ mod dns;
 mod git;
 mod log_drain;
 mod logs;
+mod source;
 
 mod commands;
 mod hook;

@@ -24,6 +24,8 @@ pub struct AppRow {
     pub app: App,
     pub owner: Actor,
     pub stack: String,
+    /// The buildpacks that build it, in order. None: whichever recognises it.
+    pub buildpacks: Vec<String>,
     /// Its domains get certificates by themselves (Dev Center, *Automated Certificate Management*).
     pub acm: bool,
     /// Which subnet of the platform's pool is the app's network: no two apps share one.
@@ -56,6 +58,7 @@ macro_rules! select_apps {
                 apps.name,
                 apps.maintenance,
                 apps.stack,
+                apps.buildpacks,
                 apps.subnet,
                 apps.acm,
                 apps.created_at,
@@ -218,6 +221,37 @@ pub async fn set_maintenance(conn: &mut PgConnection, id: Id<App>, on: bool, sta
     Ok(transaction.commit().await?)
 }
 
+/// Chooses the buildpacks of the next builds, in order.
+pub async fn set_buildpacks(
+    conn: &mut PgConnection,
+    id: Id<App>,
+    buildpacks: &[String],
+    stamp: Stamp,
+) -> Result<(), StoreError> {
+    let mut transaction = conn.begin().await?;
+    let changed = sqlx::query!(
+        "update apps
+        set buildpacks = $2, updated_at = $3
+        where id = $1
+            and destroyed_at is null",
+        id.as_uuid(),
+        buildpacks,
+        stamp.at,
+    );
+    if changed.execute(&mut *transaction).await?.rows_affected() == 0 {
+        return Err(StoreError::AppGone);
+    }
+    record(
+        &mut transaction,
+        id,
+        "update",
+        stamp,
+        json!({ "buildpacks": buildpacks }),
+    )
+    .await?;
+    Ok(transaction.commit().await?)
+}
+
 /// Turns automated certificate management on or off.
 pub async fn set_acm(conn: &mut PgConnection, id: Id<App>, on: bool, stamp: Stamp) -> Result<(), StoreError> {
     let mut transaction = conn.begin().await?;
@@ -306,6 +340,7 @@ struct Row {
     name: String,
     maintenance: bool,
     stack: String,
+    buildpacks: Vec<String>,
     subnet: i32,
     acm: bool,
     created_at: DateTime<Utc>,
@@ -335,6 +370,7 @@ impl TryFrom<Row> for AppRow {
                 email: row.owner_email,
             },
             stack: row.stack,
+            buildpacks: row.buildpacks,
             acm: row.acm,
             subnet: unsigned("app", row.subnet)?,
             destroyed_at: row.destroyed_at,

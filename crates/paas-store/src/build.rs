@@ -19,6 +19,10 @@ pub struct BuildRow {
     pub actor: Actor,
     /// What the source is called: the subject of the commit, or what the API call said.
     pub description: Option<String>,
+    /// The buildpacks that it was told to use, in order.
+    pub buildpacks: Vec<String>,
+    /// Where a client of the API said that its source is.
+    pub source: Option<SourceBlob>,
     /// The release that the build made.
     pub release: Option<Id<Release>>,
     /// Until when its server has promised to look after it; only while pending.
@@ -32,7 +36,17 @@ pub struct NewBuild {
     pub app: Id<App>,
     pub commit: Option<String>,
     pub description: Option<String>,
+    /// In place of those of the app.
+    pub buildpacks: Option<Vec<String>>,
+    pub source: Option<SourceBlob>,
     pub lease_expires_at: DateTime<Utc>,
+}
+
+/// Where a source is, in the words of the client that named it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceBlob {
+    pub url: String,
+    pub checksum: Option<String>,
 }
 
 macro_rules! select_builds {
@@ -44,6 +58,9 @@ macro_rules! select_builds {
                 builds.app,
                 builds.commit,
                 builds.description,
+                builds.buildpacks,
+                builds.source_url,
+                builds.source_checksum,
                 builds.status,
                 builds.failure,
                 builds.lease_expires_at,
@@ -70,8 +87,11 @@ pub async fn create(conn: &mut PgConnection, new: NewBuild, stamp: Stamp) -> Res
     }
     sqlx::query!(
         "insert into builds
-            (id, app, commit, description, actor, status, lease_expires_at, created_at, updated_at)
-        values ($1, $2, $3, $4, $5, 'pending', $6, $7, $7)",
+            (id, app, commit, description, actor, status, lease_expires_at, created_at, updated_at,
+                buildpacks, source_url, source_checksum)
+        select $1, apps.id, $3, $4, $5, 'pending', $6, $7, $7, coalesce($8, apps.buildpacks), $9, $10
+        from apps
+        where apps.id = $2",
         new.id.as_uuid(),
         new.app.as_uuid(),
         new.commit,
@@ -79,6 +99,9 @@ pub async fn create(conn: &mut PgConnection, new: NewBuild, stamp: Stamp) -> Res
         stamp.by.as_uuid(),
         new.lease_expires_at,
         stamp.at,
+        new.buildpacks.as_deref(),
+        new.source.as_ref().map(|source| &source.url),
+        new.source.as_ref().and_then(|source| source.checksum.as_ref()),
     )
     .execute(&mut *transaction)
     .await?;
@@ -247,6 +270,9 @@ struct Row {
     app: Uuid,
     commit: Option<String>,
     description: Option<String>,
+    buildpacks: Vec<String>,
+    source_url: Option<String>,
+    source_checksum: Option<String>,
     status: String,
     failure: Option<String>,
     lease_expires_at: Option<DateTime<Utc>>,
@@ -268,6 +294,11 @@ impl TryFrom<Row> for BuildRow {
                 email: row.actor_email,
             },
             description: row.description,
+            buildpacks: row.buildpacks,
+            source: row.source_url.map(|url| SourceBlob {
+                url,
+                checksum: row.source_checksum,
+            }),
             release: row.release.map(Id::from_uuid),
             lease_expires_at: row.lease_expires_at,
             build: Build {

@@ -60,6 +60,8 @@ impl World {
             app,
             commit: Some("1a2b3c4d".to_owned()),
             description: Some("Say hello".to_owned()),
+            buildpacks: None,
+            source: None,
             lease_expires_at: seconds(30),
         }
     }

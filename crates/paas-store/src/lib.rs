@@ -26,6 +26,7 @@ pub mod acm;
 pub mod acme_account;
 pub mod acme_ledger;
 pub mod app;
+pub mod app_setup;
 pub mod authorization;
 pub mod build;
 pub mod certificate;

@@ -4,12 +4,97 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use paas_core::{App, Id, ImageRef, ProcessType, Slug};
-use sqlx::types::Json;
+use serde_json::json;
+use sqlx::{Connection, types::Json};
 
 use crate::{
-    PgConnection, StoreError,
+    PgConnection, Stamp, StoreError, app,
     column::{integer, parse, unsigned},
+    event::{self, Change},
+    formation,
 };
+
+/// What a client said about a slug that it makes by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlugUpload {
+    /// The same as of the slug, once there is an image of it.
+    pub id: Id<Slug>,
+    pub app: Id<App>,
+    pub process_types: BTreeMap<ProcessType, String>,
+    pub commit: Option<String>,
+    pub commit_description: Option<String>,
+    pub buildpack_provided_description: Option<String>,
+    pub checksum: Option<String>,
+    pub created_at: DateTime<Utc>,
+}
+
+pub async fn create_upload(conn: &mut PgConnection, upload: &SlugUpload, stamp: Stamp) -> Result<(), StoreError> {
+    let mut transaction = conn.begin().await?;
+    sqlx::query!(
+        "insert into slug_uploads
+            (id, app, process_types, commit, commit_description, buildpack_provided_description, checksum, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        upload.id.as_uuid(),
+        upload.app.as_uuid(),
+        Json(named(&upload.process_types)) as _,
+        upload.commit,
+        upload.commit_description,
+        upload.buildpack_provided_description,
+        upload.checksum,
+        upload.created_at,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let change = Change {
+        action: "create",
+        resource: "slug",
+        id: upload.id.as_uuid(),
+    };
+    let payload = json!({ "commit": upload.commit });
+    event::record(&mut transaction, change.by(upload.app, stamp, payload)).await?;
+    Ok(transaction.commit().await?)
+}
+
+pub async fn upload(conn: &mut PgConnection, id: Id<Slug>) -> Result<Option<SlugUpload>, StoreError> {
+    let row = sqlx::query!(
+        r#"select
+            id,
+            app,
+            process_types as "process_types: Json<BTreeMap<String, String>>",
+            commit,
+            commit_description,
+            buildpack_provided_description,
+            checksum,
+            created_at
+        from slug_uploads
+        where id = $1"#,
+        id.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(SlugUpload {
+        id: row.id.into(),
+        app: row.app.into(),
+        process_types: process_types(row.process_types.0)?,
+        commit: row.commit,
+        commit_description: row.commit_description,
+        buildpack_provided_description: row.buildpack_provided_description,
+        checksum: row.checksum,
+        created_at: row.created_at,
+    }))
+}
+
+/// Stores a slug that no build has made, and the formation of its new process types.
+pub async fn adopt(conn: &mut PgConnection, slug: &Slug) -> Result<(), StoreError> {
+    let mut transaction = conn.begin().await?;
+    if !app::lock(&mut transaction, slug.app).await? {
+        return Err(StoreError::AppGone);
+    }
+    insert(&mut transaction, slug).await?;
+    formation::add_new(&mut transaction, slug, slug.created_at).await?;
+    Ok(transaction.commit().await?)
+}
 
 pub async fn get(conn: &mut PgConnection, id: Id<Slug>) -> Result<Option<Slug>, StoreError> {
     let row = sqlx::query!(
@@ -82,11 +167,6 @@ pub async fn expire(conn: &mut PgConnection, app: Id<App>, keep: u32, now: DateT
 }
 
 pub(crate) async fn insert(conn: &mut PgConnection, slug: &Slug) -> Result<(), StoreError> {
-    let process_types: BTreeMap<&str, &str> = slug
-        .process_types
-        .iter()
-        .map(|(name, command)| (name.as_str(), command.as_str()))
-        .collect();
     sqlx::query!(
         "insert into slugs
             (id, app, image, process_types, commit, buildpack_provided_description, size_bytes, created_at)
@@ -94,7 +174,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, slug: &Slug) -> Result<(), S
         slug.id.as_uuid(),
         slug.app.as_uuid(),
         slug.image.as_str(),
-        Json(process_types) as _,
+        Json(named(&slug.process_types)) as _,
         slug.commit,
         slug.buildpack_provided_description,
         i64::try_from(slug.size_bytes).unwrap_or(i64::MAX),
@@ -103,6 +183,11 @@ pub(crate) async fn insert(conn: &mut PgConnection, slug: &Slug) -> Result<(), S
     .execute(conn)
     .await?;
     Ok(())
+}
+
+fn named(process_types: &BTreeMap<ProcessType, String>) -> BTreeMap<&str, &str> {
+    let named = process_types.iter();
+    named.map(|(name, command)| (name.as_str(), command.as_str())).collect()
 }
 
 pub(crate) fn process_types(stored: BTreeMap<String, String>) -> Result<BTreeMap<ProcessType, String>, StoreError> {

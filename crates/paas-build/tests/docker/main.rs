@@ -233,13 +233,36 @@ async fn an_app_that_nothing_recognises_is_told_what_we_look_for() {
 #[ignore = "needs docker"]
 async fn a_chosen_buildpack_that_does_not_fit_is_refused() {
     in_workshop(async |workshop| {
-        let workshop = workshop.with_buildpack(Buildpack::Nodejs);
+        let workshop = workshop.with_buildpacks(&[Buildpack::Nodejs]);
         let built = workshop.build(&python_app("")).await;
         assert!(
             matches!(built.result, Err(BuildError::WrongBuildpack { .. })),
             "{}",
             built.output
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs docker"]
+async fn several_buildpacks_run_one_after_the_other() {
+    in_workshop(async |workshop| {
+        let workshop = workshop.with_buildpacks(&[Buildpack::Nodejs, Buildpack::Python]);
+        let mut app = python_app("");
+        app.extend(node_app("node -p 1 > made-by-node"));
+        // The program of the first buildpack is there when the second one works.
+        app.push(("bin/pre_compile", "node --version\n".to_owned()));
+        let built = workshop.build(&app).await;
+        let output = &built.output;
+        let places =
+            ["Node.js app detected", "Python app detected", "Running bin/pre_compile"].map(|words| output.find(words));
+        assert!(places[0].is_some() && places.is_sorted(), "{output}");
+        let built = built.result.unwrap_or_else(|error| panic!("{error}: {output}"));
+        assert_eq!(built.buildpack_description.as_deref(), Some("Python"));
+        let programs = "cat made-by-node; .heroku/node/bin/node --version; .heroku/python/bin/python --version";
+        let said = workshop.output_of(&built, programs).await;
+        assert!(said.starts_with("1\nv") && said.contains("Python 3"), "{said}");
     })
     .await;
 }

@@ -42,7 +42,7 @@ pub(crate) struct Workshop {
     settings: BuildSettings,
     app: Id<App>,
     config: ConfigVars,
-    buildpack: Option<Buildpack>,
+    buildpacks: Vec<Buildpack>,
 }
 
 /// How a build went, and what it said.
@@ -85,7 +85,7 @@ pub(crate) async fn in_workshop(test: impl AsyncFnOnce(&Workshop)) {
         settings: BuildSettings::new(stack, network.name.clone(), 4 << 30),
         app: Id::from_uuid(Uuid::new_v4()),
         config: ConfigVars::default(),
-        buildpack: None,
+        buildpacks: Vec::new(),
     };
     let result = AssertUnwindSafe(test(&workshop)).catch_unwind().await;
     workshop.destroy_app().await;
@@ -103,10 +103,10 @@ impl Workshop {
         Self { config, ..self.clone() }
     }
 
-    pub(crate) fn with_buildpack(&self, buildpack: Buildpack) -> Self {
-        let buildpack = Some(buildpack);
+    pub(crate) fn with_buildpacks(&self, buildpacks: &[Buildpack]) -> Self {
+        let buildpacks = buildpacks.to_vec();
         Self {
-            buildpack,
+            buildpacks,
             ..self.clone()
         }
     }
@@ -171,7 +171,7 @@ impl Workshop {
             source: &source,
             config: &self.config,
             commit: Some("0123abc"),
-            buildpack: self.buildpack,
+            buildpacks: &self.buildpacks,
         };
         let builder = Builder::new(Arc::clone(&self.engine), self.settings.clone());
         let (lines, mut received) = mpsc::channel::<Bytes>(16);

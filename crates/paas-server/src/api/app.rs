@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
 };
 use http::StatusCode;
-use paas_api::{AppUpdate, NamedRef, NewApp, UserRef};
+use paas_api::{AppFilter, AppUpdate, NamedRef, NewApp, UserRef};
 use paas_core::{App, AppName, Id, Permissions};
 use paas_store::{
     StoreError,
@@ -71,11 +71,31 @@ pub(super) async fn list_of(
     list(state, caller, wanted).await
 }
 
+/// Those of the apps with these ids that the caller may see: how Heroku's command reads the apps of a pipeline.
+pub(super) async fn filter(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Wanted(range): Wanted,
+    Body(filter): Body<AppFilter>,
+) -> Result<Page<paas_api::App>, ApiError> {
+    let wanted = filter.within.id;
+    let mut connection = api.connection().await?;
+    let mut rows = app::list(&mut connection, caller.account.id).await?;
+    rows.retain(|row| wanted.contains(row.app.id.as_uuid()));
+    Ok(page(&range, rows, &FIELDS)?.map(|row| answer(&api, row, None)))
+}
+
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Body(new): Body<NewApp>,
 ) -> Result<(StatusCode, Json<paas_api::App>), ApiError> {
+    let row = make(&api, new, &caller.account).await?;
+    Ok((StatusCode::CREATED, Json(answer(&api, row, Some(0)))))
+}
+
+/// A new app of this owner, with a name that is wanted or invented.
+pub(super) async fn make(api: &Api, new: NewApp, owner: &Account) -> Result<AppRow, ApiError> {
     if let Some(region) = &new.region
         && !region::is_ours(region.as_str())
     {
@@ -89,14 +109,14 @@ pub(super) async fn create(
         stack::check(stack.as_str())?;
     }
     let row = match new.name.filter(|name| !name.is_empty()) {
-        Some(name) => create_named(&api, name.parse()?, &caller.account)
+        Some(name) => create_named(api, name.parse()?, owner)
             .await
             .map_err(|error| name_taken(error, &name))?,
-        None => create_invented(&api, &caller.account).await?,
+        None => create_invented(api, owner).await?,
     };
-    api.announce(row.app.id, "Initial release", &caller.account);
-    api.announce(row.app.id, "Enable Logplex", &caller.account);
-    Ok((StatusCode::CREATED, Json(answer(&api, row, Some(0)))))
+    api.announce(row.app.id, "Initial release", owner);
+    api.announce(row.app.id, "Enable Logplex", owner);
+    Ok(row)
 }
 
 pub(super) async fn info(
@@ -251,6 +271,7 @@ fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api::App {
         app,
         owner,
         stack,
+        buildpacks: _,
         acm,
         subnet: _,
         destroyed_at: _,

@@ -13,6 +13,7 @@ pub(super) enum Purpose {
     Output,
     LogSession,
     Source,
+    Slug,
 }
 
 pub(super) struct Capabilities {

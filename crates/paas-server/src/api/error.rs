@@ -51,9 +51,14 @@ impl ApiError {
 
     /// `Couldn't find that app.`
     pub(crate) fn not_found(resource: &'static str) -> Self {
+        Self::not_found_as(resource, resource)
+    }
+
+    /// The same for a thing that is called otherwise among machines: `Couldn't find that add-on.`, an `add_on`.
+    pub(super) fn not_found_as(words: &'static str, resource: &'static str) -> Self {
         Self {
             resource: Some(resource),
-            ..Self::new(ErrorId::NotFound, format!("Couldn't find that {resource}."))
+            ..Self::new(ErrorId::NotFound, format!("Couldn't find that {words}."))
         }
     }
 

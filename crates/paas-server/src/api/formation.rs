@@ -7,11 +7,13 @@ use axum::{
     extract::{Path, State},
 };
 use paas_api::{Formation, FormationBatch, FormationUpdate};
-use paas_core::{App, NameError, ProcessType};
+use paas_core::{App, DynoSize, Id, NameError, ProcessType, Scale};
 use paas_store::{
     StoreError,
     formation::{self, FormationChange, FormationRow},
+    release, slug,
 };
+use uuid::Uuid;
 
 use super::{
     app,
@@ -22,6 +24,9 @@ use super::{
     page::{Field, Key, Page, Wanted, page},
     state::Api,
 };
+
+/// Tells the id of the release command from that of the app.
+const RELEASE_MARK: u128 = 0x0072_656c_6561_7365;
 
 const FIELDS: [Field<FormationRow>; 2] = [
     Field {
@@ -39,8 +44,7 @@ pub(super) async fn list(
     OwnApp { row, .. }: OwnApp,
     Wanted(range): Wanted,
 ) -> Result<Page<Formation>, ApiError> {
-    let mut connection = api.connection().await?;
-    let rows = formation::list(&mut connection, row.app.id).await?;
+    let rows = listed(&api, row.app.id).await?;
     Ok(page(&range, rows, &FIELDS)?.map(|formation| answer(&row.app, formation)))
 }
 
@@ -49,8 +53,7 @@ pub(super) async fn info(
     Path((_, name)): Path<(String, String)>,
     OwnApp { row, .. }: OwnApp,
 ) -> Result<Json<Formation>, ApiError> {
-    let mut connection = api.connection().await?;
-    let rows = formation::list(&mut connection, row.app.id).await?;
+    let rows = listed(&api, row.app.id).await?;
     let types = types(&rows);
     let is_wanted = |row: &FormationRow| row.process_type.as_str() == name || row.id.to_string() == name;
     match rows.into_iter().find(is_wanted) {
@@ -91,6 +94,37 @@ pub(super) async fn update(
     let mut rows = apply(&api, &row.app, &caller, vec![change(&name, update)?]).await?;
     let formation = rows.pop().ok_or_else(|| ApiError::not_found("formation"))?;
     Ok(Json(answer(&row.app, formation)))
+}
+
+/// Heroku lists the release command among the process types, at no dynos: `releases:retry` looks for it there. Nobody can
+/// scale it.
+async fn listed(api: &Api, app: Id<App>) -> Result<Vec<FormationRow>, ApiError> {
+    let mut connection = api.connection().await?;
+    let mut rows = formation::list(&mut connection, app).await?;
+    let Some(current) = release::current(&mut connection, app).await? else {
+        return Ok(rows);
+    };
+    let slug = match current.release.slug {
+        Some(slug) => slug::get(&mut connection, slug).await?,
+        None => None,
+    };
+    let process_type = ProcessType::release();
+    if let Some(command) = slug.and_then(|slug| slug.process_types.get(&process_type).cloned()) {
+        // The same every time, and no other row's.
+        let id = Uuid::from_u128(app.as_uuid().as_u128() ^ RELEASE_MARK);
+        rows.push(FormationRow {
+            id: Id::from_uuid(id),
+            process_type,
+            command,
+            scale: Scale {
+                quantity: 0,
+                size: DynoSize::default(),
+            },
+            created_at: current.release.created_at,
+            updated_at: current.release.created_at,
+        });
+    }
+    Ok(rows)
 }
 
 fn change(name: &str, update: FormationUpdate) -> Result<FormationChange, ApiError> {

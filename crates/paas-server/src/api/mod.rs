@@ -25,8 +25,10 @@ mod account;
 mod acm;
 mod app;
 mod app_feature;
+mod app_setup;
 mod build;
 mod buildpack_installation;
+mod buildpack_registry;
 mod collaborator;
 mod config_var;
 mod domain;
@@ -46,6 +48,7 @@ mod slug;
 mod sni_endpoint;
 mod source;
 mod stack;
+mod status;
 mod stream;
 
 use std::sync::Arc;
@@ -82,6 +85,7 @@ pub(crate) fn router(platform: Arc<Platform>) -> Router {
 fn endpoints() -> Router<Arc<Api>> {
     people()
         .merge(apps())
+        .merge(absent())
         .merge(names())
         .merge(runtime())
         .merge(deploys())
@@ -120,17 +124,53 @@ fn apps() -> Router<Arc<Api>> {
             get(config_var::info).patch(config_var::update),
         )
         .route("/apps/{app}/collaborators", get(collaborator::list))
-        .route("/apps/{app}/buildpack-installations", get(buildpack_installation::list))
-        .route("/apps/{app}/addons", get(absent::list_of_app))
-        .route("/apps/{app}/addon-attachments", get(absent::list_of_app))
+        .route(
+            "/apps/{app}/buildpack-installations",
+            get(buildpack_installation::list).put(buildpack_installation::update),
+        )
+        .route("/filters/apps", post(app::filter))
         .route("/apps/{app}/features", get(app_feature::list))
         .route(
             "/apps/{app}/features/{feature}",
             get(app_feature::info).patch(app_feature::update),
         )
-        .route("/apps/{app}/pipeline-couplings", get(absent::pipeline_coupling))
+}
+
+/// What there is none of.
+fn absent() -> Router<Arc<Api>> {
+    Router::new()
         .route("/addons", get(absent::list))
+        .route("/addons/{addon}", get(absent::addon))
+        .route("/addons/{addon}/addon-attachments", get(absent::addon))
         .route("/addon-attachments", get(absent::list))
+        .route("/addon-attachments/{attachment}", get(absent::addon_attachment))
+        .route("/addon-services", get(absent::list))
+        .route("/addon-services/{service}", get(absent::addon_service))
+        .route("/addon-services/{service}/plans", get(absent::addon_service))
+        .route("/actions/addons/resolve", post(absent::addon))
+        .route("/actions/addon-attachments/resolve", post(absent::addon_attachment))
+        .route("/users/{account}/addons", get(absent::list))
+        .route(
+            "/apps/{app}/addons",
+            get(absent::list_of_app).post(absent::create_addon),
+        )
+        .route("/apps/{app}/addons/{addon}", get(absent::addon_of_app))
+        .route("/apps/{app}/addon-attachments", get(absent::list_of_app))
+        .route(
+            "/apps/{app}/addon-attachments/{attachment}",
+            get(absent::addon_attachment_of_app),
+        )
+        .route("/apps/{app}/pipeline-couplings", get(absent::pipeline_coupling))
+        .route("/apps/{app}/review-app", get(absent::review_app))
+        .route("/apps/{app}/oci-images", get(absent::list_of_app))
+        .route("/pipelines", get(absent::list))
+        .route("/pipelines/{pipeline}", get(absent::pipeline))
+        .route("/pipelines/{pipeline}/pipeline-couplings", get(absent::pipeline))
+        .route("/pipeline-couplings", get(absent::list))
+        .route("/users/{account}/pipeline-couplings", get(absent::list))
+        .route("/spaces", get(absent::list))
+        .route("/spaces/{space}", get(absent::space))
+        .route("/accounts/{account}/actions/get-quota", get(absent::quota))
 }
 
 /// What an app answers to, and how.
@@ -208,9 +248,15 @@ fn deploys() -> Router<Arc<Api>> {
             "/apps/{app}/releases/{release}/config-vars",
             get(config_var::info_of_release),
         )
+        .route("/apps/{app}/slugs", post(slug::create))
         .route("/apps/{app}/slugs/{slug}", get(slug::info))
+        .route("/slugs/{slug}", get(slug::download))
         .route("/apps/{app}/builds", get(build::list).post(build::create))
         .route("/apps/{app}/builds/{build}", get(build::info).delete(build::cancel))
+        .route("/apps/{app}/builds/{build}/result", get(build::result))
+        .route("/apps/{app}/build-cache", delete(build::purge_cache))
+        .route("/app-setups", post(app_setup::create))
+        .route("/app-setups/{setup}", get(app_setup::info))
         .route("/sources", post(source::create))
         .route("/apps/{app}/sources", post(source::create_of_app))
         .route(
@@ -231,6 +277,21 @@ fn catalogue() -> Router<Arc<Api>> {
         .route("/apps/{app}/available-stacks", get(stack::list_of_app))
         .route("/dyno-sizes", get(dyno_size::list))
         .route("/dyno-sizes/{size}", get(dyno_size::info))
+        .route("/api/v4/current-status", get(status::current))
+        .route("/buildpack-registry/buildpacks", get(buildpack_registry::search))
+        .route("/buildpack-registry/buildpacks/{name}", get(buildpack_registry::info))
+        .route(
+            "/buildpack-registry/buildpacks/{namespace}/{name}",
+            get(buildpack_registry::info_in_namespace),
+        )
+        .route(
+            "/buildpack-registry/buildpacks/{name}/revisions",
+            get(buildpack_registry::revisions),
+        )
+        .route(
+            "/buildpack-registry/buildpacks/{name}/readme",
+            get(buildpack_registry::readme),
+        )
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use paas_core::{App, Id, Release, ReleaseStatus, ReleaseVersion, Slug};
 use paas_store::{
     Connection,
     release::{self, ReleaseRow},
-    slug,
 };
 
 use super::{
@@ -22,6 +21,7 @@ use super::{
     error::ApiError,
     origin::Origin,
     page::{Field, Key, Page, Wanted},
+    slug,
     state::Api,
     stream,
 };
@@ -87,28 +87,35 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<paas_api::Release>), ApiError> {
     let app = row.app.id;
     let stamp = api.stamp(&caller.account);
+    if new.release.is_some() == new.slug.is_some() {
+        return Err(ApiError::invalid(
+            "A new release needs either release (a rollback: the id or version of an old release) or slug (the id of a \
+             slug), and not both.",
+        ));
+    }
+    // An uploaded slug takes a while: no transaction is open meanwhile.
+    let slug = match (&new.release, &new.slug) {
+        (None, Some(name)) => {
+            let mut connection = api.connection().await?;
+            Some(slug::for_release(&api, &mut connection, app, name.as_str()).await?)
+        }
+        _ => None,
+    };
     let mut transaction = api.store().begin().await?;
-    let (made, what) = match (new.release, new.slug) {
+    let (made, what) = match (new.release, slug) {
         (Some(name), None) => {
             let target = find_in(&mut transaction, app, name.as_str()).await?;
             let version = target.release.version;
             let made = release::rollback(&mut transaction, &api.store().sealer, app, version, stamp).await?;
             (made, format!("Rollback to {version}"))
         }
-        (None, Some(name)) => {
-            let id: Id<Slug> = name.as_str().parse().map_err(|_| ApiError::not_found("slug"))?;
-            let slug = slug::get(&mut transaction, id).await?.filter(|slug| slug.app == app);
-            let slug = slug.ok_or_else(|| ApiError::not_found("slug"))?;
+        (None, Some(slug)) => {
             let description = described(new.description, &slug)?;
-            let made = release::of_slug(&mut transaction, &api.store().sealer, app, id, &description, stamp).await?;
+            let made =
+                release::of_slug(&mut transaction, &api.store().sealer, app, slug.id, &description, stamp).await?;
             (made, description)
         }
-        _ => {
-            return Err(ApiError::invalid(
-                "A new release needs either release (a rollback: the id or version of an old release) or slug (the id of a \
-                 slug), and not both.",
-            ));
-        }
+        (_, None) | (Some(_), _) => return Err(ApiError::not_found("slug")),
     };
     transaction.commit().await?;
     api.announce(app, &what, &caller.account);

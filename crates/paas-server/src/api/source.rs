@@ -1,16 +1,9 @@
 //! Sources: an upload that a build can be started from.
 //!
-//! A client puts a tar.gz at one URL and names the other in a new build. Only our own URLs are taken: this server fetches
-//! nothing from anywhere on a client's word.
+//! A client puts a tar.gz at one URL and names the other in a new build. Or it names any other place, which is looked at
+//! with care ([`crate::source`]).
 
-use std::{
-    fmt::Write,
-    fs::File,
-    io::{self, Read},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -18,11 +11,9 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use flate2::read::MultiGzDecoder;
 use futures_util::TryStreamExt;
 use http::{StatusCode, Uri, header};
 use paas_api::{ErrorId, Source, SourceUrls};
-use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
@@ -34,11 +25,12 @@ use super::{
     origin::Origin,
     state::Api,
 };
+use crate::{
+    control::BuildSource,
+    source::{self, Address, ArchiveError, MAXIMUM_ARCHIVE_BYTES},
+};
 
-/// What a repository may hold, too (`git` refuses larger ones).
-const MAXIMUM_SOURCE_BYTES: u64 = 1024 * 1024 * 1024;
-const MAXIMUM_UPLOAD_BYTES: u64 = 512 * 1024 * 1024;
-/// An upload whose build never came is removed after this.
+/// How long builds can be made of an upload.
 const KEEP_UPLOADS: Duration = Duration::from_hours(24);
 
 pub(super) async fn create(
@@ -94,29 +86,53 @@ pub(super) async fn download(State(api): State<Arc<Api>>, Path(segment): Path<St
     Ok(([(header::CONTENT_TYPE, "application/gzip")], body).into_response())
 }
 
-/// Turns the upload behind one of our URLs into a tar, ready to be built; the upload is used up.
-pub(super) async fn unpack(api: &Api, url: &str, checksum: Option<&str>) -> Result<PathBuf, ApiError> {
-    let foreign = || {
+/// Where the source of a build is: unpacked from one of our own uploads, or to be fetched.
+pub(super) async fn find(api: &Api, url: &str, checksum: Option<&str>) -> Result<BuildSource, ApiError> {
+    if let Some(archive) = upload_at(api, url) {
+        return Ok(BuildSource::Tar(unpack(archive, checksum).await?));
+    }
+    let allows_private = api.platform.settings.allows_private_sources;
+    let address = Address::parse(url, allows_private).map_err(|_| {
         ApiError::invalid(
-            "source_blob.url must be the get_url of a source of this platform: make one with POST /sources, put a tar.gz at \
-             its put_url, and name its get_url here.",
+            "source_blob.url must be the get_url of a source of this platform, or any https URL of a tar.gz. Make a source \
+             with POST /sources, put a tar.gz at its put_url, and name its get_url here.",
         )
-    };
-    let uri: Uri = url.parse().map_err(|_| foreign())?;
-    let segment = uri.path().strip_prefix("/uploads/").ok_or_else(foreign)?;
-    let upload = path_of(api, segment).map_err(|_| foreign())?;
-    let tar = upload.with_file_name(format!("{}.tar", Uuid::new_v4()));
+    })?;
+    Ok(BuildSource::At {
+        address,
+        checksum: checksum.map(str::to_owned),
+    })
+}
+
+/// An upload stays for a while: several builds may be made of it.
+async fn unpack(archive: PathBuf, checksum: Option<&str>) -> Result<PathBuf, ApiError> {
+    if !tokio::fs::try_exists(&archive).await.map_err(ApiError::internal)? {
+        return Err(ApiError::invalid(
+            "Nothing has been uploaded to this source, or that was too long ago. Put a tar.gz at its put_url first.",
+        ));
+    }
+    let id = Uuid::new_v4();
+    let tar = archive.with_file_name(format!("{id}.tar"));
+    let scratch = archive.with_file_name(format!("{id}.scratch.partial"));
     let checksum = checksum.map(str::to_owned);
     let target = tar.clone();
-    let unpacked = tokio::task::spawn_blocking(move || {
-        let result = decompress(&upload, &target, checksum.as_deref());
-        let leftover = if result.is_ok() { &upload } else { &target };
-        // A file that stays behind is swept later.
-        let _ = std::fs::remove_file(leftover);
-        result
-    });
-    unpacked.await.map_err(ApiError::internal)??;
+    let unpacked =
+        tokio::task::spawn_blocking(move || source::unpack(&archive, checksum.as_deref(), &scratch, &target));
+    unpacked
+        .await
+        .map_err(ApiError::internal)?
+        .map_err(|error| match error {
+            ArchiveError::Disk(error) => disk(error),
+            error => ApiError::invalid(format!("The build cannot begin: {error}.")),
+        })?;
     Ok(tar)
+}
+
+/// Our own URLs are told by what only we can have written into them, whatever host they name.
+fn upload_at(api: &Api, url: &str) -> Option<PathBuf> {
+    let uri: Uri = url.parse().ok()?;
+    let segment = uri.path().strip_prefix("/uploads/")?;
+    path_of(api, segment).ok()
 }
 
 async fn new_source(api: &Arc<Api>, origin: &Origin) -> (StatusCode, Json<Source>) {
@@ -126,8 +142,7 @@ async fn new_source(api: &Arc<Api>, origin: &Origin) -> (StatusCode, Json<Source
         tracing::warn!("old uploads could not be removed");
     }
     let id = Uuid::new_v4();
-    let segment = api.capabilities.issue(Purpose::Source, id.as_bytes());
-    let url = origin.url(&format!("/uploads/{segment}"));
+    let url = upload_url(api, origin, id);
     let source = Source {
         source_blob: SourceUrls {
             get_url: url.clone(),
@@ -135,6 +150,17 @@ async fn new_source(api: &Arc<Api>, origin: &Origin) -> (StatusCode, Json<Source
         },
     };
     (StatusCode::CREATED, Json(source))
+}
+
+/// Where the archive with this id is put, once, and can be read back.
+pub(super) fn upload_url(api: &Api, origin: &Origin, id: Uuid) -> String {
+    let segment = api.capabilities.issue(Purpose::Source, id.as_bytes());
+    origin.url(&format!("/uploads/{segment}"))
+}
+
+pub(super) async fn is_uploaded(api: &Api, id: Uuid) -> Result<bool, ApiError> {
+    let path = api.platform.settings.sources().join(format!("{id}.upload"));
+    tokio::fs::try_exists(path).await.map_err(ApiError::internal)
 }
 
 fn path_of(api: &Api, segment: &str) -> Result<PathBuf, ApiError> {
@@ -159,7 +185,7 @@ async fn receive(path: &std::path::Path, body: Body) -> Result<(), ApiError> {
     };
     while let Some(chunk) = stream.try_next().await.map_err(broken)? {
         bytes += chunk.len() as u64;
-        if bytes > MAXIMUM_UPLOAD_BYTES {
+        if bytes > MAXIMUM_ARCHIVE_BYTES {
             return Err(ApiError::new(
                 ErrorId::TooLarge,
                 "The upload is too large (maximum is 512 MiB). Leave out what the build does not need.",
@@ -168,54 +194,6 @@ async fn receive(path: &std::path::Path, body: Body) -> Result<(), ApiError> {
         file.write_all(&chunk).await.map_err(disk)?;
     }
     file.flush().await.map_err(disk)
-}
-
-fn decompress(upload: &std::path::Path, tar: &std::path::Path, checksum: Option<&str>) -> Result<(), ApiError> {
-    let mut source = File::open(upload).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => ApiError::invalid(
-            "Nothing has been uploaded to this source, or it has been built already. Put a tar.gz at its put_url first.",
-        ),
-        _ => ApiError::internal(error),
-    })?;
-    if let Some(checksum) = checksum {
-        let actual = digest(&mut source).map_err(ApiError::internal)?;
-        if !checksum.trim_start_matches("SHA256:").eq_ignore_ascii_case(&actual) {
-            return Err(ApiError::invalid(
-                "The upload does not have the checksum that the build names. Please upload it again.",
-            ));
-        }
-        source = File::open(upload).map_err(ApiError::internal)?;
-    }
-    let mut target = File::create_new(tar).map_err(disk)?;
-    let mut limited = MultiGzDecoder::new(source).take(MAXIMUM_SOURCE_BYTES + 1);
-    let bytes = io::copy(&mut limited, &mut target).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            ApiError::invalid("The upload is not a whole gzip file. Make it with `tar czf`.")
-        }
-        _ => disk(error),
-    })?;
-    if bytes > MAXIMUM_SOURCE_BYTES {
-        return Err(ApiError::invalid(
-            "The source is too large (maximum is 1 GiB unpacked).",
-        ));
-    }
-    Ok(())
-}
-
-fn digest(source: &mut impl Read) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut chunk = vec![0; 64 * 1024];
-    loop {
-        match source.read(&mut chunk)? {
-            0 => break,
-            bytes => hasher.update(&chunk[..bytes]),
-        }
-    }
-    Ok(hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing into a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }
 
 fn sweep(directory: &std::path::Path) -> io::Result<()> {

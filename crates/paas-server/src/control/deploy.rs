@@ -3,25 +3,39 @@
 //! A deploy belongs to its row, not to whoever asked: when the pusher goes away it goes on. Deploys of one app come one
 //! after the other; builds of different apps share the machine's build slots.
 
-use std::{convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chrono::TimeDelta;
-use paas_build::{BuildError, BuildRequest, Built, Source, Stack, StackError};
+use paas_build::{BuildError, BuildRequest, Buildpack, Built, Source, Stack, StackError, UnknownBuildpack};
 use paas_core::{App, Build, BuildFailure, Id, LogSource, ReleaseStatus, Slug};
+use paas_engine::EngineError;
 use paas_store::{self as store, Stamp, StoreError, account::Account, release::ReleaseRow};
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval},
 };
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     boot::{self, Verdict},
     release_phase::{self, PhaseEnd},
     turns::BuildUnderWay,
 };
-use crate::{failpoint, output::OutputWriter, platform::Platform};
+use crate::{
+    failpoint,
+    output::OutputWriter,
+    platform::Platform,
+    source::{self, Address, ArchiveError, FetchError},
+};
 
 /// A build whose server died is failed this long after its last heartbeat.
 pub(super) const LEASE: TimeDelta = TimeDelta::seconds(25);
@@ -34,10 +48,21 @@ pub(crate) struct NewBuild {
     pub(crate) app: App,
     /// Who pushed, or called the API.
     pub(crate) actor: Account,
-    /// A tar of the source, on disk. The deploy removes it.
-    pub(crate) source: PathBuf,
+    pub(crate) source: BuildSource,
     pub(crate) commit: Option<String>,
     pub(crate) description: Option<String>,
+    /// In place of those that the app is set to use.
+    pub(crate) buildpacks: Option<Vec<Buildpack>>,
+    /// Where a client of the API said that the source is.
+    pub(crate) blob: Option<store::build::SourceBlob>,
+}
+
+/// What a build is made from.
+pub(crate) enum BuildSource {
+    /// A tar on disk. The deploy removes it.
+    Tar(PathBuf),
+    /// An archive somewhere else.
+    At { address: Address, checksum: Option<String> },
 }
 
 /// A deploy under way.
@@ -49,9 +74,15 @@ pub(crate) struct Deploy {
 }
 
 #[derive(Debug, Error)]
-enum DeployError {
+pub(super) enum DeployError {
     #[error(transparent)]
     Build(#[from] BuildError),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Buildpack(#[from] UnknownBuildpack),
     #[error("make the stack's images")]
     Stack(#[from] StackError),
     #[error(transparent)]
@@ -73,6 +104,8 @@ pub(crate) async fn submit(platform: &Arc<Platform>, new: NewBuild) -> Result<De
         app: new.app.id,
         commit: new.commit.clone(),
         description: new.description.clone(),
+        buildpacks: new.buildpacks.as_deref().map(names_of),
+        source: new.blob.clone(),
         lease_expires_at: now + LEASE,
     };
     let stamp = Stamp {
@@ -81,12 +114,15 @@ pub(crate) async fn submit(platform: &Arc<Platform>, new: NewBuild) -> Result<De
     };
     let output = platform.outputs.write(*id.as_uuid()).await;
     let mut conn = platform.store.connection().await?;
-    if let Err(error) = store::build::create(&mut conn, row, stamp).await {
-        drop(output);
-        // Nobody will ever ask for it, nor for the source.
-        let _ = platform.outputs.remove(*id.as_uuid()).await;
-        return Err(error);
-    }
+    let buildpacks = match store::build::create(&mut conn, row, stamp).await {
+        Ok(row) => row.buildpacks,
+        Err(error) => {
+            drop(output);
+            // Nobody will ever ask for it, nor for the source.
+            let _ = platform.outputs.remove(*id.as_uuid()).await;
+            return Err(error);
+        }
+    };
     // No await from here to the task: a caller that goes away in between would leave a row that nobody works on.
     let (tell, verdict) = oneshot::channel();
     let under_way = BuildUnderWay::new(platform, new.app.id, id);
@@ -98,6 +134,8 @@ pub(crate) async fn submit(platform: &Arc<Platform>, new: NewBuild) -> Result<De
                     platform: &platform,
                     id,
                     new,
+                    buildpacks,
+                    tar: None,
                     output,
                     under_way: &under_way,
                 };
@@ -121,10 +159,23 @@ pub(crate) fn cancel(platform: &Platform, build: Id<Build>) -> bool {
     platform.turns.cancel(build)
 }
 
+/// Empties the build cache of an app; `false` while a deploy of it is under way.
+pub(crate) async fn purge_cache(platform: &Platform, app: Id<App>) -> Result<bool, EngineError> {
+    let turn = platform.turns.app(app);
+    let Ok(_turn) = turn.try_lock() else {
+        return Ok(false);
+    };
+    paas_build::remove_cache(&*platform.engine, app).await?;
+    Ok(true)
+}
+
 struct Task<'a> {
     platform: &'a Arc<Platform>,
     id: Id<Build>,
     new: NewBuild,
+    buildpacks: Vec<String>,
+    /// The source, once it is here.
+    tar: Option<PathBuf>,
     output: OutputWriter,
     under_way: &'a BuildUnderWay,
 }
@@ -137,8 +188,10 @@ impl Task<'_> {
             verdict = self.deploy() => verdict,
             never = keep_lease(platform, id) => match never {},
         };
-        if let Err(error) = tokio::fs::remove_file(&self.new.source).await {
-            tracing::warn!(source = %self.new.source.display(), %error, "a source archive stays behind");
+        if let Some(tar) = &self.tar
+            && let Err(error) = tokio::fs::remove_file(tar).await
+        {
+            tracing::warn!(source = %tar.display(), %error, "a source archive stays behind");
         }
         match verdict {
             Ok(verdict) => verdict,
@@ -152,6 +205,7 @@ impl Task<'_> {
     /// The story of a deploy.
     async fn deploy(&mut self) -> Result<Verdict, DeployError> {
         let platform = self.platform;
+        let tar = self.obtain().await?;
         let app = self.new.app.id;
         let turn = platform.turns.app(app);
         let _turn = match turn.try_lock() {
@@ -167,7 +221,7 @@ impl Task<'_> {
             }
         };
         failpoint::hit("build.before");
-        let built = self.build().await?;
+        let built = self.build(&tar).await?;
         failpoint::hit("build.after");
         let release = self.record(built).await?;
         // From here on the release goes its way, whatever becomes of this task.
@@ -176,6 +230,20 @@ impl Task<'_> {
             verdict = self.launch(&release) => verdict,
             () = under_way.abandon.cancelled() => Err(DeployError::Abandoned),
         }
+    }
+
+    /// The tar of the source, on our disk.
+    async fn obtain(&mut self) -> Result<PathBuf, DeployError> {
+        let tar = match &self.new.source {
+            BuildSource::Tar(tar) => tar.clone(),
+            BuildSource::At { address, checksum } => {
+                let line = format!("-----> Fetching the source from {}", address.host());
+                self.output.line(&line).await?;
+                fetch(self.platform, address, checksum.clone(), &self.under_way.cancel).await?
+            }
+        };
+        self.tar = Some(tar.clone());
+        Ok(tar)
     }
 
     /// Follows the release until it serves, or will not.
@@ -201,7 +269,7 @@ impl Task<'_> {
         Ok(boot::wait(platform, &self.new.app, release, &mut self.output).await?)
     }
 
-    async fn build(&mut self) -> Result<Built, DeployError> {
+    async fn build(&mut self, tar: &Path) -> Result<Built, DeployError> {
         let platform = self.platform;
         let slots = &platform.turns.slots;
         let _slot = match slots.try_acquire() {
@@ -223,20 +291,22 @@ impl Task<'_> {
             None => paas_core::ConfigVars::default(),
         };
         drop(conn);
-        let source = match Source::open(&self.new.source).await {
+        let source = match Source::open(tar).await {
             Ok(source) => source,
             Err(error) => {
                 self.explain(&error).await?;
                 return Err(error.into());
             }
         };
+        let buildpacks = self.buildpacks.iter().map(|name| name.parse());
+        let buildpacks = buildpacks.collect::<Result<Vec<Buildpack>, _>>()?;
         let request = BuildRequest {
             app: self.new.app.id,
             build: self.id,
             source: &source,
             config: &config,
             commit: self.new.commit.as_deref(),
-            buildpack: None,
+            buildpacks: &buildpacks,
         };
         let (lines, mut written) = mpsc::channel::<Bytes>(QUEUED_OUTPUT);
         let output = &mut self.output;
@@ -315,25 +385,71 @@ impl Task<'_> {
         let platform = self.platform;
         let why = match error {
             DeployError::Build(BuildError::Cancelled) => BuildFailure::Cancelled,
-            DeployError::Build(_) | DeployError::Abandoned => BuildFailure::Rejected,
+            DeployError::Build(_)
+            | DeployError::Buildpack(_)
+            | DeployError::Fetch(_)
+            | DeployError::Archive(_)
+            | DeployError::Abandoned => BuildFailure::Rejected,
             _ => {
                 tracing::error!(app.name = %self.new.app.name, build.id = %self.id, error = ?error, "a deploy failed");
                 BuildFailure::Rejected
             }
         };
-        let line = match error {
-            DeployError::Build(_) => None,
-            DeployError::Abandoned => {
-                Some(" !     The server stops, or the app was destroyed: a release goes live when the server is back.")
-            }
-            _ => Some(" !     The platform could not finish this deploy; its log says why. Push again to retry."),
-        };
-        if let Some(line) = line
-            && let Err(error) = self.output.line(line).await
+        if let Some(words) = error.words()
+            && let Err(error) = self.output.line(&format!(" !     {words}")).await
         {
             tracing::warn!(%error, "the output of a build could not be written");
         }
         end(platform, self.new.app.id, self.id, why).await;
+    }
+}
+
+/// Fetches a source and makes a tar of it that is fit to be built: whoever asks removes it.
+pub(super) async fn fetch(
+    platform: &Platform,
+    address: &Address,
+    checksum: Option<String>,
+    cancel: &CancellationToken,
+) -> Result<PathBuf, DeployError> {
+    let settings = &platform.settings;
+    let id = Uuid::new_v4();
+    let path = |kind: &str| settings.sources().join(format!("{id}.{kind}"));
+    let (archive, scratch, tar) = (path("partial"), path("scratch.partial"), path("tar"));
+    tokio::fs::create_dir_all(settings.sources()).await?;
+    tokio::select! {
+        fetched = source::fetch(address, settings.allows_private_sources, &archive) => fetched?,
+        () = cancel.cancelled() => {
+            // What is there already is swept later.
+            let _ = tokio::fs::remove_file(&archive).await;
+            return Err(BuildError::Cancelled.into());
+        }
+    }
+    let target = tar.clone();
+    let unpacked = tokio::task::spawn_blocking(move || {
+        let unpacked = source::unpack(&archive, checksum.as_deref(), &scratch, &target);
+        let _ = std::fs::remove_file(&archive);
+        unpacked
+    });
+    unpacked.await.map_err(io::Error::other)??;
+    Ok(tar)
+}
+
+impl DeployError {
+    /// What to say of it where nothing was said yet, without a full stop.
+    pub(super) fn words(&self) -> Option<String> {
+        Some(match self {
+            Self::Build(_) => return None,
+            Self::Buildpack(error) => format!("{error}. Choose others: paas buildpacks:set"),
+            Self::Fetch(FetchError::Disk(_)) | Self::Archive(ArchiveError::Disk(_)) => {
+                "The source could not be written to the platform's disk; its log says why. Try again later".to_owned()
+            }
+            Self::Fetch(error) => format!("The source could not be fetched: {error}"),
+            Self::Archive(error) => format!("The source cannot be used: {error}"),
+            Self::Abandoned => {
+                "The server stops, or the app was destroyed: a release goes live when the server is back".to_owned()
+            }
+            _ => "The platform could not finish this deploy; its log says why. Push again to retry".to_owned(),
+        })
     }
 }
 
@@ -368,6 +484,11 @@ async fn keep_lease(platform: &Platform, build: Id<Build>) -> Infallible {
             Err(error) => tracing::warn!(build.id = %build, %error, "a build's lease could not be extended"),
         }
     }
+}
+
+fn names_of(buildpacks: &[Buildpack]) -> Vec<String> {
+    let names = buildpacks.iter().map(|buildpack| buildpack.heroku_name().to_owned());
+    names.collect()
 }
 
 /// What the release of a commit is called. A version that came through the API can be any text.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     boot::Verdict,
-    deploy::{self, NewBuild},
+    deploy::{self, BuildSource, NewBuild},
 };
 use crate::{
     api,
@@ -56,9 +56,11 @@ impl Backend for GitBackend {
         let new = NewBuild {
             app,
             actor: account,
-            source: tar,
+            source: BuildSource::Tar(tar),
             commit: Some(commit),
             description: Some(subject),
+            buildpacks: None,
+            blob: None,
         };
         let deploy = deploy::submit(&self.0, new)
             .await

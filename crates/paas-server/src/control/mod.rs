@@ -17,7 +17,9 @@ mod probe;
 mod release_phase;
 mod router_feed;
 mod runtime_metrics;
+mod setup;
 mod sleep;
+mod slug;
 mod sweep;
 mod turns;
 mod work;
@@ -28,7 +30,7 @@ mod tests;
 pub(crate) use apps::AppsController;
 pub(crate) use beside::{BesideDyno, container_of_one_off, exec, forward};
 pub(crate) use certificates::CertificatesController;
-pub(crate) use deploy::{NewBuild, cancel, submit};
+pub(crate) use deploy::{BuildSource, NewBuild, cancel, purge_cache, submit};
 pub(crate) use dyno::launch_command;
 pub(crate) use firewall::FirewallController;
 pub(crate) use git_backend::GitBackend;
@@ -36,6 +38,8 @@ pub(crate) use one_off::{Errand, OneOffs, random_index, resume as resume_one_off
 pub(crate) use release_phase::start as start_release_phase;
 pub(crate) use router_feed::RouterFeed;
 pub(crate) use runtime_metrics::measure;
+pub(crate) use setup::{NewSetup, start as start_setup};
+pub(crate) use slug::{AdoptError, adopt as adopt_slug, download as download_slug};
 pub(crate) use sweep::{abandon_builds, sweep};
 pub(crate) use turns::Turns;
 

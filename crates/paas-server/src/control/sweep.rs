@@ -9,7 +9,7 @@ use paas_engine::{Container, EngineError, Role};
 use paas_store as store;
 use tokio::time::sleep;
 
-use super::{deploy::LEASE, dyno, one_off, release_phase};
+use super::{deploy::LEASE, dyno, one_off, release_phase, setup, slug};
 use crate::platform::Platform;
 
 /// How often leases are looked at.
@@ -71,11 +71,16 @@ pub(super) async fn resume_release_phases(platform: &Arc<Platform>, made_before:
 /// tried again. Only before this one has begun any.
 pub(crate) async fn abandon_builds(platform: &Arc<Platform>) -> Result<()> {
     // Their containers first: they write into the cache that the next build of their app will use.
-    for container in platform.engine.list().await? {
+    let containers = platform.engine.list().await?;
+    slug::remove_lent(platform, &containers).await?;
+    for container in containers {
         if matches!(container.role, Some(Role::Build { .. })) {
             platform.engine.remove(&container.id).await?;
         }
     }
+    let mut conn = platform.store.connection().await?;
+    store::app_setup::abandon(&mut conn, setup::SERVER_ENDED, platform.clock.now()).await?;
+    drop(conn);
     let after_any_lease = platform.clock.now() + TimeDelta::days(1);
     expire_leases(platform, after_any_lease).await
 }

@@ -100,7 +100,7 @@ impl Turns {
         running.inspect(|running| running.cancel.cancel()).is_some()
     }
 
-    pub(super) fn app(&self, app: Id<App>) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn app(&self, app: Id<App>) -> Arc<tokio::sync::Mutex<()>> {
         let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
         // A turn that nobody holds or waits for need not be remembered.
         apps.retain(|_, turn| Arc::strong_count(turn) > 1);

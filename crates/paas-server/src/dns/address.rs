@@ -120,7 +120,7 @@ impl AddressFinder {
 }
 
 /// Whether the internet could have a route to an address. Those for documentation count: they stand for such.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
             let [first, second, ..] = address.octets();

@@ -20,7 +20,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use address::{AddressFinder, AddressSource, PublicAddresses};
+pub(crate) use address::{AddressFinder, AddressSource, PublicAddresses, is_public};
 pub(crate) use finding::{Finding, Verdict};
 pub(crate) use metadata::Metadata;
 pub(crate) use publisher::{DnsPublisher, challenge_name};

@@ -1,5 +1,7 @@
 //! The API on a real database and an engine in memory, through its router, as a client would see it.
 
+mod buildpacks;
+mod builds;
 mod destroy;
 mod feature;
 mod log_drain;
@@ -9,5 +11,6 @@ mod protocol;
 mod refusal;
 mod server;
 mod shape;
+mod slugs;
 mod story;
 mod stream;

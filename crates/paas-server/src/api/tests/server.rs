@@ -174,6 +174,8 @@ impl Server {
             app: app.app.id,
             commit: Some("0123456789abcdef".to_owned()),
             description: Some("Say hello".to_owned()),
+            buildpacks: None,
+            source: None,
             lease_expires_at: now + TimeDelta::minutes(1),
         };
         let build = build::create(&mut connection, new, stamp).await.unwrap();

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::server::{Server, server};
 
 /// The shapes, in the words of the published schema: `name type`, `?` where null is allowed, `|` for one of several.
-const SHAPES: [(&str, &str); 25] = [
+const SHAPES: [(&str, &str); 28] = [
     (
         "account",
         "allow_tracking bool; beta bool; created_at time; email email; federated bool; id uuid; identity_provider \
@@ -46,6 +46,21 @@ const SHAPES: [(&str, &str); 25] = [
         "blob {method:str, url:str}; buildpack_provided_description str?; checksum str?; commit str?; commit_description \
          str?; created_at time; id uuid; process_types obj; size int?; stack {id:uuid, name:str}; updated_at time; \
          deleted_at time?",
+    ),
+    (
+        "app-setup",
+        "id uuid; created_at time; updated_at time; status enum(failed/pending/succeeded); failure_message str?; app {id:uuid, \
+         name:str}; build {id:uuid, status:enum(failed/pending/succeeded), output_stream_url:str}?; manifest_errors [str]; \
+         postdeploy {output:str, exit_code:int}?; resolved_success_url str?",
+    ),
+    (
+        "build-result",
+        "build {id:uuid, output_stream_url:str, status:enum(failed/succeeded)}; exit_code int; lines [{line:str, stream:str}]",
+    ),
+    (
+        "registry-buildpack",
+        "blob_url str; category str; created_at time; description str; id uuid; logo str?; name str; namespace str; source \
+         {type:str}; support {address:str, method:str}; two_factor_authentication bool; updated_at time",
     ),
     ("source", "source_blob {get_url:str, put_url:str}"),
     (
@@ -159,6 +174,7 @@ async fn every_answer_has_the_shape_of_the_published_schema() {
         (&format!("/apps/{}", app.app.id), "app"),
         ("/apps/hello/builds", "build"),
         (&format!("/apps/hello/builds/{build}"), "build"),
+        (&format!("/apps/hello/builds/{build}/result"), "build-result"),
         ("/apps/hello/releases", "release"),
         ("/apps/hello/releases/3", "release"),
         (&format!("/apps/hello/slugs/{slug}"), "slug"),
@@ -194,12 +210,23 @@ async fn every_answer_has_the_shape_of_the_published_schema() {
         ("/apps", json!({}), "app"),
         ("/apps/hello/log-sessions", json!({ "lines": 5 }), "log-session"),
         ("/sources", json!({}), "source"),
+        ("/apps/hello/sources", json!({}), "source"),
+        (
+            "/apps/hello/slugs",
+            json!({ "process_types": { "web": "./web" } }),
+            "slug",
+        ),
         (
             "/oauth/authorizations",
             json!({ "description": "ci", "expires_in": 60 }),
             "oauth-authorization",
         ),
         ("/apps/hello/releases", json!({ "release": "v3" }), "release"),
+        (
+            "/filters/apps",
+            json!({ "in": { "id": [app.app.id.to_string()] } }),
+            "app",
+        ),
     ] {
         check(path, shape, &server.post(path, body).await.ok());
     }
@@ -233,10 +260,60 @@ async fn lists_of_what_the_platform_does_not_have_are_empty() {
         "/account/features",
         "/addons",
         "/addon-attachments",
+        "/addon-services",
+        "/users/~/addons",
+        "/apps/hello/oci-images",
+        "/pipelines",
+        "/pipeline-couplings",
+        "/users/~/pipeline-couplings",
+        "/spaces",
         "/teams",
     ] {
         assert_eq!(server.get(path).await.ok(), json!([]), "{path}");
     }
+}
+
+/// Heroku's command goes on without these, if they are told in its way.
+#[tokio::test]
+async fn what_the_platform_does_not_have_is_not_found_by_its_name() {
+    let server = server().await;
+    server.app("hello").await;
+    for (path, resource) in [
+        ("/addons/redis-round-1", "add_on"),
+        ("/addons/redis-round-1/addon-attachments", "add_on"),
+        ("/apps/hello/addons/redis", "add_on"),
+        ("/addon-attachments/REDIS", "add_on attachment"),
+        ("/apps/hello/addon-attachments/REDIS", "add_on attachment"),
+        ("/addon-services/heroku-redis", "add_on_service"),
+        ("/addon-services/heroku-redis/plans", "add_on_service"),
+        ("/apps/hello/pipeline-couplings", "pipeline coupling"),
+        ("/apps/hello/review-app", "review app"),
+        ("/pipelines/hello", "pipeline"),
+        ("/spaces/mars", "space"),
+        ("/accounts/~/actions/get-quota", "quota"),
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["resource"]),
+            (404, &json!(resource)),
+            "{path}"
+        );
+    }
+    for (path, resource) in [
+        ("/actions/addons/resolve", "add_on"),
+        ("/actions/addon-attachments/resolve", "add_on attachment"),
+    ] {
+        let answer = server.post(path, json!({ "addon": "DATABASE", "app": "hello" })).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["resource"]),
+            (404, &json!(resource)),
+            "{path}"
+        );
+    }
+    let plan = json!({ "plan": "heroku-redis:mini" });
+    assert_eq!(server.post("/apps/hello/addons", plan).await.status.as_u16(), 422);
+    let status = server.get("/api/v4/current-status").await.ok();
+    assert_eq!(status["status"][0], json!({ "system": "Apps", "status": "green" }));
 }
 
 /// What Heroku's command crashes on.
@@ -263,7 +340,7 @@ async fn finish(server: &Server, release: paas_store::release::ReleaseRow) -> pa
     release
 }
 
-fn check(path: &str, shape: &str, answer: &Value) {
+pub(super) fn check(path: &str, shape: &str, answer: &Value) {
     let (_, schema) = SHAPES.iter().find(|(name, _)| *name == shape).unwrap();
     let mut problems = Vec::new();
     match answer {

@@ -7,5 +7,6 @@ mod destroy;
 mod release_phase;
 mod runtime;
 mod server;
+mod setup;
 mod sleep;
 mod sweep;

@@ -23,8 +23,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{
-    AppsController, CertificatesController, NewBuild, RouterFeed, abandon_builds, boot::Verdict, deploy::Deploy,
-    submit, sweep,
+    AppsController, BuildSource, CertificatesController, NewBuild, RouterFeed, abandon_builds, boot::Verdict,
+    deploy::Deploy, submit, sweep,
 };
 use crate::{logs::Filter, platform::Platform, testing};
 
@@ -148,6 +148,8 @@ impl Server {
             app: app.app.id,
             commit: None,
             description: None,
+            buildpacks: None,
+            source: None,
             lease_expires_at: stamp.at + TimeDelta::seconds(25),
         };
         let build = build::create(&mut connection, new, stamp).await.unwrap().build.id;
@@ -197,9 +199,11 @@ impl Server {
         let new = NewBuild {
             app: app.app.clone(),
             actor: self.account.clone(),
-            source: self.source(procfile),
+            source: BuildSource::Tar(self.source(procfile)),
             commit: Some("0123456789abcdef".to_owned()),
             description: None,
+            buildpacks: None,
+            blob: None,
         };
         submit(&self.platform, new).await.unwrap()
     }
@@ -229,10 +233,15 @@ impl Server {
     }
 
     fn source(&self, procfile: &str) -> PathBuf {
+        self.source_of(&[("Procfile", procfile), ("app.py", "")])
+    }
+
+    /// A source with these files.
+    pub(super) fn source_of(&self, files: &[(&str, &str)]) -> PathBuf {
         let sources = self.platform.settings.sources();
         std::fs::create_dir_all(&sources).unwrap();
         let path = sources.join(format!("{}.tar", uuid::Uuid::new_v4()));
-        std::fs::write(&path, tar(&[("Procfile", procfile), ("app.py", "")])).unwrap();
+        std::fs::write(&path, tar(files)).unwrap();
         path
     }
 

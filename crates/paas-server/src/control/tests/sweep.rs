@@ -79,6 +79,8 @@ impl Server {
             app: app.app.id,
             commit: None,
             description: None,
+            buildpacks: None,
+            source: None,
             lease_expires_at: stamp.at + TimeDelta::seconds(25),
         };
         let mut connection = self.platform.store.connection().await.unwrap();

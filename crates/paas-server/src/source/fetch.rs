@@ -1,0 +1,279 @@
+//! An archive is fetched from where somebody says that it is.
+//!
+//! This server stands where outsiders do not: beside the engine's socket, the metadata service and the dynos. So it goes
+//! only to addresses that the internet has a route to, looks names up itself and connects to what it has looked at, and
+//! judges each redirection anew. An operator whose sources are inside may allow more (`--allow-private-sources`).
+
+use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, Uri, header, uri::PathAndQuery};
+use http_body_util::{BodyExt, Empty};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_rustls::ConfigBuilderExt;
+use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
+use rustls::{ClientConfig, crypto::aws_lc_rs, pki_types::ServerName};
+use thiserror::Error;
+use tokio::{
+    fs::File,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use super::MAXIMUM_ARCHIVE_BYTES;
+use crate::dns::is_public;
+
+/// GitHub needs one.
+const MOST_REDIRECTIONS: u32 = 5;
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Until an answer begins, and between two pieces of it.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+const WHOLE_LIMIT: Duration = Duration::from_mins(10);
+const USER_AGENT: &str = concat!("paasd/", env!("CARGO_PKG_VERSION"));
+
+/// Why nothing was fetched, in words for the person who named the address.
+#[derive(Debug, Error)]
+pub(crate) enum FetchError {
+    #[error("the address of a source must be a whole https URL")]
+    BadUrl,
+    #[error("there is no address of {host}")]
+    Unknown { host: String },
+    #[error(
+        "{host} is inside of a private network, where this platform fetches nothing: upload the source to one of POST /sources"
+    )]
+    Private { host: String },
+    #[error("{host} does not answer in time")]
+    Silent { host: String },
+    #[error("{host} cannot be reached: {source}")]
+    Unreachable {
+        host: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("{host} answered {status}")]
+    Refused { host: String, status: StatusCode },
+    #[error("{host} sends us from one place to the next without end")]
+    Lost { host: String },
+    #[error("the source is too large (maximum is 512 MiB packed)")]
+    TooLarge,
+    #[error("a source cannot be written")]
+    Disk(#[source] io::Error),
+}
+
+/// Where a source is. What comes after the path, and a password, are permissions and are never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Address(Uri);
+
+impl Address {
+    /// `https` only, unless private places are allowed.
+    pub(crate) fn parse(url: &str, allows_private: bool) -> Result<Self, FetchError> {
+        let uri: Uri = url.parse().map_err(|_| FetchError::BadUrl)?;
+        let has_scheme = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => allows_private,
+            _ => false,
+        };
+        if !has_scheme || uri.host().is_none_or(str::is_empty) {
+            return Err(FetchError::BadUrl);
+        }
+        Ok(Self(uri))
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        self.0.host().unwrap_or_default()
+    }
+
+    fn host_and_port(&self) -> String {
+        let port = self.0.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+        format!("{}{port}", self.host())
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.scheme_str() == Some("https")
+    }
+
+    fn port(&self) -> u16 {
+        self.0.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
+    }
+
+    /// `user:password@` before the host, as some code hosts give them out.
+    fn authorization(&self) -> Option<HeaderValue> {
+        let (user, _) = self.0.authority()?.as_str().rsplit_once('@')?;
+        let user = percent_decode_str(user).decode_utf8_lossy();
+        let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(user.as_bytes()))).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    fn redirected(&self, location: &str, allows_private: bool) -> Result<Self, FetchError> {
+        if location.starts_with('/') && !location.starts_with("//") {
+            let authority = self.0.authority().map(http::uri::Authority::as_str);
+            let scheme = self.0.scheme_str().unwrap_or("https");
+            let url = format!("{scheme}://{}{location}", authority.unwrap_or_default());
+            return Self::parse(&url, allows_private);
+        }
+        Self::parse(location, allows_private)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.0.scheme_str().unwrap_or("https");
+        write!(f, "{scheme}://{}{}", self.host_and_port(), self.0.path())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Writes what is at `address` into the file `target`, which must not exist.
+pub(crate) async fn fetch(address: &Address, allows_private: bool, target: &Path) -> Result<(), FetchError> {
+    let fetched = timeout(WHOLE_LIMIT, follow(address, allows_private, target)).await;
+    let fetched = fetched.unwrap_or_else(|_| {
+        Err(FetchError::Silent {
+            host: address.host().to_owned(),
+        })
+    });
+    if fetched.is_err() {
+        // It may not have been made yet; what stays behind is swept later.
+        let _ = tokio::fs::remove_file(target).await;
+    }
+    fetched
+}
+
+async fn follow(address: &Address, allows_private: bool, target: &Path) -> Result<(), FetchError> {
+    let mut address = address.clone();
+    for _ in 0..=MOST_REDIRECTIONS {
+        let Some(location) = get(&address, allows_private, target).await? else {
+            return Ok(());
+        };
+        address = address.redirected(&location, allows_private)?;
+    }
+    Err(FetchError::Lost {
+        host: address.host().to_owned(),
+    })
+}
+
+/// One request: the file is written, or there is another place to look at.
+async fn get(address: &Address, allows_private: bool, target: &Path) -> Result<Option<String>, FetchError> {
+    let host = address.host();
+    let stream = connect(address, allows_private);
+    let stream = timeout(CONNECT_LIMIT, stream).await.map_err(|_| silent(host))??;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| unreachable(host, error))?;
+    let mut request = Request::get(address.0.path_and_query().map_or("/", PathAndQuery::as_str))
+        .header(header::USER_AGENT, USER_AGENT)
+        .header(header::HOST, address.host_and_port())
+        .header(header::CONNECTION, "close");
+    if let Some(authorization) = address.authorization() {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|_| FetchError::BadUrl)?;
+    let talk = async {
+        let response = timeout(SILENCE_LIMIT, sender.send_request(request)).await;
+        let response = response
+            .map_err(|_| silent(host))?
+            .map_err(|error| unreachable(host, error))?;
+        let status = response.status();
+        if status.is_redirection() {
+            let location = response.headers().get(header::LOCATION);
+            let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let host = host.to_owned();
+            return location.map(Some).ok_or(FetchError::Refused { host, status });
+        }
+        if status != StatusCode::OK {
+            let host = host.to_owned();
+            return Err(FetchError::Refused { host, status });
+        }
+        save(host, response.into_body(), target).await.map(|()| None)
+    };
+    let drive = async {
+        // Whoever waits for an answer hears of its end, good or bad.
+        let _ = connection.await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        outcome = talk => outcome,
+        never = drive => never,
+    }
+}
+
+async fn connect(address: &Address, allows_private: bool) -> Result<Box<dyn Stream>, FetchError> {
+    let host = address.host();
+    let places = look_up(address, allows_private).await?;
+    let stream = TcpStream::connect(&*places)
+        .await
+        .map_err(|error| unreachable(host, error))?;
+    if !address.is_tls() {
+        return Ok(Box::new(stream));
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unreachable(host, error))?
+        .with_native_roots()
+        .map_err(|error| unreachable(host, error))?
+        .with_no_client_auth();
+    let name = ServerName::try_from(bare(host).to_owned()).map_err(|error| unreachable(host, error))?;
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    Ok(Box::new(stream.map_err(|error| unreachable(host, error))?))
+}
+
+/// Looked up once and used: a second answer of the same name may be another one.
+async fn look_up(address: &Address, allows_private: bool) -> Result<Vec<SocketAddr>, FetchError> {
+    let host = address.host().to_owned();
+    let found = lookup_host((bare(&host), address.port())).await;
+    let mut found: Vec<SocketAddr> = found.map(Iterator::collect).unwrap_or_default();
+    if found.is_empty() {
+        return Err(FetchError::Unknown { host });
+    }
+    found.retain(|place| allows_private || is_public(place.ip().to_canonical()));
+    if found.is_empty() {
+        return Err(FetchError::Private { host });
+    }
+    Ok(found)
+}
+
+async fn save(host: &str, mut body: Incoming, target: &Path) -> Result<(), FetchError> {
+    let mut file = File::create_new(target).await.map_err(FetchError::Disk)?;
+    let mut bytes = 0;
+    while let Some(frame) = timeout(SILENCE_LIMIT, body.frame()).await.map_err(|_| silent(host))? {
+        let frame = frame.map_err(|error| unreachable(host, error))?;
+        let Ok(data) = frame.into_data() else { continue };
+        bytes += data.len() as u64;
+        if bytes > MAXIMUM_ARCHIVE_BYTES {
+            return Err(FetchError::TooLarge);
+        }
+        file.write_all(&data).await.map_err(FetchError::Disk)?;
+    }
+    file.flush().await.map_err(FetchError::Disk)
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// An address of the sixth version without its brackets.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn unreachable(host: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> FetchError {
+    FetchError::Unreachable {
+        host: host.to_owned(),
+        source: source.into(),
+    }
+}
+
+fn silent(host: &str) -> FetchError {
+    FetchError::Silent { host: host.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;
