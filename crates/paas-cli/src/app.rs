@@ -1,13 +1,18 @@
 //! Apps: list, create, look at, rename, open, pause, destroy.
 
-use std::process::{Command, Stdio};
+use std::{
+    collections::BTreeMap,
+    process::{Command, Stdio},
+};
 
 use clap::Args;
 use paas_api::{Account, App, AppUpdate, Dyno, NewApp};
 
 use crate::{
     app_context::{AppArgs, Context},
+    buildpack,
     client::segment,
+    config_var::shell_line,
     error::{Error, Result},
     git_remote::{self, DEFAULT_REMOTE},
     output::Style,
@@ -15,8 +20,11 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
+    /// Include the apps of all teams, and those that others share with you
+    #[arg(short = 'A', long)]
+    all: bool,
     /// Print the apps as JSON
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -24,6 +32,15 @@ pub(crate) struct ListArgs {
 pub(crate) struct CreateArgs {
     /// The name of the app; the platform makes one up when there is none
     name: Option<String>,
+    /// The same
+    #[arg(short, long, value_name = "NAME", hide = true, conflicts_with = "name")]
+    app: Option<String>,
+    /// The buildpack that builds it, such as heroku/python
+    #[arg(short, long)]
+    buildpack: Option<String>,
+    /// Where it runs
+    #[arg(long)]
+    region: Option<String>,
     /// The git remote to add
     #[arg(short, long, default_value = DEFAULT_REMOTE)]
     remote: String,
@@ -45,8 +62,11 @@ pub(crate) struct InfoArgs {
     name: Option<String>,
     #[command(flatten)]
     app: AppArgs,
+    /// Print name=value lines that a shell can read
+    #[arg(short, long, conflicts_with = "json")]
+    shell: bool,
     /// Print the app as JSON
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -93,9 +113,16 @@ pub(crate) struct SwitchArgs {
     app: AppArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ErrorsArgs {
+    #[command(flatten)]
+    _app: AppArgs,
+}
+
 /// `apps`
 pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
-    let mut apps: Vec<App> = context.client.list("/users/~/apps", "id")?;
+    let path = if args.all { "/apps" } else { "/users/~/apps" };
+    let mut apps: Vec<App> = context.client.list(path, "id")?;
     apps.sort_by(|one, other| one.name.cmp(&other.name));
     if args.json {
         return context.output.json(&apps);
@@ -110,22 +137,32 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
 
 /// `create`
 pub(crate) fn create(args: &CreateArgs, context: &Context) -> Result<()> {
+    let wanted_name = args.name.as_ref().or(args.app.as_ref());
     let wanted = NewApp {
-        name: args.name.clone(),
-        region: None,
+        name: wanted_name.cloned(),
+        region: args.region.clone().map(Into::into),
         stack: args.stack.clone().map(Into::into),
     };
-    let what = args
-        .name
-        .as_ref()
-        .map_or_else(|| "Creating app".to_owned(), |name| format!("Creating {name}"));
-    let name = |app: &App| match &args.name {
-        Some(_) => String::new(),
-        None => format!(", {}", app.name),
+    let what = wanted_name.map_or_else(|| "Creating app".to_owned(), |name| format!("Creating {name}"));
+    let told = |app: &App| {
+        let mut told = match wanted_name {
+            Some(_) => String::new(),
+            None => format!(", {}", app.name),
+        };
+        if args.region.is_some() {
+            told.extend([", region is ", &app.region.name]);
+        }
+        if args.stack.is_some() {
+            told.extend([", stack is ", &app.stack.name]);
+        }
+        told
     };
     let app: App = context
         .output
-        .action(&what, || context.client.post("/apps", &wanted), name)?;
+        .action(&what, || context.client.post("/apps", &wanted), told)?;
+    if let Some(buildpack) = &args.buildpack {
+        buildpack::choose_first(&app.name, buildpack, context)?;
+    }
     if args.json {
         context.output.json(&app)?;
     } else {
@@ -153,9 +190,12 @@ pub(crate) fn info(args: &InfoArgs, context: &Context) -> Result<()> {
         return context.output.json(&app);
     }
     let dynos: Vec<Dyno> = context.client.list(&format!("/apps/{}/dynos", segment(&name)), "id")?;
-    let mut counts = std::collections::BTreeMap::<_, usize>::new();
+    let mut counts = BTreeMap::<_, usize>::new();
     for dyno in &dynos {
         *counts.entry(dyno.r#type.as_str()).or_default() += 1;
+    }
+    if args.shell {
+        return shell(&app, &counts, context);
     }
     let counts: Vec<_> = counts.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
     let mut facts = vec![("Dynos", counts.join(", ")), ("Git URL", app.git_url.clone())];
@@ -172,6 +212,39 @@ pub(crate) fn info(args: &InfoArgs, context: &Context) -> Result<()> {
     ]);
     context.output.header(&app.name)?;
     context.output.facts(&facts)
+}
+
+/// The names that Heroku's command prints, for scripts that read them.
+fn shell(app: &App, dynos: &BTreeMap<&str, usize>, context: &Context) -> Result<()> {
+    let dynos: Vec<_> = dynos.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
+    let dynos = if dynos.is_empty() {
+        "{}".to_owned()
+    } else {
+        format!("{{ {} }}", dynos.join(", "))
+    };
+    let lines = [
+        ("auto_cert_mgmt", app.acm.to_string()),
+        ("addons", String::new()),
+        ("collaborators", String::new()),
+        ("git_url", app.git_url.clone()),
+        ("web_url", app.web_url.clone().unwrap_or_default()),
+        ("repo_size", size(app.repo_size)),
+        ("slug_size", size(app.slug_size)),
+        ("owner", app.owner.email.clone()),
+        ("region", app.region.name.clone()),
+        ("dynos", dynos),
+        ("stack", app.stack.name.clone()),
+    ];
+    lines
+        .iter()
+        .try_for_each(|(name, value)| context.output.line(shell_line(name, value)))
+}
+
+/// `apps:errors`: Heroku counts them in a service that this platform does not have.
+pub(crate) fn errors() -> Result<()> {
+    Err(Error::Absent(
+        "This platform keeps no counts of errors. They are in the log: paas logs --source heroku".to_owned(),
+    ))
 }
 
 /// `apps:destroy`: nothing brings an app back, so its name is asked for.

@@ -3,7 +3,7 @@
 //! The token goes to the API's own host and nowhere else: redirects are not followed, and streams, whose URLs are
 //! their own permission, are read without it.
 
-use std::{io::BufReader, sync::Arc, time::Duration};
+use std::{fs::File, io::BufReader, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use paas_api::{ErrorBody, PageRange, Secret};
@@ -124,6 +124,19 @@ impl Client {
 
     pub(crate) fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.read(self.call("PATCH", path, None, Some(body))?)
+    }
+
+    pub(crate) fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        self.read(self.call("PUT", path, None, Some(body))?)
+    }
+
+    /// Puts a file at a URL that is its own permission.
+    pub(crate) fn upload(&self, url: &str, file: File) -> Result<()> {
+        let uri: Uri = url
+            .parse()
+            .map_err(|_| self.bad_answer("a place for an upload without an address"))?;
+        let response = self.agent.put(uri).content_type("application/gzip").send(file);
+        self.refusal(response.map_err(|error| transport(url, error))?).map(drop)
     }
 
     /// An action whose answer says nothing more than that it was accepted.

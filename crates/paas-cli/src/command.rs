@@ -1,5 +1,6 @@
 //! The grammar: which verbs there are, and which function does each.
 
+mod code;
 mod names;
 
 use std::ffi::OsString;
@@ -9,20 +10,20 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use self::names::NameVerb;
+use self::{code::CodeVerb, names::NameVerb};
 use crate::{
     account, app,
     app_context::Context,
-    authorization, build,
+    app_diff, authorization,
     client::Client,
     completion,
     config::Config,
-    config_var, dyno,
+    config_edit, config_var, dyno,
     error::{Error, Result},
     formation, git_remote, help, heroku, local, log_drain, log_session,
     output::Output,
     platform_url::PlatformUrl,
-    region, release, stack,
+    region, release,
 };
 
 /// Push to deploy, on your own machine.
@@ -101,9 +102,21 @@ enum PlatformVerb {
     /// Destroy an app for good
     #[command(name = "apps:destroy", visible_alias = "destroy", alias = "apps:delete")]
     AppsDestroy(app::DestroyArgs),
+    /// Say what two apps differ in
+    #[command(name = "apps:diff")]
+    AppsDiff(app_diff::DiffArgs),
+    /// Say where an app's errors are
+    #[command(name = "apps:errors", hide = true)]
+    AppsErrors(app::ErrorsArgs),
     /// Point a git remote of this directory at an app
     #[command(name = "git:remote")]
     GitRemote(git_remote::RemoteArgs),
+    /// Clone the repository of an app
+    #[command(name = "git:clone")]
+    GitClone(git_remote::CloneArgs),
+    /// Give git the token: a credential helper
+    #[command(name = "git:credentials")]
+    GitCredentials(git_remote::CredentialsArgs),
     /// Show the config vars of an app
     Config(config_var::ListArgs),
     /// Set config vars and restart the app
@@ -115,12 +128,21 @@ enum PlatformVerb {
     /// Remove config vars and restart the app
     #[command(name = "config:unset", alias = "config:remove")]
     ConfigUnset(config_var::UnsetArgs),
+    /// Change config vars in an editor and restart the app
+    #[command(name = "config:edit")]
+    ConfigEdit(config_edit::EditArgs),
     /// Show the dynos of an app
     #[command(alias = "ps:list")]
     Ps(dyno::ListArgs),
     /// Say how many dynos of each process type run
     #[command(name = "ps:scale", visible_alias = "scale")]
     PsScale(formation::ScaleArgs),
+    /// Show the sizes of an app's dynos, or change them
+    #[command(name = "ps:type", visible_aliases = ["ps:resize", "dyno:resize"])]
+    PsType(formation::ResizeArgs),
+    /// Wait until all dynos run the newest release
+    #[command(name = "ps:wait")]
+    PsWait(dyno::WaitArgs),
     /// Restart dynos
     #[command(name = "ps:restart", visible_aliases = ["restart", "dyno:restart"])]
     PsRestart(dyno::SelectArgs),
@@ -145,17 +167,12 @@ enum PlatformVerb {
     /// Print what a release command said
     #[command(name = "releases:output")]
     ReleasesOutput(release::OneArgs),
+    /// Run the release command of the newest release again
+    #[command(name = "releases:retry")]
+    ReleasesRetry(release::RetryArgs),
     /// Go back to the code and config of an earlier release
     #[command(visible_alias = "releases:rollback")]
     Rollback(release::OneArgs),
-    /// List the builds of an app
-    Builds(build::ListArgs),
-    /// Show a build
-    #[command(name = "builds:info")]
-    BuildsInfo(build::InfoArgs),
-    /// Print what a build said
-    #[command(name = "builds:output")]
-    BuildsOutput(build::OutputArgs),
     /// Print whether an app is in maintenance mode
     Maintenance(app::MaintenanceArgs),
     /// Answer an app's visitors with a maintenance page
@@ -170,8 +187,8 @@ enum PlatformVerb {
     Heroku(heroku::HerokuArgs),
     /// List the regions
     Regions(region::ListArgs),
-    /// List the stacks
-    Stacks(stack::ListArgs),
+    #[command(flatten)]
+    Code(CodeVerb),
 }
 
 /// Parses and does. `arguments` begin with the name of the binary.
@@ -215,13 +232,20 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::AppsRename(args) => app::rename(args, context),
         PlatformVerb::Open(args) => app::open(args, context),
         PlatformVerb::AppsDestroy(args) => app::destroy(args, context),
+        PlatformVerb::AppsDiff(args) => app_diff::diff(args, context),
+        PlatformVerb::AppsErrors(_) => app::errors(),
         PlatformVerb::GitRemote(args) => git_remote::point(args, context),
+        PlatformVerb::GitClone(args) => git_remote::clone(args, context),
+        PlatformVerb::GitCredentials(args) => git_remote::credentials(args, context),
         PlatformVerb::Config(args) => config_var::list(args, context),
         PlatformVerb::ConfigSet(args) => config_var::set(args, context),
         PlatformVerb::ConfigGet(args) => config_var::get(args, context),
         PlatformVerb::ConfigUnset(args) => config_var::unset(args, context),
+        PlatformVerb::ConfigEdit(args) => config_edit::edit(args, context),
         PlatformVerb::Ps(args) => dyno::list(args, context),
         PlatformVerb::PsScale(args) => formation::scale(args, context),
+        PlatformVerb::PsType(args) => formation::resize(args, context),
+        PlatformVerb::PsWait(args) => dyno::wait(args, context),
         PlatformVerb::PsRestart(args) => dyno::restart(args, context),
         PlatformVerb::PsStop(args) => dyno::stop(args, context),
         PlatformVerb::Logs(args) => log_session::show(args, context),
@@ -231,17 +255,15 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::Releases(args) => release::list(args, context),
         PlatformVerb::ReleasesInfo(args) => release::info(args, context),
         PlatformVerb::ReleasesOutput(args) => release::output(args, context),
+        PlatformVerb::ReleasesRetry(args) => release::retry(args, context),
         PlatformVerb::Rollback(args) => release::rollback(args, context),
-        PlatformVerb::Builds(args) => build::list(args, context),
-        PlatformVerb::BuildsInfo(args) => build::info(args, context),
-        PlatformVerb::BuildsOutput(args) => build::output(args, context),
         PlatformVerb::Maintenance(args) => app::maintenance(args, context),
         PlatformVerb::MaintenanceOn(args) => app::enable_maintenance(args, context),
         PlatformVerb::MaintenanceOff(args) => app::disable_maintenance(args, context),
         PlatformVerb::Names(verb) => names::dispatch(verb, context),
         PlatformVerb::Heroku(args) => heroku::run(args, context),
         PlatformVerb::Regions(args) => region::list(args, context),
-        PlatformVerb::Stacks(args) => stack::list(args, context),
+        PlatformVerb::Code(verb) => code::dispatch(verb, context),
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) no_proxy: Option<String>,
     /// `PORT`: where the first process of `paas local` listens.
     pub(crate) port: Option<String>,
+    /// `VISUAL`, else `EDITOR`.
+    pub(crate) editor: Option<String>,
     /// `NO_COLOR` is set to something, or `TERM` is `dumb` (no-color.org).
     pub(crate) is_plain: bool,
 }
@@ -39,6 +41,7 @@ impl Config {
             netrc,
             no_proxy: variable("NO_PROXY")?.or(variable("no_proxy")?),
             port: variable("PORT")?,
+            editor: variable("VISUAL")?.map_or_else(|| variable("EDITOR"), |editor| Ok(Some(editor)))?,
             is_plain: variable("NO_COLOR")?.is_some() || variable("TERM")?.is_some_and(|term| term == "dumb"),
         })
     }

@@ -19,7 +19,7 @@ pub(crate) struct ListArgs {
     #[arg(short, long, conflicts_with = "json")]
     shell: bool,
     /// Print the config vars as JSON
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -113,6 +113,17 @@ pub(crate) fn unset(args: &UnsetArgs, context: &Context) -> Result<()> {
     change(&app, &what, &ConfigVarsUpdate(update), context)
 }
 
+/// Sets and removes what an editor has changed, if nobody else has changed anything meanwhile.
+pub(crate) fn replace(app: &str, update: &ConfigVarsUpdate, context: &Context) -> Result<()> {
+    let what = format!("Updating config and restarting {app}");
+    change(app, &what, update, context)
+}
+
+pub(crate) fn read(app: &str, context: &Context) -> Result<BTreeMap<String, String>> {
+    let ConfigVars(vars) = context.client.get(&path(app))?;
+    Ok(vars)
+}
+
 fn change(app: &str, what: &str, update: &ConfigVarsUpdate, context: &Context) -> Result<()> {
     let work = || {
         let _: ConfigVars = context.client.patch(&path(app), update)?;
@@ -142,7 +153,7 @@ fn parse(pair: &str) -> Result<(String, String)> {
 }
 
 /// Quoted so that `eval` and `. file` give the value back, whatever is in it (POSIX, *Shell Command Language* §2.2.2).
-fn shell_line(key: &str, value: &str) -> String {
+pub(crate) fn shell_line(key: &str, value: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+,".contains(&byte);
     if value.bytes().all(is_plain) {
         format!("{key}={value}")

@@ -1,9 +1,9 @@
 //! Dynos: what runs, and how to start it afresh or stop it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, thread, time::Duration};
 
 use clap::Args;
-use paas_api::{Dyno, DynoState};
+use paas_api::{Dyno, DynoState, PageRange, Release};
 
 use crate::{
     app_context::{AppArgs, Context},
@@ -85,6 +85,58 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
         context.output.line("")?;
     }
     Ok(())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    #[command(flatten)]
+    app: AppArgs,
+    /// Wait for the dynos of one process type
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
+    process_type: Option<String>,
+    /// How often to look, in seconds
+    #[arg(short, long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    wait_interval: u64,
+    /// Wait for one-off dynos, too
+    #[arg(short = 'R', long, conflicts_with = "process_type")]
+    with_run: bool,
+}
+
+/// `ps:wait`: until every dyno runs the newest release.
+pub(crate) fn wait(args: &WaitArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    let releases = format!("/apps/{}/releases", segment(&app));
+    let newest: Vec<Release> = context.client.page(&releases, &PageRange::newest("version", 1))?;
+    let Some(newest) = newest.first() else {
+        return context.output.warning(&format!("App {app} has no releases"));
+    };
+    let look = || -> Result<(usize, usize)> {
+        let dynos: Vec<Dyno> = context.client.list(&format!("/apps/{}/dynos", segment(&app)), "id")?;
+        let is_meant = |dyno: &&Dyno| {
+            dyno.r#type != "release"
+                && (args.with_run || !is_one_off(dyno))
+                && args.process_type.as_ref().is_none_or(|wanted| *wanted == dyno.r#type)
+        };
+        let is_ready = |dyno: &&Dyno| dyno.state == DynoState::Up && dyno.release.version >= newest.version;
+        let meant = dynos.iter().filter(is_meant);
+        Ok((meant.clone().filter(is_ready).count(), meant.count()))
+    };
+    let (ready, all) = look()?;
+    if ready == all {
+        return Ok(());
+    }
+    let what = format!("Waiting for every dyno to be running v{}", newest.version);
+    let work = || loop {
+        let (ready, all) = look()?;
+        if ready == all {
+            return Ok(all);
+        }
+        thread::sleep(Duration::from_secs(args.wait_interval));
+    };
+    context
+        .output
+        .action(&what, work, |all| format!(", {all} / {all}"))
+        .map(drop)
 }
 
 /// `ps:restart`

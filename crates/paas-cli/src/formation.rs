@@ -1,5 +1,7 @@
 //! The formation: how many dynos of each process type.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use paas_api::{Formation, FormationBatch, FormationUpdate, Quantity};
 
@@ -7,6 +9,7 @@ use crate::{
     app_context::{AppArgs, Context},
     client::segment,
     error::{Error, Result},
+    table::Table,
 };
 
 #[derive(Debug, Args)]
@@ -63,6 +66,80 @@ pub(crate) fn scale(args: &ScaleArgs, context: &Context) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResizeArgs {
+    /// A size for all process types (Standard-2X), or one for each (web=Standard-2X); without it, print the formation
+    #[arg(value_name = "[TYPE=]SIZE")]
+    changes: Vec<String>,
+    #[command(flatten)]
+    app: AppArgs,
+    /// Print the formation as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `ps:type`, `ps:resize`
+pub(crate) fn resize(args: &ResizeArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    let path = format!("/apps/{}/formation", segment(&app));
+    let formation: Vec<Formation> = context.client.list(&path, "id")?;
+    let updates = sizes(&args.changes, &formation)?;
+    if !updates.is_empty() {
+        let batch = FormationBatch { updates };
+        let what = format!("Scaling dynos on {app}");
+        let work = || context.client.patch::<Vec<Formation>>(&path, &batch);
+        context.output.action(&what, work, |_| String::new())?;
+    }
+    let formation: Vec<Formation> = context.client.list(&path, "id")?;
+    if args.json {
+        return context.output.json(&formation);
+    }
+    context.output.header("Process Types")?;
+    let rows = formation
+        .iter()
+        .map(|entry| [entry.r#type.clone(), entry.size.clone(), entry.quantity.to_string()]);
+    context.output.table(&Table::new(["type", "size", "qty"], rows))?;
+    let mut totals = BTreeMap::<&str, u32>::new();
+    for entry in &formation {
+        *totals.entry(&entry.size).or_default() += entry.quantity;
+    }
+    context.output.line("")?;
+    context.output.header("Dyno Totals")?;
+    let rows = totals
+        .into_iter()
+        .filter(|(_, total)| *total > 0)
+        .map(|(size, total)| [size.to_owned(), total.to_string()]);
+    context.output.table(&Table::new(["type", "total"], rows))
+}
+
+/// Heroku's command takes either one size or pairs.
+fn sizes(changes: &[String], formation: &[Formation]) -> Result<Vec<FormationUpdate>> {
+    let update = |process_type: &str, size: &str| FormationUpdate {
+        r#type: Some(process_type.to_owned()),
+        size: Some(size.into()),
+        ..FormationUpdate::default()
+    };
+    if let [size] = changes
+        && !size.contains('=')
+    {
+        return Ok(formation.iter().map(|entry| update(&entry.r#type, size)).collect());
+    }
+    let pair = |change: &String| match change.split_once('=') {
+        Some((process_type, size)) if !process_type.is_empty() && !size.is_empty() => {
+            if formation.iter().any(|entry| entry.r#type == process_type) {
+                return Ok(update(process_type, size));
+            }
+            let known: Vec<&str> = formation.iter().map(|entry| entry.r#type.as_str()).collect();
+            let known = known.join(", ");
+            Err(Error::Absent(format!(
+                "Type {process_type} not found in process formation.\nTypes: {known}"
+            )))
+        }
+        _ => Err(Error::Usage(format!("{change} is not a size: write web=Standard-2X"))),
+    };
+    changes.iter().map(pair).collect()
 }
 
 /// `web=2`, `worker+1`, `worker-1`, each with `:SIZE` behind it or not. A type may have dashes: the last sign counts.

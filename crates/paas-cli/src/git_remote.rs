@@ -7,7 +7,7 @@ use ureq::http::Uri;
 
 use crate::{
     app_context::{AppArgs, Context},
-    client::segment,
+    client::{Credentials, segment},
     error::{Error, Result},
 };
 
@@ -41,6 +41,76 @@ pub(crate) fn point(args: &RemoteArgs, context: &Context) -> Result<()> {
     let url = push_url(&app, context);
     set(remote, &url)?;
     context.output.line(format!("set git remote {remote} to {url}"))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CloneArgs {
+    /// Where to put it [default: the app's name]
+    directory: Option<String>,
+    #[command(flatten)]
+    app: AppArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CredentialsArgs {
+    /// What git wants: get, store or erase
+    action: String,
+}
+
+/// `git:clone`
+pub(crate) fn clone(args: &CloneArgs, context: &Context) -> Result<()> {
+    let name = args.app.without_remote(context)?;
+    let app: paas_api::App = context.client.get(&format!("/apps/{}", segment(&name)))?;
+    let url = push_url(&app, context);
+    let remote = args.app.remote().unwrap_or(DEFAULT_REMOTE);
+    let directory = args.directory.as_ref().unwrap_or(&app.name);
+    // git speaks for itself.
+    let status = Command::new("git")
+        .args(["clone", "-o", remote, "--", &url, directory])
+        .status();
+    match status.map_err(|error| Error::Git(format!("cannot be run: {error}")))? {
+        status if status.success() => Ok(()),
+        _ => Err(Error::Git(format!("{} could not be cloned", app.name))),
+    }
+}
+
+/// `git:credentials`: the token, for git and for this platform's own host only (git-credential(1)).
+pub(crate) fn credentials(args: &CredentialsArgs, context: &Context) -> Result<()> {
+    match args.action.as_str() {
+        "get" => {}
+        // The token is kept by `paas login`.
+        "store" | "erase" => return Ok(()),
+        other => {
+            return Err(Error::Usage(format!(
+                "{other} is no action of git credentials: write get"
+            )));
+        }
+    }
+    let mut asked = std::collections::BTreeMap::new();
+    for line in std::io::stdin().lines() {
+        let line = line?;
+        if line.is_empty() {
+            break;
+        }
+        if let Some((key, value)) = line.split_once('=') {
+            asked.insert(key.to_owned(), value.to_owned());
+        }
+    }
+    let (Some(protocol), Some(host)) = (asked.get("protocol"), asked.get("host")) else {
+        return Ok(());
+    };
+    // In plain text the token goes nowhere but to this machine.
+    let is_private = protocol == "https" || context.client.base.is_loopback();
+    if !is_private || !context.client.base.is_git_host(&format!("{protocol}://{host}/")) {
+        return Ok(());
+    }
+    let Credentials::Token { token, .. } = context.client.credentials() else {
+        return Err(Error::NotLoggedIn);
+    };
+    let token = token.expose();
+    context.output.line(format!(
+        "protocol={protocol}\nhost={host}\nusername=paas\npassword={token}"
+    ))
 }
 
 /// Where to push: an API on this machine has git on its own listener, otherwise the app knows its URL.

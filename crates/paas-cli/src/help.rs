@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Topics in the order of a newcomer's day, with the verbs of each.
-const TOPICS: [(&str, &[&str]); 12] = [
+const TOPICS: [(&str, &[&str]); 13] = [
     ("Account", &["login", "logout", "auth:whoami", "auth:token"]),
     (
         "Apps",
@@ -16,11 +16,21 @@ const TOPICS: [(&str, &[&str]); 12] = [
             "apps:rename",
             "open",
             "apps:destroy",
+            "apps:diff",
+            "apps:errors",
             "git:remote",
+            "git:clone",
+            "git:credentials",
         ],
     ),
-    ("Config vars", &["config", "config:set", "config:get", "config:unset"]),
-    ("Dynos", &["ps", "ps:scale", "ps:restart", "ps:stop"]),
+    (
+        "Config vars",
+        &["config", "config:set", "config:get", "config:unset", "config:edit"],
+    ),
+    (
+        "Dynos",
+        &["ps", "ps:scale", "ps:type", "ps:restart", "ps:stop", "ps:wait"],
+    ),
     ("Logs", &["logs", "drains", "drains:add", "drains:remove"]),
     (
         "Releases and builds",
@@ -28,10 +38,28 @@ const TOPICS: [(&str, &[&str]); 12] = [
             "releases",
             "releases:info",
             "releases:output",
+            "releases:retry",
             "rollback",
             "builds",
+            "builds:create",
             "builds:info",
             "builds:output",
+            "builds:cancel",
+            "builds:cache:purge",
+        ],
+    ),
+    (
+        "Buildpacks and stacks",
+        &[
+            "buildpacks",
+            "buildpacks:set",
+            "buildpacks:add",
+            "buildpacks:remove",
+            "buildpacks:clear",
+            "buildpacks:search",
+            "buildpacks:info",
+            "stacks",
+            "stack:set",
         ],
     ),
     (
@@ -78,10 +106,7 @@ const TOPICS: [(&str, &[&str]); 12] = [
     ),
     ("Your machine", &["local", "local:run", "local:version"]),
     ("Maintenance", &["maintenance", "maintenance:on", "maintenance:off"]),
-    (
-        "Platform",
-        &["regions", "stacks", "heroku", "completion", "version", "help"],
-    ),
+    ("Platform", &["regions", "heroku", "completion", "version", "help"]),
 ];
 
 /// What `paas` alone says.

@@ -3,12 +3,13 @@
 use std::{thread, time::Duration};
 
 use clap::Args;
-use paas_api::{ConfigVars, NewRelease, PageRange, Release, ReleaseStatus};
+use paas_api::{ConfigVars, Formation, NewRelease, PageRange, Release, ReleaseStatus};
 
 use crate::{
     app_context::{AppArgs, Context},
     build,
     client::segment,
+    config_var::shell_line,
     error::{Error, Result},
     table::Table,
     time,
@@ -39,8 +40,11 @@ pub(crate) struct InfoArgs {
     release: Option<String>,
     #[command(flatten)]
     app: AppArgs,
+    /// Print the config vars as KEY=value lines that a shell can read
+    #[arg(short, long, conflicts_with = "json")]
+    shell: bool,
     /// Print the release as JSON
-    #[arg(long)]
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -48,6 +52,12 @@ pub(crate) struct InfoArgs {
 pub(crate) struct OneArgs {
     /// The release, such as v42
     release: Option<String>,
+    #[command(flatten)]
+    app: AppArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
     #[command(flatten)]
     app: AppArgs,
 }
@@ -101,6 +111,11 @@ pub(crate) fn info(args: &InfoArgs, context: &Context) -> Result<()> {
     ])?;
     context.output.line("")?;
     context.output.header(&format!("v{} Config vars", release.version))?;
+    if args.shell {
+        return vars
+            .iter()
+            .try_for_each(|(key, value)| context.output.line(shell_line(key, value)));
+    }
     context.output.facts(&Vec::from_iter(vars))
 }
 
@@ -148,6 +163,39 @@ pub(crate) fn rollback(args: &OneArgs, context: &Context) -> Result<()> {
             .output
             .warning(&format!("To undo, run: paas rollback v{undo}"))?;
     }
+    let Some(url) = &release.output_stream_url else {
+        return Ok(());
+    };
+    context.output.note("Running release command...")?;
+    watch(&app, release.version, url, context)
+}
+
+/// `releases:retry`: the newest release once more, for its release command.
+pub(crate) fn retry(args: &RetryArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    let latest = find(&app, None, context)?;
+    let formation: Vec<Formation> = context.client.get(&format!("/apps/{}/formation", segment(&app)))?;
+    let Some(slug) = &latest.slug else {
+        return Err(Error::Absent(format!(
+            "Release v{} of {app} has no code",
+            latest.version
+        )));
+    };
+    if !formation.iter().any(|entry| entry.r#type == "release") {
+        return Err(Error::Absent(
+            "App must have a release-phase command to use this command".to_owned(),
+        ));
+    }
+    let wanted = NewRelease {
+        slug: Some(slug.id.to_string().into()),
+        description: Some(format!("Retry of v{}: {}", latest.version, latest.description)),
+        ..NewRelease::default()
+    };
+    let what = format!("Retrying v{} on {app}", latest.version);
+    let version = |release: &Release| format!(", v{}", release.version);
+    let release: Release = context
+        .output
+        .action(&what, || context.client.post(&path(&app), &wanted), version)?;
     let Some(url) = &release.output_stream_url else {
         return Ok(());
     };

@@ -5,7 +5,7 @@ use std::fmt;
 /// Rows of text under column titles.
 #[derive(Debug)]
 pub(crate) struct Table {
-    titles: Vec<&'static str>,
+    titles: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
@@ -13,11 +13,11 @@ const GAP: &str = "   ";
 
 impl Table {
     pub(crate) fn new<const COLUMNS: usize>(
-        titles: [&'static str; COLUMNS],
+        titles: [&str; COLUMNS],
         rows: impl IntoIterator<Item = [String; COLUMNS]>,
     ) -> Self {
         Self {
-            titles: titles.to_vec(),
+            titles: titles.map(str::to_owned).to_vec(),
             rows: rows.into_iter().map(Vec::from).collect(),
         }
     }
@@ -46,7 +46,7 @@ impl fmt::Display for Table {
             format!("  {}", padded.join(GAP)).trim_end().to_owned()
         };
         let total = widths.iter().sum::<usize>() + GAP.len() * (widths.len() - 1);
-        writeln!(f, "{}", line(&mut self.titles.iter().copied()))?;
+        writeln!(f, "{}", line(&mut self.titles.iter().map(String::as_str)))?;
         writeln!(f, " {}", "─".repeat(total + 2))?;
         for row in &self.rows {
             writeln!(f, "{}", line(&mut row.iter().map(String::as_str)))?;

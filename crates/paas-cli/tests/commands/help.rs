@@ -3,6 +3,7 @@ use insta::assert_snapshot;
 use crate::platform::Paas;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "every verb has a line")]
 fn alone_the_command_shows_its_topics() {
     let paas = Paas::new();
     let told = paas.run("");
@@ -26,19 +27,26 @@ fn alone_the_command_shows_its_topics() {
       apps:rename         Rename an app
       open                Open an app in a browser
       apps:destroy        Destroy an app for good
+      apps:diff           Say what two apps differ in
+      apps:errors         Say where an app's errors are
       git:remote          Point a git remote of this directory at an app
+      git:clone           Clone the repository of an app
+      git:credentials     Give git the token: a credential helper
 
     Config vars
       config              Show the config vars of an app
       config:set          Set config vars and restart the app
       config:get          Print the value of a config var
       config:unset        Remove config vars and restart the app
+      config:edit         Change config vars in an editor and restart the app
 
     Dynos
       ps                  Show the dynos of an app
       ps:scale            Say how many dynos of each process type run
+      ps:type             Show the sizes of an app's dynos, or change them
       ps:restart          Restart dynos
       ps:stop             Stop dynos; those that the formation wants start again
+      ps:wait             Wait until all dynos run the newest release
 
     Logs
       logs                Show the log of an app
@@ -50,10 +58,25 @@ fn alone_the_command_shows_its_topics() {
       releases            List the releases of an app
       releases:info       Show a release
       releases:output     Print what a release command said
+      releases:retry      Run the release command of the newest release again
       rollback            Go back to the code and config of an earlier release
       builds              List the builds of an app
+      builds:create       Build and release a folder, a tar.gz or what an address has
       builds:info         Show a build
       builds:output       Print what a build said
+      builds:cancel       End a build that is under way
+      builds:cache:purge  Empty the cache that builds of an app share
+
+    Buildpacks and stacks
+      buildpacks          List the buildpacks that build an app
+      buildpacks:set      Choose the buildpack of an app
+      buildpacks:add      Add a buildpack to those of an app
+      buildpacks:remove   Remove a buildpack from those of an app
+      buildpacks:clear    Let builds find out by themselves which buildpack fits
+      buildpacks:search   List the buildpacks that there are
+      buildpacks:info     Show a buildpack
+      stacks              List the stacks, and which one an app runs on
+      stack:set           Choose the stack of an app's next build
 
     Domains
       domains             List the domains of an app
@@ -100,7 +123,6 @@ fn alone_the_command_shows_its_topics() {
 
     Platform
       regions             List the regions
-      stacks              List the stacks
       heroku              Run Heroku's own command against this platform, such as `paas heroku -- apps`
       completion          Print a completion script for a shell
       version             Print the version of this command

@@ -6,6 +6,7 @@
 mod answers;
 mod apps;
 mod certificates;
+mod code;
 mod completion;
 mod config_vars;
 mod domains;
@@ -17,6 +18,7 @@ mod local;
 mod log_drains;
 mod login;
 mod logs;
+mod more;
 mod platform;
 mod releases;
 mod remotes;

@@ -36,6 +36,8 @@ pub(crate) struct Answer {
 struct Platform {
     script: Mutex<HashMap<String, VecDeque<Answer>>>,
     requests: Mutex<Vec<String>>,
+    /// The last body that is no text.
+    upload: Mutex<Vec<u8>>,
 }
 
 /// The port that snapshots show in place of the one that the system gave us.
@@ -131,9 +133,20 @@ impl Paas {
         told
     }
 
+    /// The last body that was no text.
+    pub(crate) fn upload(&self) -> Vec<u8> {
+        self.platform.upload.lock().unwrap().clone()
+    }
+
+    /// Where the platform listens.
+    pub(crate) fn authority(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// The requests since the last look.
     pub(crate) fn requests(&self) -> String {
-        std::mem::take(&mut *self.platform.requests.lock().unwrap()).concat()
+        let requests = std::mem::take(&mut *self.platform.requests.lock().unwrap()).concat();
+        requests.replace(&self.authority(), SHOWN)
     }
 
     fn command(&self, program: impl AsRef<OsStr>) -> Command {
@@ -179,9 +192,13 @@ impl Platform {
                 key.eq_ignore_ascii_case(name).then(|| value.to_owned())
             })
         };
-        let length = header("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
+        let mut body = Vec::new();
+        if let Some(length) = header("content-length") {
+            body.resize(length.parse().unwrap(), 0);
+            reader.read_exact(&mut body).unwrap();
+        } else if header("transfer-encoding").is_some() {
+            body = chunks(&mut reader);
+        }
         let request = head[0].trim_end_matches(" HTTP/1.1").to_owned();
         let mut told = request.clone();
         for (label, name) in [("range", "range"), ("last-event-id", "last-event-id")] {
@@ -194,8 +211,13 @@ impl Platform {
             Some(other) => _ = write!(told, " | {other}"),
             None => told += " | no authorization",
         }
-        if !body.is_empty() {
-            _ = write!(told, " | {}", String::from_utf8(body).unwrap());
+        match String::from_utf8(body) {
+            Ok(text) if text.is_empty() => {}
+            Ok(text) => _ = write!(told, " | {text}"),
+            Err(error) => {
+                told += " | (bytes)";
+                *self.upload.lock().unwrap() = error.into_bytes();
+            }
         }
         self.requests.lock().unwrap().push(told + "\n");
         self.answer(connection, &request, port);
@@ -220,6 +242,22 @@ impl Platform {
         _ = write!(head, "content-length: {}\r\n\r\n{}", answer.body.len(), answer.body);
         // A client that was told to go elsewhere need not listen to the end.
         _ = connection.write_all(head.as_bytes());
+    }
+}
+
+/// A body in chunks (RFC 9112 §7.1).
+fn chunks(reader: &mut impl BufRead) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let mut size = String::new();
+        reader.read_line(&mut size).unwrap();
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        let mut chunk = vec![0; size + 2];
+        reader.read_exact(&mut chunk).unwrap();
+        if size == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunk[..size]);
     }
 }
 
