@@ -14,6 +14,7 @@ mod background;
 mod binary;
 pub mod compatibility;
 mod engine;
+mod front;
 mod heroku;
 mod leftovers;
 mod load;

@@ -1,7 +1,8 @@
 //! A certificate authority of a test's own: Pebble, with a name server that says what the test wants.
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io::Write,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     ops::Range,
     path::PathBuf,
@@ -13,11 +14,12 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Background, Output, request, within};
+use crate::{Background, Output, front::Front, request, within};
 
 /// Both answer within moments.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -33,6 +35,7 @@ pub struct Pebble {
     address: SocketAddr,
     management: SocketAddr,
     process: Mutex<Option<Background>>,
+    front: Option<Front>,
 }
 
 /// What an authority is like.
@@ -54,6 +57,10 @@ pub struct PebbleOptions {
     pub validity: Duration,
     /// Key id and key, in base64url, when it wants accounts bound to a customer.
     pub external_account: Option<(String, String)>,
+    /// When it would like its certificates to be renewed (RFC 9773).
+    pub renewal: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// It takes no orders for so long: a limit is reached.
+    pub rest: Option<Duration>,
 }
 
 /// `pebble-challtestsrv`: a name server over which a test has full control. Every name is 127.0.0.1 at first.
@@ -73,10 +80,12 @@ impl Pebble {
             address: free_address(),
             management: free_address(),
             process: Mutex::default(),
+            front: None,
         };
         pebble.write_certificate();
         for _ in 0..ATTEMPTS {
             if pebble.try_run() {
+                pebble.put_front();
                 return pebble;
             }
             (pebble.address, pebble.management) = (free_address(), free_address());
@@ -86,7 +95,47 @@ impl Pebble {
 
     /// Its directory, for an ACME client.
     pub fn directory(&self) -> String {
-        format!("https://localhost:{}/dir", self.address.port())
+        match &self.front {
+            Some(front) => front.directory(),
+            None => format!("https://localhost:{}/dir", self.address.port()),
+        }
+    }
+
+    /// Would like its certificates to be renewed between these two from now on. It has said something of the kind before.
+    #[track_caller]
+    pub fn suggest_renewal(&self, from: DateTime<Utc>, to: DateTime<Utc>) {
+        self.front().suggest(from, to);
+    }
+
+    /// The certificates that it was asked about, by what RFC 9773 calls them.
+    #[track_caller]
+    pub fn asked_about(&self) -> Vec<String> {
+        self.front().asked()
+    }
+
+    /// How many orders it refused because it takes none.
+    #[track_caller]
+    pub fn refused(&self) -> usize {
+        self.front().refused()
+    }
+
+    #[track_caller]
+    fn front(&self) -> &Front {
+        self.front.as_ref().expect("the authority has more than Pebble has")
+    }
+
+    /// Where it needs one.
+    fn put_front(&mut self) {
+        let PebbleOptions { renewal, rest, .. } = self.options;
+        if renewal.is_none() && rest.is_none() {
+            return;
+        }
+        let front = Front::start(self.folder.path(), self.address);
+        if let Some((from, to)) = renewal {
+            front.suggest(from, to);
+        }
+        front.rest(rest);
+        self.front = Some(front);
     }
 
     /// What a client has to trust in order to talk to it.
@@ -98,6 +147,15 @@ impl Pebble {
     #[track_caller]
     pub fn root(&self) -> String {
         self.fetch(self.management, "roots/0").expect_success().stdout.clone()
+    }
+
+    /// Others who ask here have to trust what this one's clients trust.
+    #[track_caller]
+    pub fn trust_also(&self, other: &Self) {
+        let ca = fs::read(other.ca_file()).expect("an authority has a certificate");
+        let trusted = OpenOptions::new().append(true).open(self.ca_file());
+        let written = trusted.and_then(|mut trusted| trusted.write_all(&ca));
+        written.expect("a temporary file can be written");
     }
 
     /// What it has said since its last start.
@@ -134,6 +192,8 @@ impl Pebble {
             validation_pause,
             validity,
             external_account,
+            renewal: _,
+            rest: _,
         } = &self.options;
         let path = |name| self.folder.path().join(name);
         let mut config = json!({
@@ -231,6 +291,8 @@ impl Default for PebbleOptions {
             validation_pause: Duration::ZERO,
             validity: Duration::from_hours(90 * 24),
             external_account: None,
+            renewal: None,
+            rest: None,
         }
     }
 }

@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(35);
 /// Between two handshakes of one kind.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Somebody who trusts one root, and asks one router for every name.
+/// Somebody who trusts some roots, and asks one router for every name.
 #[derive(Clone)]
 pub struct Visitor {
     router: SocketAddr,
@@ -56,12 +56,15 @@ pub struct Seen {
 }
 
 impl Visitor {
-    /// With a root certificate in PEM.
+    /// With root certificates in PEM.
     #[track_caller]
-    pub fn new(router: SocketAddr, root: &str) -> Self {
+    pub fn new(router: SocketAddr, pem: &str) -> Self {
         let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(root.as_bytes()).expect("a root certificate is PEM");
-        roots.add(root).expect("a root certificate can be read");
+        for root in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            roots
+                .add(root.expect("a root certificate is PEM"))
+                .expect("a root certificate can be read");
+        }
         let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider has TLS 1.2 and 1.3")

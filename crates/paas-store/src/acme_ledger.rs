@@ -27,7 +27,7 @@ pub async fn of_directory(
         if row.what == "account" {
             return Ok(LedgerEntry::Account { authority, at: row.at });
         }
-        let kind = KINDS.into_iter().find(|kind| word(*kind) == row.what);
+        let kind = OrderKind::ALL.into_iter().find(|kind| kind.as_str() == row.what);
         Ok(LedgerEntry::Order {
             authority,
             names: row.hostnames,
@@ -73,7 +73,7 @@ pub(crate) async fn record_order(
         values ($1, $2, $3, $4)
         returning id",
         directory,
-        word(kind),
+        kind.as_str(),
         names,
         now,
     );
@@ -98,14 +98,4 @@ pub(crate) async fn record_failure(
     .execute(conn)
     .await?;
     Ok(())
-}
-
-const KINDS: [OrderKind; 3] = [OrderKind::First, OrderKind::Renewal, OrderKind::Advised];
-
-const fn word(kind: OrderKind) -> &'static str {
-    match kind {
-        OrderKind::First => "first",
-        OrderKind::Renewal => "renewal",
-        OrderKind::Advised => "advised",
-    }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Manners {
     pub(crate) retry_after: Option<&'static str>,
     /// Refuses orders that replace a certificate, with this type of problem.
     pub(crate) refuses_replacements: Option<&'static str>,
+    /// Says of an order that it takes what it replaces.
+    pub(crate) reflects_replacements: bool,
 }
 
 pub(crate) struct FakeDirectory {
@@ -56,6 +58,7 @@ impl Manners {
             window: ("2026-03-01T04:00:00Z", "2026-03-03T04:00:00Z"),
             retry_after: Some("3600"),
             refuses_replacements: None,
+            reflects_replacements: true,
         }
     }
 }
@@ -152,7 +155,9 @@ impl Shared {
                 _ => {
                     response = response.header(header::LOCATION, at("/order/1"));
                     let mut order = json!({ "status": "pending", "authorizations": [], "finalize": at("/finalize") });
-                    if let Some(replaces) = payload.get("replaces") {
+                    if let Some(replaces) = payload.get("replaces")
+                        && self.manners.reflects_replacements
+                    {
                         order["replaces"] = replaces.clone();
                     }
                     order

@@ -110,6 +110,21 @@ async fn an_order_that_may_not_replace_is_placed_as_a_new_one() {
 }
 
 #[tokio::test]
+async fn an_order_that_was_taken_in_another_sense_is_not_placed_twice() {
+    // RFC 9773 §5: an authority reflects what it was told. One that does not has made an order, whatever it thinks of it.
+    let manners = Manners {
+        reflects_replacements: false,
+        ..Manners::good()
+    };
+    let directory = FakeDirectory::start(manners).await;
+    let authority = directory.connect().await;
+    let names = owned(&["www.example.com"]);
+    let answered = authority.order(&names, Some(&leaf())).await.unwrap_err();
+    assert!(answered.is_authoritys_fault(), "{answered}");
+    assert_eq!(directory.asked("/order").len(), 1);
+}
+
+#[tokio::test]
 async fn a_limit_that_was_reached_is_not_asked_again_in_another_way() {
     let manners = Manners {
         refuses_replacements: Some("rateLimited"),

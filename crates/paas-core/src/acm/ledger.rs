@@ -57,6 +57,18 @@ pub enum OrderKind {
     Advised,
 }
 
+impl OrderKind {
+    pub const ALL: [Self; 3] = [Self::First, Self::Renewal, Self::Advised];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Renewal => "renewal",
+            Self::Advised => "advised",
+        }
+    }
+}
+
 /// An order that may be placed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {

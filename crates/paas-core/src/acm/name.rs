@@ -18,11 +18,6 @@ const PRIVATE: [&str; 13] = [
     "home.arpa",
 ];
 
-/// Labels below which countries register names, as in `example.co.uk`.
-const SECOND_LEVELS: [&str; 13] = [
-    "ac", "co", "com", "edu", "go", "gob", "gov", "ltd", "ne", "net", "or", "org", "plc",
-];
-
 /// Whether a public authority can be asked for a certificate of this name; `*.example.com` counts as its parent.
 ///
 /// No for `localhost` and its like, addresses, and single labels. Whether the name is in DNS is another question.
@@ -36,18 +31,13 @@ pub fn is_public_name(name: &str) -> bool {
     name.contains('.') && !is_address() && !PRIVATE.iter().any(|suffix| is_private(suffix))
 }
 
-/// The domain that somebody registered, which is what Let's Encrypt counts by.
+/// The domain that somebody registered, by the public suffix list, which is what Let's Encrypt counts by. Names directly below
+/// a suffix that belongs to everybody (`*.github.io`) are registered ones, too; a suffix itself stands for itself.
 ///
-/// By a rule of thumb instead of the public suffix list, which is longer than this crate and older each day. Where it is
-/// wrong the authority still has the last word, and says when to come again.
+/// The list is as old as this program. Where it is wrong the authority has the last word, and says when to come again.
 pub fn registered_domain(name: &str) -> &str {
-    let labels: Vec<&str> = name.strip_prefix("*.").unwrap_or(name).split('.').collect();
-    let kept = match labels.as_slice() {
-        [.., second, top] if top.len() == 2 && SECOND_LEVELS.contains(second) => 3,
-        _ => 2,
-    };
-    let length: usize = labels.iter().rev().take(kept).map(|label| label.len() + 1).sum();
-    &name[(name.len() + 1).saturating_sub(length)..]
+    let name = name.strip_prefix("*.").unwrap_or(name);
+    psl::domain_str(name).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -93,8 +83,16 @@ mod tests {
             ("*.example.com", "example.com"),
             ("shop.example.co.uk", "example.co.uk"),
             ("co.uk", "co.uk"),
+            ("*.co.uk", "co.uk"),
             ("com", "com"),
             ("www.example.io", "example.io"),
+            // Rules of the list with a wildcard and an exception, in another alphabet, and of somebody private.
+            ("a.b.example.kobe.jp", "b.example.kobe.jp"),
+            ("a.city.kobe.jp", "city.kobe.jp"),
+            ("www.example.xn--85x722f.xn--55qx5d.cn", "xn--85x722f.xn--55qx5d.cn"),
+            ("www.you.github.io", "you.github.io"),
+            // A top-level domain that the list does not know.
+            ("www.example.nowhere", "example.nowhere"),
         ] {
             assert_eq!(registered_domain(name), domain, "{name}");
         }

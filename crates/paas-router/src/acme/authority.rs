@@ -77,8 +77,9 @@ impl Authority {
         {
             match self.place(&NewOrder::new(&identifiers).replaces(replaced)).await {
                 Ok(url) => return Ok(url),
-                // It does not know the certificate, or not what to do with it: the order is good without.
-                Err(error @ (AcmeError::Refused(_) | AcmeError::Unsupported(_) | AcmeError::Answer(_)))
+                // It does not know the certificate, or not what to do with it: the order is good without. One that was taken
+                // and not understood (an `Answer`) is an order all the same, and not placed twice.
+                Err(error @ (AcmeError::Refused(_) | AcmeError::Unsupported(_)))
                     if error
                         .problem()
                         .is_none_or(|problem| !problem.kind.is_authoritys_fault()) =>

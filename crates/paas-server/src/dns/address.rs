@@ -14,6 +14,8 @@ use super::metadata::Metadata;
 /// started, or given an elastic one.
 const FRESH: Duration = Duration::from_hours(1);
 
+/// Just after a start the metadata service may not answer yet: what leads nowhere is not believed for long.
+const FRESH_IF_UNKNOWN: Duration = Duration::from_mins(1);
 /// Whoever has a way to this address has a default route. Nothing is sent to it.
 const OUT_THERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1)), 53);
 
@@ -41,6 +43,11 @@ impl PublicAddresses {
     /// Whether any address is one that the world can reach, or that the operator vouches for.
     pub(crate) fn is_known(&self) -> bool {
         self.addresses.iter().any(|address| self.lead_here(*address))
+    }
+
+    /// How long a look-up is believed.
+    fn good_for(&self) -> Duration {
+        if self.is_known() { FRESH } else { FRESH_IF_UNKNOWN }
     }
 
     /// Whether requests to an address come to us.
@@ -89,7 +96,7 @@ impl AddressFinder {
         // Held over the look-up: others who ask meanwhile wait for the same answer.
         let mut last = self.last.lock().await;
         if let Some((at, addresses)) = &*last
-            && at.elapsed() < FRESH
+            && at.elapsed() < addresses.good_for()
         {
             return addresses.clone();
         }
@@ -217,6 +224,7 @@ mod tests {
         assert!(!discovered.is_known());
         assert!(!discovered.lead_here(private));
         assert!(discovered.why_unknown().contains("--public-address"));
+        assert_eq!(discovered.good_for(), FRESH_IF_UNKNOWN);
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Connections to certificate authorities, with our accounts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use paas_core::{Authority as Part, Fault, Ledger};
@@ -100,8 +100,7 @@ impl AskError {
             Self::Blocked { until, .. } => Fault::Authority { retry_at: Some(*until) },
             Self::NoDirectory | Self::Acme(AcmeError::NotReady) => Fault::Lost,
             Self::Acme(AcmeError::Refused(problem)) => {
-                let retry_after = problem.retry_after.and_then(|wait| TimeDelta::from_std(wait).ok());
-                of_problem(&problem.kind, retry_after.map(|wait| now + wait))
+                of_problem(&problem.kind, problem.retry_after.and_then(|wait| after(now, wait)))
             }
             Self::Acme(AcmeError::NotOffered { .. }) => Fault::Name,
             // Out of reach, talking nonsense, or not set up as it should be: its own affair, and ours, not the name's.
@@ -117,5 +116,23 @@ pub(super) fn of_problem(kind: &ProblemKind, retry_at: Option<DateTime<Utc>>) ->
         ProblemKind::AccountUnknown | ProblemKind::OrderGone => Fault::Lost,
         kind if kind.is_authoritys_fault() => Fault::Authority { retry_at },
         _ => Fault::Name,
+    }
+}
+
+/// An authority may say anything: a date that does not exist is none.
+fn after(now: DateTime<Utc>, wait: Duration) -> Option<DateTime<Utc>> {
+    now.checked_add_signed(TimeDelta::from_std(wait).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_may_want_to_rest_for_ever() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let after = |seconds| after(now, Duration::from_secs(seconds));
+        assert_eq!(after(60), Some(now + TimeDelta::minutes(1)));
+        assert_eq!([after(9_000_000_000_000), after(u64::MAX)], [None, None]);
     }
 }

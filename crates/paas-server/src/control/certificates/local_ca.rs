@@ -19,6 +19,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 const ROOT_LIFE: TimeDelta = TimeDelta::days(3650);
 /// As long as a public authority's, so that nobody gets used to something else.
@@ -52,12 +53,15 @@ impl LocalCa {
         let root = match (read(&root_path)?, read_private(&key_path)?) {
             (Some(root), Some(key)) => {
                 let facts = certificate_facts(&root).with_context(|| format!("reading {}", root_path.display()))?;
-                Some((root, key, facts)).filter(|(.., facts)| now + LEAF_LIFE < facts.not_after)
+                let lasts = now + LEAF_LIFE < facts.not_after;
+                let unreadable = || format!("reading {}", key_path.display());
+                let is_its_key = belong_together(&root, &key).with_context(unreadable)?;
+                Some((root, key)).filter(|_| lasts && is_its_key)
             }
             _ => None,
         };
         let (root, key) = match root {
-            Some((root, key, _)) => (root, key),
+            Some(found) => found,
             None => {
                 let (root, key) = make_root(now)?;
                 // The key first: a root whose key is lost would be trusted for nothing.
@@ -121,6 +125,14 @@ fn make_root(now: DateTime<Utc>) -> Result<(String, String)> {
     };
     set_dates(&mut params, held);
     Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
+}
+
+/// A crash, or a hand, may have left a root beside the key of another: what that signs, nobody takes.
+fn belong_together(root_pem: &str, key_pem: &str) -> Result<bool> {
+    let root = CertificateDer::from_pem_slice(root_pem.as_bytes())?;
+    let key = KeyPair::from_pem(key_pem)?;
+    let public = key.public_key_raw();
+    Ok(root.windows(public.len()).any(|part| part == public))
 }
 
 fn set_dates(params: &mut CertificateParams, held: Held) {
@@ -224,5 +236,20 @@ mod tests {
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
         let error = LocalCa::open(&dir, now()).err().unwrap().to_string();
         assert!(error.contains("644"), "{error}");
+    }
+
+    #[test]
+    fn a_root_with_the_key_of_another_is_no_authority() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |name: &str| LocalCa::open(&directory.path().join(name), now());
+        let (one, other) = (open("one").unwrap(), open("other").unwrap());
+        let key = |ca: &LocalCa| ca.root_path().with_file_name("root-key.pem");
+        let root = fs::read_to_string(one.root_path()).unwrap();
+        fs::copy(key(&other), key(&one)).unwrap();
+        let again = open("one").unwrap();
+        assert!(fs::read_to_string(again.root_path()).unwrap() != root);
+        let leaf = again.issue(&["hello.localhost".to_owned()], now()).unwrap();
+        let chain = format!("{}{}", leaf.chain_pem, fs::read_to_string(again.root_path()).unwrap());
+        paas_router::certificate::check_pair(&chain, &leaf.key_pem, None, now()).unwrap();
     }
 }

@@ -89,10 +89,12 @@ impl CertificatesController {
     ) -> Result<Outcome, AskError> {
         let deadline = Instant::now() + LIMIT;
         let mut pause = FIRST_LOOK;
+        let mut is_shown = false;
         loop {
             match authority.look(order).await? {
                 OrderState::Validate(validations) => {
-                    if validations.iter().any(is_wanted) {
+                    if are_to_be_shown(&validations, is_shown) {
+                        is_shown = true;
                         if let Err(error) = self.prove(name, &validations, records).await {
                             return Ok(Outcome::Failed(Fault::Ours, format!("{error:#}")));
                         }
@@ -242,6 +244,12 @@ fn kind(name: &Name<'_>, validation: &Validation) -> ChallengeKind {
     }
 }
 
+/// Whether challenges have to be put in place (again): an authority that was told of them before a restart of ours may still be
+/// about to look.
+fn are_to_be_shown(validations: &[Validation], are_shown: bool) -> bool {
+    !are_shown || validations.iter().any(is_wanted)
+}
+
 fn is_wanted(validation: &Validation) -> bool {
     validation.state == ValidationState::Wanted
 }
@@ -261,4 +269,24 @@ fn failed(problem: Problem) -> Outcome {
 /// Sealed with a key that is gone, say: the order is of no use.
 fn lost_key() -> Outcome {
     Outcome::Failed(Fault::Lost, "The key of the certificate is gone".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_are_in_place_as_long_as_an_authority_may_look() {
+        let of = |state| {
+            let (name, offers) = ("www.example.com".to_owned(), Vec::new());
+            [Validation { name, state, offers }]
+        };
+        let (wanted, told) = (of(ValidationState::Wanted), of(ValidationState::Told));
+        assert!(are_to_be_shown(&wanted, false) && are_to_be_shown(&wanted, true));
+        assert!(
+            are_to_be_shown(&told, false),
+            "another server told the authority, and is gone"
+        );
+        assert!(!are_to_be_shown(&told, true));
+    }
 }

@@ -163,6 +163,8 @@ impl CertificatesController {
         let placed = authority.order(&names, replaces.map(|certificate| certificate.chain_pem.as_str()));
         match placed.await {
             Ok(url) => {
+                let hostname = &name.row.hostname;
+                tracing::info!(%hostname, authority = part.as_str(), kind = kind.as_str(), "certificate ordered");
                 let acm = name.row.acm.clone();
                 let acm = acm.ordered(part, url.as_str().to_owned(), platform.clock.now());
                 self.save(name, acm, None).await
