@@ -84,6 +84,19 @@ fn a_domain_is_served_with_the_certificate_that_was_chosen_and_moves_without_a_w
     app.paas(&["certs:remove", "--confirm", "hello"]).expect_success();
     serves(&local, "hello one");
 
+    // One that signs itself is good enough for whoever trusts it.
+    let generated = app.paas(&["certs:generate", DOMAIN, "--selfsigned", "--now"]);
+    let expected = format!("$ paas certs:add {DOMAIN}.crt {DOMAIN}.key");
+    assert!(generated.expect_success().stderr.contains(&expected), "{generated:?}");
+    let again = app.paas(&["certs:generate", DOMAIN, "--selfsigned", "--now"]);
+    assert_eq!(again.code, 1, "a key is never overwritten: {again:?}");
+    let crt = format!("{DOMAIN}.crt");
+    app.paas(&["certs:add", &crt, &format!("{DOMAIN}.key")])
+        .expect_success();
+    let crt = fs::read_to_string(platform.home().join(crt)).expect("the certificate was written");
+    serves(&Visitor::new(platform.https(), &crt), "hello one");
+    app.paas(&["certs:remove", "--confirm", "hello"]).expect_success();
+
     // The name goes to another app: from then on it never answers with the page of the first.
     let other = platform.app("other");
     other.says("other").push().expect_success();

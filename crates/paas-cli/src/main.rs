@@ -14,6 +14,7 @@ mod app_feature;
 mod authorization;
 mod build;
 mod buildpack;
+mod certificate_request;
 mod client;
 mod command;
 mod completion;

@@ -210,7 +210,7 @@ impl Files {
     }
 }
 
-fn all(app: &str, context: &Context) -> Result<Vec<SniEndpoint>> {
+pub(crate) fn all(app: &str, context: &Context) -> Result<Vec<SniEndpoint>> {
     context
         .client
         .list(&format!("/apps/{}/sni-endpoints?all=true", segment(app)), "id")

@@ -61,7 +61,7 @@ pub(crate) fn duration(seconds: u64) -> String {
     format!("{}{unit}", seconds / factor)
 }
 
-/// The clock of this machine, for nothing but telling.
+/// The clock of this machine: for what is told, and made, here.
 pub(crate) fn now() -> DateTime<Utc> {
     SystemTime::now().into()
 }

@@ -2,7 +2,9 @@
 
 use clap::Subcommand;
 
-use crate::{acm, app_context::Context, app_feature, domain, error::Result, routing, sni_endpoint};
+use crate::{
+    acm, app_context::Context, app_feature, certificate_request, domain, error::Result, routing, sni_endpoint,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum NameVerb {
@@ -34,6 +36,9 @@ pub(super) enum NameVerb {
     /// Put another certificate and key in the place of one
     #[command(name = "certs:update")]
     CertsUpdate(sni_endpoint::UpdateArgs),
+    /// Make a key and a request for a certificate, or a certificate that signs itself
+    #[command(name = "certs:generate")]
+    CertsGenerate(certificate_request::GenerateArgs),
     /// Show a certificate
     #[command(name = "certs:info")]
     CertsInfo(sni_endpoint::InfoArgs),
@@ -96,6 +101,7 @@ pub(super) fn dispatch(verb: &NameVerb, context: &Context) -> Result<()> {
         NameVerb::Certs(args) => sni_endpoint::list(args, context),
         NameVerb::CertsAdd(args) => sni_endpoint::add(args, context),
         NameVerb::CertsUpdate(args) => sni_endpoint::update(args, context),
+        NameVerb::CertsGenerate(args) => certificate_request::generate(args, context),
         NameVerb::CertsInfo(args) => sni_endpoint::info(args, context),
         NameVerb::CertsRemove(args) => sni_endpoint::remove(args, context),
         NameVerb::CertsAuto(args) => acm::show(args, context),
