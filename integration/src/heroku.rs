@@ -205,6 +205,8 @@ impl<'platform> Heroku<'platform> {
             .env("HEROKU_EXEC_URL", format!("https://{}/", self.platform.https()))
             .env("HEROKU_BUILDPACK_REGISTRY_URL", format!("{api}/buildpack-registry"))
             .env("HEROKU_NETRC_WRITE", "true")
+            // Otherwise long words for people are broken into lines of 80 columns.
+            .env("OCLIF_COLUMNS", "200")
             .env("HEROKU_SKIP_NEW_VERSION_CHECK", "true")
             .env("DISABLE_TELEMETRY", "true");
         for name in ["HOST", "LOGIN_HOST", "PARTICLEBOARD_URL", "STATUS_HOST"] {
