@@ -24,12 +24,13 @@ pub struct BuildpackInstallations {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildpackChoice {
-    /// A name or an address.
+    /// A name or an address. Heroku's command leaves it out when the registry does not know what its user wants.
+    #[serde(default)]
     pub buildpack: BuildpackRef,
 }
 
 /// `"heroku/python"`, `{"url"}` or `{"name"}`: clients send all of these.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct BuildpackRef(pub String);
 

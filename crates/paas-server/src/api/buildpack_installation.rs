@@ -42,8 +42,13 @@ pub(super) async fn update(
 pub(super) fn parse(BuildpackRef(name): &BuildpackRef) -> Result<Buildpack, ApiError> {
     name.parse().map_err(|_| {
         let known: Vec<&str> = Buildpack::ALL.into_iter().map(Buildpack::heroku_name).collect();
+        let which = if name.is_empty() {
+            "That buildpack".to_owned()
+        } else {
+            format!("The buildpack {name}")
+        };
         ApiError::invalid(format!(
-            "The buildpack {name} cannot be used here: this platform runs its own buildpacks ({}), and none from other \
+            "{which} cannot be used here: this platform runs its own buildpacks ({}), and none from other \
              places. Choose from these, or build the app from a Dockerfile.",
             known.join(", ")
         ))

@@ -67,6 +67,7 @@ async fn a_buildpack_from_elsewhere_is_refused_and_changes_nothing() {
             json!([{ "buildpack": "heroku/python" }, { "buildpack": "python" }]),
             "named twice",
         ),
+        (json!([{}]), "That buildpack cannot be used here"),
         (json!([{ "buildpack": 3 }]), "does not fit"),
         (json!(null), "does not fit"),
     ] {
