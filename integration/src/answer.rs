@@ -7,6 +7,7 @@ use ureq::{Agent, http::Request};
 
 /// Longer than the router's own limit of 30 s.
 const LIMIT: Duration = Duration::from_secs(40);
+const LARGEST_BODY: u64 = 256 * 1024 * 1024;
 
 /// An HTTP answer, read whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -88,4 +89,18 @@ pub fn request(
         headers,
         body: response.body_mut().read_to_string().ok()?,
     })
+}
+
+/// All bytes of what is at a path; not every answer is a text.
+#[track_caller]
+pub fn download(from: SocketAddr, path: &str) -> Vec<u8> {
+    let agent = Agent::config_builder()
+        .timeout_global(Some(LIMIT))
+        .proxy(None)
+        .build()
+        .new_agent();
+    let response = agent.get(format!("http://{from}{path}")).call();
+    let mut response = response.unwrap_or_else(|error| panic!("{path}: {error}"));
+    let body = response.body_mut().with_config().limit(LARGEST_BODY);
+    body.read_to_vec().unwrap_or_else(|error| panic!("{path}: {error}"))
 }

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 const COMMANDS: &str = include_str!("heroku/commands.txt");
 
 /// Commands that work, and do something else than on Heroku.
-const DIFFERS: [(&str, &str); 7] = [
+const DIFFERS: [(&str, &str); 9] = [
     (
         "apps:create",
         "the remote is `https://git.<domain>/<app>.git`; there is one region",
@@ -21,6 +21,8 @@ const DIFFERS: [(&str, &str); 7] = [
         "buildpacks",
         "without a choice of your own, the platform finds the buildpack at each push, as Heroku does",
     ),
+    ("buildpacks:add", OWN_BUILDPACKS),
+    ("buildpacks:set", OWN_BUILDPACKS),
     (
         "certs:auto:enable",
         "the platform orders from its own certificate authority, Let's Encrypt unless told otherwise",
@@ -59,6 +61,7 @@ const CANNOT: [(&str, &str); 13] = [
     ),
 ];
 
+const OWN_BUILDPACKS: &str = "the buildpacks are those of the platform, and none from elsewhere";
 const FIXED_HOST: &str = "asks a host of Heroku's that is written into the client";
 
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one

@@ -36,7 +36,7 @@ mod visitor;
 mod wait;
 
 pub use alike::Both;
-pub use answer::{Answer, request};
+pub use answer::{Answer, download, request};
 pub use app::App;
 pub use background::Background;
 pub use binary::binary;

@@ -5,6 +5,7 @@
 
 mod app;
 mod clients;
+mod code;
 mod compatibility;
 mod deploy;
 mod forwarder;
