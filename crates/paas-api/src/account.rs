@@ -1,9 +1,9 @@
 //! Whose token this is.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use crate::{NamedRef, Time};
+use crate::{NamedRef, Secret, Time};
 
 #[expect(clippy::struct_excessive_bools, reason = "the shape is Heroku's")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ pub struct Account {
     pub verified: bool,
 }
 
-/// `PATCH /account`. A `name` of `null` and a missing one are the same: nothing changes.
+/// `PATCH /account`. An address, a password and the second factor need the password; a `name` that is empty is none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountUpdate {
@@ -49,5 +49,32 @@ pub struct AccountUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beta: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_password: Option<Secret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// Only ever off: it is turned on by proving that an app has the secret.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "switch")]
+    pub two_factor_authentication: Option<bool>,
+}
+
+/// Heroku's command sends `"false"`.
+fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "true or false")]
+    enum Form {
+        Switch(bool),
+        Text(String),
+    }
+    Option::<Form>::deserialize(deserializer)?
+        .map(|form| match form {
+            Form::Switch(is_on) => Ok(is_on),
+            Form::Text(text) => text
+                .parse()
+                .map_err(|_| serde::de::Error::custom("two_factor_authentication is neither true nor false")),
+        })
+        .transpose()
 }

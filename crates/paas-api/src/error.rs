@@ -22,6 +22,10 @@ pub enum ErrorId {
     BadRequest,
     Unauthorized,
     Forbidden,
+    /// The operator has disabled the account.
+    Suspended,
+    /// A code is wanted beside the password: Heroku's command asks for one when it sees this.
+    TwoFactor,
     NotFound,
     MethodNotAllowed,
     Conflict,
@@ -40,6 +44,8 @@ impl ErrorId {
             Self::BadRequest => "bad_request",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::Suspended => "suspended",
+            Self::TwoFactor => "two_factor",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict => "conflict",
@@ -58,7 +64,7 @@ impl ErrorId {
         match self {
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::Suspended | Self::TwoFactor => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Conflict => 409,

@@ -18,9 +18,12 @@ mod dyno;
 mod dyno_size;
 mod error;
 mod formation;
+mod key;
 mod log_drain;
 mod log_session;
+mod login;
 mod oauth_authorization;
+mod oauth_client;
 mod range;
 mod rate_limit;
 mod reference;
@@ -29,11 +32,13 @@ mod release;
 pub mod rendezvous;
 mod routing;
 mod secret;
+mod session;
 mod slug;
 mod sni_endpoint;
 mod source;
 mod stack;
 mod time;
+mod two_factor;
 
 pub use account::{Account, AccountUpdate};
 pub use acm::{AcmDomain, AcmUpdate};
@@ -51,9 +56,14 @@ pub use dyno::{Dyno, DynoState, EnvValue, NewDyno, NewExec, NewForward, ReleaseO
 pub use dyno_size::DynoSize;
 pub use error::{ErrorBody, ErrorId};
 pub use formation::{Formation, FormationBatch, FormationUpdate, Quantity};
+pub use key::{Key, NewKey};
 pub use log_drain::{AddonOfDrain, ExtendedLogDrain, LogDrain, NewLogDrain};
 pub use log_session::{LogSession, NewLogSession};
-pub use oauth_authorization::{AccessToken, Authorization, AuthorizationUser, NewAuthorization};
+pub use login::{Login, LoginResult, NewLogin};
+pub use oauth_authorization::{
+    AccessToken, Authorization, AuthorizationUpdate, AuthorizationUser, ClientCredentials, ClientRef, NewAuthorization,
+};
+pub use oauth_client::{NewOauthClient, OauthClient, OauthClientUpdate};
 pub use range::{Order, PageRange};
 pub use rate_limit::RateLimit;
 pub use reference::{AppRef, IdRef, NamedRef, ResourceRef, UserRef};
@@ -61,11 +71,13 @@ pub use region::{Provider, Region};
 pub use release::{Artifact, NewRelease, Release, ReleaseStatus};
 pub use routing::{Routing, RoutingUpdate, RuleChange};
 pub use secret::Secret;
+pub use session::Session;
 pub use slug::{NewSlug, Slug, SlugBlob};
 pub use sni_endpoint::{NewSniEndpoint, SniEndpoint, SslCert};
 pub use source::{Source, SourceUrls};
 pub use stack::Stack;
 pub use time::Time;
+pub use two_factor::{NewTwoFactor, PASSWORD, TWO_FACTOR_CODE, TwoFactor, TwoFactorConfirmation};
 
 /// What every request says it wants.
 pub const ACCEPT: &str = "application/vnd.heroku+json; version=3";

@@ -111,7 +111,7 @@ mod tests {
             let mut buffer = Vec::new();
             frame.write(&mut buffer);
             if frame == Frame::Output(b"") {
-                assert_eq!(buffer, []);
+                assert!(buffer.is_empty());
                 continue;
             }
             for cut in 0..buffer.len() {

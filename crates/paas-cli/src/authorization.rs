@@ -1,201 +1,192 @@
-//! Logging in and out: a token is made, kept in the netrc, and revoked.
-//!
-//! Neither password nor token is ever an argument: other users of a machine can read those.
+//! Authorizations: tokens for scripts and services.
 
-use std::{
-    fs,
-    io::{self, IsTerminal, Read},
-};
-
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
-use paas_api::{Account, Authorization, NewAuthorization, Secret};
+use paas_api::{Authorization, AuthorizationUpdate, ClientCredentials, NewAuthorization, Secret};
+use uuid::Uuid;
 
 use crate::{
     app_context::Context,
-    client::Credentials,
+    client::segment,
     error::{Error, Result},
-    netrc::{Login, Netrc},
+    table::Table,
+    time,
 };
 
-/// A year: the token in the netrc also serves `git push`, which cannot ask for a new one.
-const LIFETIME_SECONDS: i64 = 365 * 24 * 60 * 60;
-
-/// How to log in from a script.
-const WITHOUT_TERMINAL: &str = "--email EMAIL --password-stdin";
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print the authorizations as JSON
+    #[arg(short, long)]
+    json: bool,
+}
 
 #[derive(Debug, Args)]
-pub(crate) struct LoginArgs {
-    /// Log in as this user
-    #[arg(long, value_name = "EMAIL")]
-    email: Option<String>,
-    /// Read the password from stdin
-    #[arg(long, requires = "email", conflicts_with = "token")]
-    password_stdin: bool,
-    /// Ask for a token instead of a password, or read it from stdin
-    #[arg(long, conflicts_with = "email")]
-    token: bool,
+pub(crate) struct CreateArgs {
+    /// What it is for
+    #[arg(short, long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Seconds until the token ends; without it, it does not
+    #[arg(short, long, value_name = "SECONDS")]
+    expires_in: Option<i64>,
+    /// What it may do: global, identity, read, write, read-protected, write-protected; several with commas
+    #[arg(short, long, value_name = "SCOPES", value_delimiter = ',')]
+    scope: Option<Vec<String>>,
+    /// Print nothing but the token
+    #[arg(short = 'S', long, conflicts_with = "json")]
+    short: bool,
+    /// Print the authorization as JSON
+    #[arg(short, long)]
+    json: bool,
 }
 
-/// `login`
-pub(crate) fn login(args: &LoginArgs, context: &Context) -> Result<()> {
-    let (output, base) = (&context.output, &context.client.base);
-    let netrc = netrc(context)?;
-    if base.is_exposed() {
-        output.warning(&format!(
-            "{base} is not encrypted: others on the network can read the token"
-        ))?;
-    }
-    let token = if args.token {
-        given_token(context)?
-    } else {
-        let client = context.client.with(password(args, context)?);
-        let wanted = NewAuthorization {
-            description: Some(format!("paas login from {}", host_name())),
-            expires_in: Some(LIFETIME_SECONDS),
-            scope: Some(vec!["global".to_owned()]),
-        };
-        let authorization: Authorization = output.action(
-            "Logging in",
-            || client.post("/oauth/authorizations", &wanted),
-            |_| String::new(),
-        )?;
-        let access_token = authorization.access_token.ok_or_else(|| Error::BadAnswer {
-            url: base.to_string(),
-            why: "an authorization without a token".to_owned(),
-        })?;
-        access_token.token
-    };
-    let credentials = Credentials::Token {
-        token: token.clone(),
-        is_from_environment: false,
-    };
-    let account: Account = context.client.with(credentials).get("/account")?;
-    let login = Login {
-        email: account.email,
-        token,
-    };
-    netrc.set(&base.machines(), &login)?;
-    if context.config.api_key.is_some() {
-        output.warning("PAAS_API_KEY is set and goes before this login")?;
-    }
-    output.note(&format!("Logged in as {}", login.email))
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// Its ID
+    id: String,
+    /// Print the authorization as JSON
+    #[arg(short, long)]
+    json: bool,
 }
 
-/// `logout`: what cannot be revoked, because the server is away or the token has ended, is forgotten all the same.
-pub(crate) fn logout(context: &Context) -> Result<()> {
-    let machines = context.client.base.machines();
-    let netrc = netrc(context)?;
-    let Some(login) = netrc.login(&machines[0])? else {
-        return context.output.note("Not logged in");
-    };
-    let revoked = match revoke(&login.token, context) {
-        // A token that is refused has ended already.
-        Err(Error::TokenRefused { .. }) => Ok(()),
-        other => other,
-    };
-    if let Err(error) = &revoked {
-        context
-            .output
-            .warning(&format!("the token could not be revoked: {error}"))?;
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Its ID
+    id: String,
+    /// What it is for
+    #[arg(short, long, value_name = "TEXT")]
+    description: Option<String>,
+    /// The OAuth client that acts by it
+    #[arg(long, value_name = "ID", requires = "client_secret")]
+    client_id: Option<Uuid>,
+    /// The secret of that client
+    #[arg(long, value_name = "SECRET", requires = "client_id")]
+    client_secret: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneArgs {
+    /// Its ID
+    id: String,
+}
+
+/// `authorizations`
+pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
+    let mut authorizations: Vec<Authorization> = context.client.list("/oauth/authorizations", "id")?;
+    authorizations.sort_by_key(|authorization| authorization.description.to_lowercase());
+    if args.json {
+        return context.output.json(&authorizations);
     }
+    if authorizations.is_empty() {
+        return context.output.line("No OAuth authorizations.");
+    }
+    let rows = authorizations.into_iter().map(|authorization| {
+        let scope = authorization.scope.join(",");
+        [authorization.description, authorization.id.to_string(), scope]
+    });
+    context.output.table(&Table::new(["Description", "ID", "Scope"], rows))
+}
+
+/// `authorizations:create`
+pub(crate) fn create(args: &CreateArgs, context: &Context) -> Result<()> {
+    let new = NewAuthorization {
+        description: args.description.clone(),
+        expires_in: args.expires_in,
+        scope: args.scope.clone(),
+    };
+    let made: Authorization = context.output.action(
+        "Creating OAuth Authorization",
+        || context.client.post("/oauth/authorizations", &new),
+        |_| String::new(),
+    )?;
+    if args.json {
+        return context.output.json(&made);
+    }
+    if args.short {
+        let token = made.access_token.as_ref().map_or("", |access| access.token.expose());
+        return context.output.line(token);
+    }
+    show(&made, context)
+}
+
+/// `authorizations:info`
+pub(crate) fn info(args: &InfoArgs, context: &Context) -> Result<()> {
+    let authorization: Authorization = context.client.get(&path(&args.id))?;
+    if args.json {
+        return context.output.json(&authorization);
+    }
+    show(&authorization, context)
+}
+
+/// `authorizations:update`
+pub(crate) fn update(args: &UpdateArgs, context: &Context) -> Result<()> {
+    let client = args.client_id.zip(args.client_secret.as_deref());
+    if client.is_none() && args.description.is_none() {
+        return Err(Error::Usage(
+            "Nothing to change: pass --description or --client-id".to_owned(),
+        ));
+    }
+    let update = AuthorizationUpdate {
+        client: client.map(|(id, secret)| ClientCredentials {
+            id,
+            secret: Secret::new(secret),
+        }),
+        description: args.description.clone(),
+    };
+    let updated: Authorization = context.output.action(
+        "Updating OAuth Authorization",
+        || context.client.patch(&path(&args.id), &update),
+        |_| String::new(),
+    )?;
+    show(&updated, context)
+}
+
+/// `authorizations:rotate`
+pub(crate) fn rotate(args: &OneArgs, context: &Context) -> Result<()> {
+    let path = format!("{}/actions/regenerate-tokens", path(&args.id));
+    let rotated: Authorization = context.output.action(
+        "Rotating OAuth Authorization",
+        || context.client.post(&path, &serde_json::Map::new()),
+        |_| String::new(),
+    )?;
+    show(&rotated, context)
+}
+
+/// `authorizations:revoke`
+pub(crate) fn revoke(args: &OneArgs, context: &Context) -> Result<()> {
     context
         .output
-        .action("Logging out", || netrc.remove(&machines), |()| String::new())
+        .action(
+            "Revoking OAuth Authorization",
+            || context.client.delete_reading(&path(&args.id)),
+            |revoked: &Authorization| format!(", revoked authorization from {}", revoked.description),
+        )
+        .map(drop)
 }
 
-/// The server keeps hashes of tokens, and shows a token only to itself: so that one is ours to delete.
-fn revoke(token: &Secret, context: &Context) -> Result<()> {
-    let client = context.client.with(Credentials::Token {
-        token: token.clone(),
-        is_from_environment: false,
-    });
-    let authorizations: Vec<Authorization> = client.list("/oauth/authorizations", "id")?;
-    let is_ours = |authorization: &&Authorization| {
-        authorization
-            .access_token
-            .as_ref()
-            .is_some_and(|access| access.token == *token)
-    };
-    match authorizations.iter().find(is_ours) {
-        Some(ours) => client.delete(&format!("/oauth/authorizations/{}", ours.id)),
-        None => Ok(()),
+fn path(id: &str) -> String {
+    format!("/oauth/authorizations/{}", segment(id))
+}
+
+fn show(authorization: &Authorization, context: &Context) -> Result<()> {
+    let now = time::now();
+    context.output.facts(&facts(authorization, now))
+}
+
+fn facts(authorization: &Authorization, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
+    let client = authorization.client.as_ref();
+    let mut facts = vec![(
+        "Client",
+        client.map_or_else(|| "<none>".to_owned(), |client| client.name.clone()),
+    )];
+    facts.extend(client.map(|client| ("Redirect URI", client.redirect_uri.clone())));
+    facts.push(("ID", authorization.id.to_string()));
+    facts.push(("Description", authorization.description.clone()));
+    facts.push(("Scope", authorization.scope.join(",")));
+    if let Some(access) = &authorization.access_token {
+        facts.push(("Token", access.token.expose().to_owned()));
+        let ends = access.expires_in.and_then(TimeDelta::try_seconds);
+        facts.extend(ends.map(|ends| ("Expires at", time::due((now + ends).into(), now))));
+        facts.push(("Updated at", time::told(authorization.updated_at, now)));
     }
-}
-
-/// `auth:token`: the token in use. The server does not know it any more, it keeps a hash.
-pub(crate) fn token(context: &Context) -> Result<()> {
-    match context.client.credentials() {
-        Credentials::Token { token, .. } => context.output.line(token.expose()),
-        Credentials::None | Credentials::Password { .. } => Err(Error::NotLoggedIn),
-    }
-}
-
-/// The credentials of a context: `PAAS_API_KEY`, else the netrc.
-pub(crate) fn credentials(config: &crate::config::Config, machine: &str) -> Result<Credentials> {
-    if let Some(token) = config.api_key.clone() {
-        return Ok(Credentials::Token {
-            token,
-            is_from_environment: true,
-        });
-    }
-    let login = config
-        .netrc
-        .as_deref()
-        .map(|path| Netrc::new(path).login(machine))
-        .transpose()?;
-    Ok(login.flatten().map_or(Credentials::None, |login| Credentials::Token {
-        token: login.token,
-        is_from_environment: false,
-    }))
-}
-
-fn netrc(context: &Context) -> Result<Netrc> {
-    context.config.netrc.as_deref().map(Netrc::new).ok_or(Error::NoHome)
-}
-
-fn given_token(context: &Context) -> Result<Secret> {
-    let token = if io::stdin().is_terminal() {
-        context.output.ask_secret("Token: ", "a token", "--token")?
-    } else {
-        first_line_of_stdin()?
-    };
-    // Anything else would not survive a header or a netrc.
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::Usage("That is not a token".to_owned()));
-    }
-    Ok(Secret::new(token))
-}
-
-fn password(args: &LoginArgs, context: &Context) -> Result<Credentials> {
-    let output = &context.output;
-    let email = match &args.email {
-        Some(email) => email.clone(),
-        None => output.ask("Email: ", "an email", WITHOUT_TERMINAL)?,
-    };
-    let password = if args.password_stdin {
-        first_line_of_stdin()?
-    } else {
-        output.ask_secret("Password: ", "a password", WITHOUT_TERMINAL)?
-    };
-    Ok(Credentials::Password {
-        email,
-        password: Secret::new(password),
-    })
-}
-
-fn first_line_of_stdin() -> Result<String> {
-    let mut text = String::new();
-    io::stdin().lock().read_to_string(&mut text)?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
-}
-
-/// Only for people who look through their authorizations later.
-fn host_name() -> String {
-    let name = fs::read_to_string("/etc/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() {
-        "a laptop".to_owned()
-    } else {
-        name.to_owned()
-    }
+    facts
 }

@@ -26,14 +26,24 @@ pub(crate) struct Client {
     pub(crate) base: PlatformUrl,
     agent: Agent,
     credentials: Credentials,
+    /// Headers that go with every request.
+    brought: Vec<(&'static str, Secret)>,
 }
 
 /// Who asks.
 #[derive(Debug, Clone)]
 pub(crate) enum Credentials {
     None,
-    Token { token: Secret, is_from_environment: bool },
-    Password { email: String, password: Secret },
+    /// Nobody in particular: for what is asked before there is a token.
+    Anybody,
+    Token {
+        token: Secret,
+        is_from_environment: bool,
+    },
+    Password {
+        email: String,
+        password: Secret,
+    },
 }
 
 /// A body that is read while it is written.
@@ -76,6 +86,7 @@ impl Client {
             base,
             agent,
             credentials,
+            brought: Vec::new(),
         }
     }
 
@@ -85,6 +96,16 @@ impl Client {
             base: self.base.clone(),
             agent: self.agent.clone(),
             credentials,
+            brought: Vec::new(),
+        }
+    }
+
+    /// The same user, who brings something more: a code, or the password again.
+    pub(crate) fn bringing(&self, header: &'static str, value: Secret) -> Self {
+        let brought = self.brought.iter().cloned().chain([(header, value)]);
+        Self {
+            brought: brought.collect(),
+            ..self.with(self.credentials.clone())
         }
     }
 
@@ -206,17 +227,24 @@ impl Client {
     ) -> Result<Response<Body>> {
         let authorization = match &self.credentials {
             Credentials::None => return Err(Error::NotLoggedIn),
-            Credentials::Token { token, .. } => format!("Bearer {}", token.expose()),
+            Credentials::Anybody => None,
+            Credentials::Token { token, .. } => Some(format!("Bearer {}", token.expose())),
             Credentials::Password { email, password } => {
-                format!("Basic {}", STANDARD.encode(format!("{email}:{}", password.expose())))
+                let both = STANDARD.encode(format!("{email}:{}", password.expose()));
+                Some(format!("Basic {both}"))
             }
         };
         let url = format!("{}{path}", self.base);
         let mut request = Request::builder()
             .method(method)
             .uri(&url)
-            .header(header::ACCEPT, paas_api::ACCEPT)
-            .header(header::AUTHORIZATION, authorization);
+            .header(header::ACCEPT, paas_api::ACCEPT);
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        for (name, value) in &self.brought {
+            request = request.header(*name, value.expose());
+        }
         if let Some(range) = range {
             request = request.header(header::RANGE, range);
         }

@@ -2,6 +2,7 @@
 
 mod code;
 mod names;
+mod people;
 
 use std::ffi::OsString;
 
@@ -10,17 +11,17 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use self::{code::CodeVerb, names::NameVerb};
+use self::{code::CodeVerb, names::NameVerb, people::PeopleVerb};
 use crate::{
-    account, app,
+    app,
     app_context::Context,
-    app_diff, authorization,
+    app_diff,
     client::Client,
     completion,
     config::Config,
     config_edit, config_var, dyno,
     error::{Error, Result},
-    formation, git_remote, help, heroku, local, log_drain, log_session,
+    formation, git_remote, help, heroku, local, log_drain, log_session, login,
     output::Output,
     platform_url::PlatformUrl,
     region, release,
@@ -72,18 +73,8 @@ enum LocalVerb {
 /// What a platform is asked to say or do.
 #[derive(Debug, Subcommand)]
 enum PlatformVerb {
-    /// Log in and keep the token in the netrc
-    #[command(alias = "auth:login")]
-    Login(authorization::LoginArgs),
-    /// Revoke the token and forget it
-    #[command(alias = "auth:logout")]
-    Logout,
-    /// Print who you are
-    #[command(name = "auth:whoami", alias = "whoami")]
-    Whoami(account::WhoamiArgs),
-    /// Print the token in use
-    #[command(name = "auth:token")]
-    Token,
+    #[command(flatten)]
+    People(PeopleVerb),
     /// List your apps
     #[command(alias = "apps:list")]
     Apps(app::ListArgs),
@@ -215,17 +206,14 @@ pub(crate) fn run(arguments: Vec<OsString>, config: Config, output: Output) -> R
         .unwrap_or(Config::DEFAULT_URL)
         .parse()?;
     let machine = base.machines().swap_remove(0);
-    let credentials = authorization::credentials(&config, &machine)?;
+    let credentials = login::credentials(&config, &machine)?;
     let client = Client::new(base, credentials);
     dispatch(&verb, &Context { config, client, output })
 }
 
 fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
     match verb {
-        PlatformVerb::Login(args) => authorization::login(args, context),
-        PlatformVerb::Logout => authorization::logout(context),
-        PlatformVerb::Whoami(args) => account::whoami(args, context),
-        PlatformVerb::Token => authorization::token(context),
+        PlatformVerb::People(verb) => people::dispatch(verb, context),
         PlatformVerb::Apps(args) => app::list(args, context),
         PlatformVerb::Create(args) => app::create(args, context),
         PlatformVerb::AppsInfo(args) => app::info(args, context),

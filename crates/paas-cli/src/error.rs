@@ -51,6 +51,10 @@ pub(crate) enum Error {
     TokenRefused { message: String, is_from_environment: bool },
     #[error("The email or password is not right")]
     LoginRefused,
+    #[error("{0}")]
+    LoginFailed(String),
+    #[error("Cancelled")]
+    Cancelled,
     #[error("{path}: {source}")]
     Netrc { path: String, source: io::Error },
     #[error("The home directory is not known, so there is no netrc to keep the token in")]
@@ -61,7 +65,7 @@ pub(crate) enum Error {
     #[error("There is no terminal to ask on for {what}")]
     NoTerminal {
         what: &'static str,
-        /// The flags that answer instead.
+        /// The flags that answer instead, or where there is somebody to ask.
         instead: &'static str,
     },
     #[error("{0}")]
@@ -122,6 +126,11 @@ impl Error {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
+    /// Whether the platform asks for a code beside the password.
+    pub(crate) fn wants_code(&self) -> bool {
+        matches!(self, Self::Api { status: 403, id, .. } if id == "two_factor")
+    }
+
     /// What to do next, where there is something to do.
     pub(crate) fn hint(&self) -> Option<String> {
         let text = match self {
@@ -155,7 +164,8 @@ impl Error {
             Self::NoProcfile { .. } => {
                 "add a Procfile to add process types, or pass `--start-cmd COMMAND`; see https://devcenter.heroku.com/articles/procfile"
             }
-            Self::NoTerminal { instead, .. } => return Some(format!("pass `{instead}`")),
+            Self::NoTerminal { instead, .. } if instead.starts_with('-') => return Some(format!("pass `{instead}`")),
+            Self::NoTerminal { instead, .. } => return Some(format!("run this in {instead}")),
             Self::SeveralCertificates(_) => "choose one with `--name NAME`",
             Self::NoCertificate { app } => {
                 return Some(format!("run `paas certs:add CRT KEY -a {app}` to bring one"));
@@ -193,6 +203,8 @@ impl Error {
             | Self::Git(_)
             | Self::Netrc { .. }
             | Self::NotConfirmed(_)
+            | Self::LoginFailed(_)
+            | Self::Cancelled
             | Self::Absent(_)
             | Self::File { .. }
             | Self::LogStreamEnded
@@ -215,6 +227,9 @@ fn api_hint(status: u16, id: &str, url: Option<&str>, resource: Option<&str>) ->
         (404, _, Some("feature")) => "run `paas features` to see what can be switched on",
         (404, _, Some("build")) => "run `paas builds` to see the app's builds",
         (404, _, Some("dyno")) => "run `paas ps` to see the app's dynos",
+        (404, _, Some("authorization")) => "run `paas authorizations` to see your authorizations",
+        (404, _, Some("session")) => "run `paas sessions` to see your sessions",
+        (404, _, Some("client")) => "run `paas clients` to see your OAuth clients",
         (404, _, Some("formation")) => "run `paas ps:scale` to see the app's process types",
         (403, ..) => "run `paas auth:whoami` to see who you are",
         // Without an id it is not the platform that answers, but something in front of it.

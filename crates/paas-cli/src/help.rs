@@ -5,8 +5,43 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Topics in the order of a newcomer's day, with the verbs of each.
-const TOPICS: [(&str, &[&str]); 13] = [
-    ("Account", &["login", "logout", "auth:whoami", "auth:token"]),
+const TOPICS: [(&str, &[&str]); 14] = [
+    (
+        "Account",
+        &[
+            "login",
+            "logout",
+            "auth:whoami",
+            "auth:token",
+            "auth:2fa",
+            "auth:2fa:enable",
+            "auth:2fa:disable",
+            "auth:2fa:generate-recovery-codes",
+            "keys",
+            "keys:add",
+            "keys:remove",
+            "keys:clear",
+        ],
+    ),
+    (
+        "Tokens",
+        &[
+            "authorizations",
+            "authorizations:create",
+            "authorizations:info",
+            "authorizations:update",
+            "authorizations:rotate",
+            "authorizations:revoke",
+            "sessions",
+            "sessions:destroy",
+            "clients",
+            "clients:create",
+            "clients:info",
+            "clients:update",
+            "clients:rotate",
+            "clients:destroy",
+        ],
+    ),
     (
         "Apps",
         &[
@@ -136,7 +171,7 @@ pub(crate) fn related(command: &Command, name: &str) -> String {
 fn entry(command: &Command, verb: &str) -> String {
     let about = command.find_subcommand(verb).and_then(Command::get_about);
     let about = about.map(ToString::to_string).unwrap_or_default();
-    format!("  {verb:<20}{about}\n")
+    format!("  {verb:<19} {about}\n")
 }
 
 #[cfg(test)]

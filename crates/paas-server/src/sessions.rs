@@ -9,11 +9,22 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use paas_core::{App, Id};
-use paas_store::{account::Account, authorization::Authorization};
+use paas_store::{
+    StoreError,
+    account::Account,
+    authorization::{self, Authorization},
+};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+use crate::platform::Platform;
+
+/// How long a session may outlive its token when nobody tells us.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// All sessions of the platform.
 #[derive(Default)]
@@ -56,10 +67,6 @@ impl Sessions {
         }
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for what disables accounts and changes passwords")
-    )]
     /// Ends all sessions of an account: it was disabled, or has a new password.
     pub(crate) fn end(&self, account: Id<Account>) {
         self.end_where(|holder| holder.account == account);
@@ -81,6 +88,15 @@ impl Sessions {
         self.end_where(|holder| holder.app == app);
     }
 
+    /// By which tokens sessions are open.
+    fn authorizations(&self) -> Vec<Id<Authorization>> {
+        let live = self.lock();
+        let mut ids: Vec<_> = live.sessions.values().map(|(holder, _)| holder.authorization).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     fn end_where(&self, is_meant: impl Fn(&Holder) -> bool) {
         for (holder, ended) in self.lock().sessions.values() {
             if is_meant(holder) {
@@ -92,6 +108,30 @@ impl Sessions {
     fn lock(&self) -> MutexGuard<'_, Live> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Looks again and again whether the tokens are still good by which sessions are open: they may expire, and the operator
+/// disables accounts and changes passwords from another process.
+pub(crate) async fn watch(platform: &Platform) -> anyhow::Result<()> {
+    while platform.stop.run_until_cancelled(sleep(LOOK_EVERY)).await.is_some() {
+        if let Err(error) = end_dead(platform).await {
+            tracing::debug!(%error, "cannot look at the tokens of open sessions yet");
+        }
+    }
+    Ok(())
+}
+
+async fn end_dead(platform: &Platform) -> Result<(), StoreError> {
+    let open = platform.sessions.authorizations();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let mut connection = platform.store.connection().await?;
+    let living = authorization::living(&mut connection, &open, platform.clock.now()).await?;
+    for dead in open.into_iter().filter(|id| !living.contains(id)) {
+        platform.sessions.end_by(dead);
+    }
+    Ok(())
 }
 
 impl Session {
@@ -150,5 +190,39 @@ mod tests {
         let sessions = Arc::new(Sessions::default());
         drop(sessions.begin(holder(1, 1, 1)));
         assert!(sessions.lock().sessions.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_with_a_token_that_another_process_revoked() {
+        let test = crate::testing::platform().await;
+        let platform = &test.platform;
+        let ann = crate::testing::person(platform, "ann@example.com").await;
+        let mut conn = platform.store.connection().await.unwrap();
+        let now = platform.clock.now();
+        let new = |minutes| authorization::NewAuthorization {
+            account: ann.id,
+            token_hash: authorization::Token::generate().hash(),
+            description: String::new(),
+            scope: vec!["global".to_owned()],
+            expires_at: Some(now + chrono::TimeDelta::minutes(minutes)),
+        };
+        let short = authorization::create(&mut conn, new(1), now).await.unwrap();
+        let long = authorization::create(&mut conn, new(9), now).await.unwrap();
+        let session = |id| {
+            platform.sessions.begin(Holder {
+                account: ann.id,
+                authorization: id,
+                app: Uuid::from_u128(1).into(),
+            })
+        };
+        let (expiring, revoked) = (session(short.id), session(long.id));
+        end_dead(platform).await.unwrap();
+        assert!(!expiring.ended().is_cancelled() && !revoked.ended().is_cancelled());
+        platform.clock.advance(chrono::TimeDelta::minutes(2));
+        end_dead(platform).await.unwrap();
+        assert!(expiring.ended().is_cancelled() && !revoked.ended().is_cancelled());
+        authorization::delete_all(&mut conn, ann.id, None).await.unwrap();
+        end_dead(platform).await.unwrap();
+        assert!(revoked.ended().is_cancelled());
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use paas_core::Id;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::{
     PgConnection, StoreError,
@@ -22,7 +23,17 @@ pub struct Token(String);
 
 /// SHA-256 of a token. Tokens are 256 random bits, so nothing slower is needed (unlike for passwords).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TokenHash([u8; 32]);
+pub struct TokenHash {
+    digest: [u8; 32],
+    /// The first and the last characters of a token that is long enough to show some.
+    ends: Option<([u8; SHOWN_FIRST], [u8; SHOWN_LAST])>,
+}
+
+/// `paas-` and 8 digits, and 4 at the end: what a list shows of a token. The other 52 digits are 208 bits.
+const SHOWN_FIRST: usize = 13;
+const SHOWN_LAST: usize = 4;
+/// Heroku's command knows a masked token by exactly ten of these.
+const MASK: &str = "**********";
 
 /// A token as the API shows it after it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +42,12 @@ pub struct Authorization {
     pub account: Id<Account>,
     pub description: String,
     pub scope: Vec<String>,
+    /// The program that the token was given to, by its id.
+    pub client: Option<Uuid>,
+    /// Made by a login in a browser: a session, and none of the authorizations that people make and list.
+    pub is_session: bool,
+    /// `paas-01234567**********cdef`; none for a text that is too short to show some of it.
+    pub token_mask: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
@@ -53,6 +70,16 @@ impl Token {
         Self(format!("paas-{}", to_hex(&random::<32>())))
     }
 
+    /// The secret of a client: no token, so it does not look like one.
+    pub fn generate_secret() -> Self {
+        Self(to_hex(&random::<32>()))
+    }
+
+    /// What was unsealed again.
+    pub(crate) const fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -65,7 +92,26 @@ impl Token {
 impl TokenHash {
     /// The hash of a token that somebody presents.
     pub fn of(token: &str) -> Self {
-        Self(Sha256::digest(token.as_bytes()).into())
+        let bytes = token.as_bytes();
+        let is_long = token.is_ascii() && bytes.len() >= 3 * (SHOWN_FIRST + SHOWN_LAST);
+        let ends = bytes.first_chunk().copied().zip(bytes.last_chunk().copied());
+        Self {
+            digest: Sha256::digest(bytes).into(),
+            ends: ends.filter(|_| is_long),
+        }
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        &self.digest
+    }
+
+    fn mask(&self) -> Option<String> {
+        let (first, last) = self.ends?;
+        Some(format!(
+            "{}{MASK}{}",
+            str::from_utf8(&first).ok()?,
+            str::from_utf8(&last).ok()?
+        ))
     }
 }
 
@@ -81,16 +127,37 @@ pub async fn create(
     new: NewAuthorization,
     now: DateTime<Utc>,
 ) -> Result<Authorization, StoreError> {
+    insert(conn, new, false, now).await
+}
+
+/// Makes the authorization of a login in a browser: a session.
+pub async fn create_session(
+    conn: &mut PgConnection,
+    new: NewAuthorization,
+    now: DateTime<Utc>,
+) -> Result<Authorization, StoreError> {
+    insert(conn, new, true, now).await
+}
+
+async fn insert(
+    conn: &mut PgConnection,
+    new: NewAuthorization,
+    is_session: bool,
+    now: DateTime<Utc>,
+) -> Result<Authorization, StoreError> {
     let id = new_id::<Authorization>(now);
     let authorization = sqlx::query_as!(
         Authorization,
         "insert into authorizations
-            (id, account, token_hash, description, scope, created_at, updated_at, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $6, $7)
-        returning id, account, description, scope, created_at, updated_at, expires_at, last_used_at",
+            (id, account, token_hash, token_mask, is_session, description, scope, created_at, updated_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)
+        returning id, account, description, scope, client, is_session, token_mask,
+            created_at, updated_at, expires_at, last_used_at",
         id.as_uuid(),
         new.account.as_uuid(),
-        new.token_hash.0.as_slice(),
+        new.token_hash.digest.as_slice(),
+        new.token_hash.mask(),
+        is_session,
         new.description,
         &new.scope,
         now,
@@ -99,7 +166,7 @@ pub async fn create(
     Ok(authorization.fetch_one(conn).await?)
 }
 
-/// Whose token this is, unless it has expired. Notes its use, at most once a minute.
+/// Whose token this is, unless it has expired or its owner may do nothing. Notes its use, at most once a minute.
 pub async fn by_token_hash(
     conn: &mut PgConnection,
     hash: TokenHash,
@@ -107,14 +174,19 @@ pub async fn by_token_hash(
 ) -> Result<Option<(Account, Authorization)>, StoreError> {
     let authorization = sqlx::query_as!(
         Authorization,
-        "select id, account, description, scope, created_at, updated_at, expires_at, last_used_at
+        "select id, account, description, scope, client, is_session, token_mask,
+            created_at, updated_at, expires_at, last_used_at
         from authorizations
         where token_hash = $1
             and (expires_at is null or expires_at > $2)",
-        hash.0.as_slice(),
+        hash.digest.as_slice(),
         now,
     );
     let Some(authorization) = authorization.fetch_optional(&mut *conn).await? else {
+        return Ok(None);
+    };
+    let account = crate::account::by_id(&mut *conn, authorization.account).await?;
+    let Some(account) = account.filter(|account| account.disabled_at.is_none()) else {
         return Ok(None);
     };
     if authorization
@@ -128,41 +200,121 @@ pub async fn by_token_hash(
             authorization.id.as_uuid(),
             now,
         )
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
     }
-    let account = crate::account::by_id(conn, authorization.account).await?;
-    Ok(account.map(|account| (account, authorization)))
+    Ok(Some((account, authorization)))
 }
 
-/// Oldest first.
-pub async fn list(conn: &mut PgConnection, account: Id<Account>) -> Result<Vec<Authorization>, StoreError> {
+/// Those that have not expired, oldest first; sessions are not among them.
+pub async fn list(
+    conn: &mut PgConnection,
+    account: Id<Account>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Authorization>, StoreError> {
+    list_of_kind(conn, account, false, now).await
+}
+
+/// What logins in browsers have made and has not expired, oldest first.
+pub async fn list_sessions(
+    conn: &mut PgConnection,
+    account: Id<Account>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Authorization>, StoreError> {
+    list_of_kind(conn, account, true, now).await
+}
+
+async fn list_of_kind(
+    conn: &mut PgConnection,
+    account: Id<Account>,
+    is_session: bool,
+    now: DateTime<Utc>,
+) -> Result<Vec<Authorization>, StoreError> {
     let authorizations = sqlx::query_as!(
         Authorization,
-        "select id, account, description, scope, created_at, updated_at, expires_at, last_used_at
+        "select id, account, description, scope, client, is_session, token_mask,
+            created_at, updated_at, expires_at, last_used_at
         from authorizations
         where account = $1
+            and is_session = $2
+            and (expires_at is null or expires_at > $3)
         order by created_at, id",
         account.as_uuid(),
+        is_session,
+        now,
     );
     Ok(authorizations.fetch_all(conn).await?)
 }
 
+/// An authorization or a session that has not expired.
 pub async fn get(
     conn: &mut PgConnection,
     account: Id<Account>,
     id: Id<Authorization>,
+    now: DateTime<Utc>,
 ) -> Result<Option<Authorization>, StoreError> {
     let authorization = sqlx::query_as!(
         Authorization,
-        "select id, account, description, scope, created_at, updated_at, expires_at, last_used_at
+        "select id, account, description, scope, client, is_session, token_mask,
+            created_at, updated_at, expires_at, last_used_at
         from authorizations
         where account = $1
-            and id = $2",
+            and id = $2
+            and (expires_at is null or expires_at > $3)",
         account.as_uuid(),
         id.as_uuid(),
+        now,
     );
     Ok(authorization.fetch_optional(conn).await?)
+}
+
+/// Another description, or another program that acts by it; `None` when the account has no such authorization.
+pub async fn update(
+    conn: &mut PgConnection,
+    authorization: &Authorization,
+    now: DateTime<Utc>,
+) -> Result<Option<Authorization>, StoreError> {
+    let updated = sqlx::query_as!(
+        Authorization,
+        "update authorizations
+        set description = $3, client = $4, updated_at = $5
+        where account = $1
+            and id = $2
+        returning id, account, description, scope, client, is_session, token_mask,
+            created_at, updated_at, expires_at, last_used_at",
+        authorization.account.as_uuid(),
+        authorization.id.as_uuid(),
+        authorization.description,
+        authorization.client,
+        now,
+    );
+    Ok(updated.fetch_optional(conn).await?)
+}
+
+/// Puts a new token in the place of the old one, which is worth nothing from then on.
+pub async fn rotate(
+    conn: &mut PgConnection,
+    account: Id<Account>,
+    id: Id<Authorization>,
+    token_hash: TokenHash,
+    now: DateTime<Utc>,
+) -> Result<Option<Authorization>, StoreError> {
+    let rotated = sqlx::query_as!(
+        Authorization,
+        "update authorizations
+        set token_hash = $3, token_mask = $4, updated_at = $5, last_used_at = null
+        where account = $1
+            and id = $2
+            and (expires_at is null or expires_at > $5)
+        returning id, account, description, scope, client, is_session, token_mask,
+            created_at, updated_at, expires_at, last_used_at",
+        account.as_uuid(),
+        id.as_uuid(),
+        token_hash.digest.as_slice(),
+        token_hash.mask(),
+        now,
+    );
+    Ok(rotated.fetch_optional(conn).await?)
 }
 
 /// Revokes it; `None` when the account has no such authorization.
@@ -176,16 +328,63 @@ pub async fn delete(
         "delete from authorizations
         where account = $1
             and id = $2
-        returning id, account, description, scope, created_at, updated_at, expires_at, last_used_at",
+        returning id, account, description, scope, client, is_session, token_mask,
+            created_at, updated_at, expires_at, last_used_at",
         account.as_uuid(),
         id.as_uuid(),
     );
     Ok(authorization.fetch_optional(conn).await?)
 }
 
+/// Revokes all tokens of an account but one, and whatever login is under way: the password is another one now.
+pub async fn delete_all(
+    conn: &mut PgConnection,
+    account: Id<Account>,
+    but: Option<Id<Authorization>>,
+) -> Result<u64, StoreError> {
+    sqlx::query!("delete from logins where account = $1", account.as_uuid())
+        .execute(&mut *conn)
+        .await?;
+    let deleted = sqlx::query!(
+        "delete from authorizations
+        where account = $1
+            and id is distinct from $2",
+        account.as_uuid(),
+        but.as_ref().map(Id::as_uuid),
+    );
+    Ok(deleted.execute(conn).await?.rows_affected())
+}
+
+/// Forgets what has expired, of everybody.
+pub async fn delete_expired(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<u64, StoreError> {
+    let deleted = sqlx::query!("delete from authorizations where expires_at <= $1", now);
+    Ok(deleted.execute(conn).await?.rows_affected())
+}
+
+/// Which of these are worth something yet.
+pub async fn living(
+    conn: &mut PgConnection,
+    ids: &[Id<Authorization>],
+    now: DateTime<Utc>,
+) -> Result<Vec<Id<Authorization>>, StoreError> {
+    let ids: Vec<_> = ids.iter().map(|id| *id.as_uuid()).collect();
+    let living = sqlx::query_scalar!(
+        "select authorizations.id
+        from authorizations
+        join accounts on accounts.id = authorizations.account
+        where authorizations.id = any($1)
+            and accounts.disabled_at is null
+            and (expires_at is null or expires_at > $2)",
+        &ids,
+        now,
+    );
+    Ok(living.fetch_all(conn).await?.into_iter().map(Id::from_uuid).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account;
     use crate::testing::{database, noon};
 
     #[test]
@@ -219,10 +418,10 @@ mod tests {
         let late = noon() + TimeDelta::hours(1);
         assert_eq!(by_token_hash(&mut conn, token.hash(), late).await.unwrap(), None);
 
-        assert_eq!(list(&mut conn, bob).await.unwrap(), []);
-        assert_eq!(get(&mut conn, bob, made.id).await.unwrap(), None);
+        assert_eq!(list(&mut conn, bob, noon()).await.unwrap(), []);
+        assert_eq!(get(&mut conn, bob, made.id, noon()).await.unwrap(), None);
         assert_eq!(delete(&mut conn, bob, made.id).await.unwrap(), None);
-        assert_eq!(list(&mut conn, ann).await.unwrap().len(), 1);
+        assert_eq!(list(&mut conn, ann, noon()).await.unwrap().len(), 1);
         assert!(delete(&mut conn, ann, made.id).await.unwrap().is_some());
         assert_eq!(by_token_hash(&mut conn, token.hash(), noon()).await.unwrap(), None);
     }
@@ -244,8 +443,78 @@ mod tests {
         for (seconds, noted) in [(0, 0), (59, 0), (60, 60), (61, 60)] {
             let now = noon() + TimeDelta::seconds(seconds);
             by_token_hash(&mut conn, token.hash(), now).await.unwrap().unwrap();
-            let used = get(&mut conn, ann, id).await.unwrap().unwrap().last_used_at;
+            let used = get(&mut conn, ann, id, noon()).await.unwrap().unwrap().last_used_at;
             assert_eq!(used, Some(noon() + TimeDelta::seconds(noted)), "after {seconds} s");
         }
+    }
+
+    #[tokio::test]
+    async fn sessions_are_listed_by_themselves_and_nothing_that_has_expired() {
+        let database = database().await;
+        let mut conn = database.store.connection().await.unwrap();
+        let ann = database.account("ann").await;
+        let new = |description: &str, minutes: Option<i64>| NewAuthorization {
+            account: ann,
+            token_hash: Token::generate().hash(),
+            description: description.to_owned(),
+            scope: vec!["global".to_owned()],
+            expires_at: minutes.map(|minutes| noon() + TimeDelta::minutes(minutes)),
+        };
+        let kept = create(&mut conn, new("script", None), noon()).await.unwrap();
+        let second = noon() + TimeDelta::seconds(1);
+        let short = create(&mut conn, new("short", Some(1)), second).await.unwrap();
+        let session = create_session(&mut conn, new("laptop", Some(60)), noon())
+            .await
+            .unwrap();
+        let later = noon() + TimeDelta::minutes(2);
+        assert_eq!(
+            list(&mut conn, ann, noon()).await.unwrap(),
+            [kept.clone(), short.clone()]
+        );
+        assert_eq!(list(&mut conn, ann, later).await.unwrap(), std::slice::from_ref(&kept));
+        assert_eq!(
+            list_sessions(&mut conn, ann, later).await.unwrap(),
+            std::slice::from_ref(&session)
+        );
+        assert_eq!(get(&mut conn, ann, short.id, later).await.unwrap(), None);
+        let all = [kept.id, short.id, session.id];
+        assert_eq!(living(&mut conn, &all, later).await.unwrap().len(), 2);
+        assert_eq!(delete_expired(&mut conn, later).await.unwrap(), 1);
+        assert_eq!(delete_all(&mut conn, ann, Some(kept.id)).await.unwrap(), 1);
+        assert_eq!(living(&mut conn, &all, noon()).await.unwrap(), [kept.id]);
+        account::set_disabled(&mut conn, ann, true, noon()).await.unwrap();
+        assert_eq!(living(&mut conn, &all, noon()).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_rotated_token_replaces_the_old_one() {
+        let database = database().await;
+        let mut conn = database.store.connection().await.unwrap();
+        let ann = database.account("ann").await;
+        let (old, new) = (Token::generate(), Token::generate());
+        let wanted = NewAuthorization {
+            account: ann,
+            token_hash: old.hash(),
+            description: "script".to_owned(),
+            scope: vec!["read".to_owned()],
+            expires_at: None,
+        };
+        let made = create(&mut conn, wanted, noon()).await.unwrap();
+        let mask = made.token_mask.clone().unwrap();
+        assert_eq!(mask.len(), SHOWN_FIRST + MASK.len() + SHOWN_LAST);
+        assert!(
+            old.as_str().starts_with(&mask[..SHOWN_FIRST]) && old.as_str().ends_with(&mask[SHOWN_FIRST + MASK.len()..])
+        );
+        let rotated = rotate(&mut conn, ann, made.id, new.hash(), noon())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!((rotated.id, &rotated.scope), (made.id, &made.scope));
+        assert_ne!(rotated.token_mask, made.token_mask);
+        assert_eq!(by_token_hash(&mut conn, old.hash(), noon()).await.unwrap(), None);
+        let (_, found) = by_token_hash(&mut conn, new.hash(), noon()).await.unwrap().unwrap();
+        assert_eq!(found.id, made.id);
+        account::set_disabled(&mut conn, ann, true, noon()).await.unwrap();
+        assert_eq!(by_token_hash(&mut conn, new.hash(), noon()).await.unwrap(), None);
     }
 }

@@ -24,10 +24,16 @@ pub enum StoreError {
     #[error(transparent)]
     Seal(#[from] SealError),
 
+    /// It holds a NUL character, which Postgres keeps in no text.
+    #[error("a text cannot be kept")]
+    BadText,
     #[error("name is already taken")]
     NameTaken,
     #[error("email is already taken")]
     EmailTaken,
+    /// Somebody has uploaded this SSH key before.
+    #[error("key is already taken")]
+    KeyTaken,
     /// Another app has it, or an app of somebody else has the wildcard above it or a name below it.
     #[error("domain name is already taken")]
     DomainTaken,
@@ -80,8 +86,13 @@ impl From<sqlx::Error> for StoreError {
             Some("apps_name_unique" | "certificates_name_unique") => return Self::NameTaken,
             Some("domains_hostname_unique") => return Self::DomainTaken,
             Some("accounts_email_unique") => return Self::EmailTaken,
+            Some("keys_sha256_unique") => return Self::KeyTaken,
             Some("builds_pending_unique") => return Self::BuildPending,
             _ => {}
+        }
+        // PostgreSQL, *Appendix A*: character_not_in_repertoire, untranslatable_character.
+        if matches!(database.code().as_deref(), Some("22021" | "22P05")) {
+            return Self::BadText;
         }
         if database.code().is_some_and(|code| is_unavailable(&code)) {
             Self::Unavailable(error)

@@ -36,11 +36,15 @@ pub mod dyno;
 pub mod event;
 pub mod feature;
 pub mod formation;
+pub mod key;
 pub mod log_drain;
+pub mod login;
+pub mod oauth_client;
 pub mod one_off;
 pub mod release;
 pub mod routing;
 pub mod slug;
+pub mod two_factor;
 pub mod wanted;
 
 #[cfg(any(test, feature = "testing"))]

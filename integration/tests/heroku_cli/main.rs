@@ -9,6 +9,7 @@ mod code;
 mod compatibility;
 mod deploy;
 mod forwarder;
+mod identity;
 mod local;
 mod log;
 mod names;

@@ -156,6 +156,24 @@ pub(crate) fn authorization(token: &str) -> Value {
     })
 }
 
+pub(crate) fn session(description: &str) -> Value {
+    json!({ "created_at": TIME, "description": description, "expires_in": 60, "id": ID, "updated_at": TIME })
+}
+
+pub(crate) fn oauth_client() -> Value {
+    json!({
+        "created_at": TIME, "id": ID, "ignores_delinquent": null, "name": "Amazing",
+        "redirect_uri": "https://example.com/callback", "secret": "the-secret", "updated_at": TIME
+    })
+}
+
+pub(crate) fn key(comment: &str) -> Value {
+    json!({
+        "comment": comment, "created_at": TIME, "email": "dev@example.com", "fingerprint": "0a:1b", "id": ID,
+        "public_key": format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII4qoFY4J3uNg3WHSC8QX {comment}"), "updated_at": TIME
+    })
+}
+
 pub(crate) fn region() -> Value {
     json!({
         "country": "Here", "created_at": TIME, "description": "This machine", "id": ID, "locale": "Here", "name": "local",

@@ -19,6 +19,30 @@ fn alone_the_command_shows_its_topics() {
       logout              Revoke the token and forget it
       auth:whoami         Print who you are
       auth:token          Print the token in use
+      auth:2fa            Print whether a login needs a code
+      auth:2fa:enable     Let a login need a code of an authenticator app
+      auth:2fa:disable    Let the password be enough again
+      auth:2fa:generate-recovery-codes Replace the codes that stand in for a lost authenticator app
+      keys                List your SSH keys
+      keys:add            Upload a public SSH key
+      keys:remove         Remove an SSH key
+      keys:clear          Remove all SSH keys
+
+    Tokens
+      authorizations      List the tokens that you made
+      authorizations:create Make a token for a script or a service
+      authorizations:info Show a token's description, scope and life
+      authorizations:update Describe a token anew, or give it to a client
+      authorizations:rotate Put a new token in the place of one
+      authorizations:revoke Revoke a token
+      sessions            List your logins in browsers
+      sessions:destroy    End a login in a browser
+      clients             List your OAuth clients
+      clients:create      Register a program as an OAuth client
+      clients:info        Show an OAuth client
+      clients:update      Change an OAuth client's name or address
+      clients:rotate      Replace an OAuth client's secret
+      clients:destroy     Remove an OAuth client
 
     Apps
       apps                List your apps
@@ -162,6 +186,10 @@ fn help_shows_a_verb_and_the_verbs_below_it() {
     Commands:
       auth:whoami         Print who you are
       auth:token          Print the token in use
+      auth:2fa            Print whether a login needs a code
+      auth:2fa:enable     Let a login need a code of an authenticator app
+      auth:2fa:disable    Let the password be enough again
+      auth:2fa:generate-recovery-codes Replace the codes that stand in for a lost authenticator app
     ");
     assert_snapshot!(paas.run("help nope"), @r"
     exit: 2

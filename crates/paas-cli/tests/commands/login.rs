@@ -179,3 +179,105 @@ fn logging_out_of_a_platform_that_is_away_forgets_all_the_same() {
     ");
     assert_eq!(paas.netrc(), "");
 }
+
+/// `paas login` and a browser that keeps the address it was given.
+fn browser(paas: &Paas) -> String {
+    let path = paas.home.path().join("browser");
+    let seen = paas.home.path().join("seen");
+    fs::write(&path, format!("#!/bin/sh\necho \"$1\" > {}\n", seen.display())).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_browser_finishes_a_login() {
+    let pending = json!({ "browser_url": "/login/page-secret", "cli_url": "/auth/1", "token": "poll-token" });
+    let paas = Paas::new()
+        .unset("PAAS_API_KEY")
+        .on("POST /auth", pending)
+        // As it comes: blanks first, for as long as nobody has typed anything.
+        .on(
+            "GET /auth/1",
+            Answer::text(
+                200,
+                "application/json; charset=utf-8",
+                "  \n {\"access_token\":\"the-token\"}",
+            ),
+        )
+        .on("GET /account", account());
+    let told = paas.run_with(&["login", "--browser", &browser(&paas)], "");
+    assert_snapshot!(without_description(&told), @r#"
+    exit: 0
+    --- stderr
+    Opening browser to http://127.0.0.1:5050
+    If the browser does not open, visit:
+    http://127.0.0.1:5050/login/page-secret
+    Waiting for login... done
+    Logged in as dev@example.com
+    --- requests
+    POST /auth | no authorization | {"description":"[machine]"}
+    GET /auth/1 | Bearer poll-token
+    GET /account
+    "#);
+    assert!(paas.netrc().contains("password the-token"));
+}
+
+#[test]
+fn a_login_that_nobody_finishes_says_so() {
+    let pending = json!({ "browser_url": "/login/page-secret", "cli_url": "/auth/1", "token": "poll-token" });
+    let paas = Paas::new().unset("PAAS_API_KEY").on("POST /auth", pending).on(
+        "GET /auth/1",
+        json!({ "error": "This login took too long. Please log in again." }),
+    );
+    let told = paas.run_with(&["login", "--browser", "/does/not/exist"], "");
+    assert_snapshot!(without_description(&told), @r#"
+    exit: 1
+    --- stderr
+    Opening browser to http://127.0.0.1:5050
+    If the browser does not open, visit:
+    http://127.0.0.1:5050/login/page-secret
+    Waiting for login... !
+     !    This login took too long. Please log in again.
+    --- requests
+    POST /auth | no authorization | {"description":"[machine]"}
+    GET /auth/1 | Bearer poll-token
+    "#);
+    assert!(!paas.home.path().join(".netrc").exists());
+}
+
+#[test]
+fn a_session_is_ended_by_itself() {
+    let paas = Paas::new()
+        .unset("PAAS_API_KEY")
+        .on("GET /account", account())
+        .on("GET /oauth/authorizations", json!([]))
+        .on("DELETE /oauth/sessions/~", json!({}));
+    paas.run_with(&["login", "--token"], "the-token\n");
+    assert_snapshot!(paas.run("logout"), @r"
+    exit: 0
+    --- stderr
+    Logging out... done
+    --- requests
+    GET /oauth/authorizations | range=id ..; max=1000
+    DELETE /oauth/sessions/~
+    ");
+}
+
+#[test]
+fn a_code_is_asked_for_where_one_is_wanted() {
+    let wanted = Answer::error(403, "two_factor", "A second authentication factor is required.");
+    let paas = Paas::new()
+        .unset("PAAS_API_KEY")
+        .on("POST /oauth/authorizations", wanted);
+    let told = paas.run_with(&["login", "--email", "dev@example.com", "--password-stdin"], "secret\n");
+    assert_snapshot!(without_description(&told), @r#"
+    exit: 1
+    --- stderr
+    Logging in... !
+     !    There is no terminal to ask on for a two-factor code
+
+    hint: pass `--token`
+    --- requests
+    POST /oauth/authorizations | Basic ZGV2QGV4YW1wbGUuY29tOnNlY3JldA== | {"description":"[machine]","expires_in":31536000,"scope":["global"]}
+    "#);
+}

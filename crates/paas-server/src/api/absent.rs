@@ -79,8 +79,3 @@ pub(super) async fn space(_: Caller) -> ApiError {
 pub(super) async fn quota(_: Caller) -> ApiError {
     ApiError::not_found("quota")
 }
-
-/// Browser sessions do not exist; `logout` expects to hear so, and revokes its token by itself.
-pub(super) async fn session(_: Caller) -> ApiError {
-    ApiError::not_found("session")
-}

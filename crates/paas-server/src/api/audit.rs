@@ -2,8 +2,11 @@
 //!
 //! The event row is written by the store, in the same transaction as the change itself.
 
+use chrono::{DateTime, Utc};
 use paas_core::{App, Id, LogSource, ReleaseStatus};
-use paas_store::{account::Account, release::ReleaseRow};
+use paas_store::{account::Account, event::Event, release::ReleaseRow};
+use serde_json::Value;
+use uuid::Uuid;
 
 use super::state::Api;
 use crate::control;
@@ -21,5 +24,19 @@ impl Api {
         if release.release.status == ReleaseStatus::Pending {
             control::start_release_phase(&self.platform, release);
         }
+    }
+}
+
+/// What somebody did to what is theirs alone: a key, a second factor. The payload stays empty, so that nothing secret gets
+/// into it by accident.
+pub(super) fn personal(action: &str, resource: &str, id: Option<Uuid>, account: &Account, at: DateTime<Utc>) -> Event {
+    Event {
+        app: None,
+        actor: Some(account.id),
+        action: action.to_owned(),
+        resource: resource.to_owned(),
+        resource_id: id,
+        payload: Value::Object(serde_json::Map::new()),
+        at,
     }
 }

@@ -8,12 +8,12 @@ use http::{HeaderMap, header, request::Parts};
 use paas_api::Secret;
 use paas_core::Scope;
 use paas_store::{
-    account::{self, Account},
+    account::Account,
     app::AppRow,
     authorization::{self, Authorization, TokenHash},
 };
 
-use super::{error::ApiError, password, protocol::Remaining, state::Api};
+use super::{error::ApiError, protocol::Remaining, sign_in, state::Api};
 use crate::platform::Platform;
 
 /// Whoever sent the request, by a token. Charged to the account's rate limit.
@@ -47,7 +47,8 @@ pub(crate) async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Re
     Ok(identify(platform, headers).await?.account)
 }
 
-/// Whose password these headers carry. Only to make an authorization; everything else wants a token.
+/// Whose password these headers carry, and their code where one is wanted. Only to make an authorization; everything else
+/// wants a token.
 pub(super) async fn authenticate_password(api: &Api, headers: &HeaderMap) -> Result<Option<Account>, ApiError> {
     let Some(Credentials::Basic { user, password }) = credentials(headers) else {
         return Ok(None);
@@ -55,26 +56,16 @@ pub(super) async fn authenticate_password(api: &Api, headers: &HeaderMap) -> Res
     if !user.contains('@') {
         return Ok(None);
     }
-    let keys = [
-        format!("email {}", user.to_lowercase()),
-        format!("address {}", address(headers)),
-    ];
-    if let Some(wait) = api.attempts.wait(&keys, api.now()) {
-        let seconds = u32::try_from(wait.num_seconds()).unwrap_or(1).max(1);
-        let message = format!("Too many failed logins. Please wait {seconds} seconds and try again.");
-        return Err(ApiError::rate_limit(message, seconds));
-    }
-    let mut connection = api.connection().await?;
-    let found = account::by_email(&mut connection, &user).await?;
-    // Hashing takes a while, and connections are few.
-    drop(connection);
-    let (account, hash) = found.unzip();
-    if password::verify(password, hash).await.map_err(ApiError::internal)? {
-        api.attempts.succeeded(&keys);
-        Ok(account)
-    } else {
-        api.attempts.failed(&keys, api.now());
-        Err(ApiError::unauthorized())
+    let account = sign_in::by_password(api, &user, password, &address(headers)).await?;
+    sign_in::second_factor(api, &account, headers).await?;
+    Ok(Some(account))
+}
+
+/// A token of another kind than an account's, for whoever knows it.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
+    match credentials(headers)? {
+        Credentials::Token(token) => Some(token),
+        Credentials::Basic { .. } => None,
     }
 }
 
@@ -183,7 +174,7 @@ fn credentials(headers: &HeaderMap) -> Option<Credentials> {
 
 /// Where a login comes from. The listener is on loopback, so it is our router that knows: it appends the client's
 /// address to what the client itself may have sent.
-fn address(headers: &HeaderMap) -> String {
+pub(super) fn address(headers: &HeaderMap) -> String {
     headers
         .get_all("x-forwarded-for")
         .iter()

@@ -96,6 +96,11 @@ impl ApiError {
         Self::new(ErrorId::InvalidParams, message)
     }
 
+    /// A refusal whose words are written where it was found out.
+    pub(super) fn from_display(error: impl fmt::Display) -> Self {
+        Self::invalid(error.to_string())
+    }
+
     pub(super) fn rate_limit(message: impl Into<String>, retry_after_seconds: u32) -> Self {
         Self {
             retry_after_seconds: Some(retry_after_seconds),
@@ -138,6 +143,10 @@ impl ApiError {
         }
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.id.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     pub(crate) const fn id(&self) -> ErrorId {
         self.id
     }
@@ -169,7 +178,7 @@ impl fmt::Debug for Cause {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.id.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         let body = ErrorBody {
             id: self.id.as_str().to_owned(),
             message: self.message,
@@ -221,8 +230,10 @@ impl From<StoreError> for ApiError {
             | StoreError::Migrate(_)
             | StoreError::Corrupt { .. }
             | StoreError::Seal(_) => Self::internal(error),
+            StoreError::BadText => Self::invalid("A text in this request holds a NUL character. Please leave it out."),
             StoreError::NameTaken => Self::invalid("Name is already taken."),
             StoreError::EmailTaken => Self::invalid("Email is already taken."),
+            StoreError::KeyTaken => Self::invalid("This SSH key is in use already."),
             StoreError::DomainTaken => Self::invalid("The domain name is currently in use by another app."),
             StoreError::DomainGone => Self::not_found("domain"),
             StoreError::CertificateGone => Self::not_found("certificate"),

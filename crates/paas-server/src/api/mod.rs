@@ -18,7 +18,10 @@ mod page;
 mod password;
 mod protocol;
 mod rate_limit;
+mod sign_in;
+mod ssh_key;
 mod state;
+mod totp;
 
 mod absent;
 mod account;
@@ -36,20 +39,25 @@ mod dyno;
 mod dyno_size;
 mod formation;
 mod haiku;
+mod key;
 mod log_drain;
 mod log_session;
+mod login;
 mod oauth_authorization;
+mod oauth_client;
 mod one_off;
 mod region;
 mod release;
 mod rendezvous;
 mod routing;
+mod session;
 mod slug;
 mod sni_endpoint;
 mod source;
 mod stack;
 mod status;
 mod stream;
+mod two_factor;
 
 use std::sync::Arc;
 
@@ -60,6 +68,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 
+pub(crate) use account::is_email;
 pub(crate) use auth::authenticate;
 pub(crate) use password::hash as hash_password;
 
@@ -109,10 +118,42 @@ fn people() -> Router<Arc<Api>> {
         )
         .route(
             "/oauth/authorizations/{authorization}",
-            get(oauth_authorization::info).delete(oauth_authorization::delete),
+            get(oauth_authorization::info)
+                .patch(oauth_authorization::update)
+                .delete(oauth_authorization::delete),
         )
-        .route("/oauth/sessions/{session}", delete(absent::session))
+        .route(
+            "/oauth/authorizations/{authorization}/actions/regenerate-tokens",
+            post(oauth_authorization::regenerate),
+        )
+        .route("/oauth/sessions", get(session::list))
+        .route("/oauth/sessions/{session}", delete(session::delete))
         .route("/teams", get(absent::list))
+        .merge(identity())
+}
+
+/// Who somebody is, and how that is shown.
+fn identity() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/account/keys", get(key::list).post(key::create))
+        .route("/account/keys/{key}", get(key::info).delete(key::delete))
+        .route("/account/two-factor", post(two_factor::begin))
+        .route("/account/two-factor/actions/confirm", post(two_factor::confirm))
+        .route("/account/recovery-codes", post(two_factor::recovery_codes))
+        .route("/oauth/clients", get(oauth_client::list).post(oauth_client::create))
+        .route(
+            "/oauth/clients/{client}",
+            get(oauth_client::info)
+                .patch(oauth_client::update)
+                .delete(oauth_client::delete),
+        )
+        .route(
+            "/oauth/clients/{client}/actions/rotate-credentials",
+            post(oauth_client::rotate),
+        )
+        .route("/auth", post(login::create))
+        .route("/auth/{login}", get(login::wait))
+        .route("/login/{login}", get(login::show).post(login::submit))
 }
 
 fn apps() -> Router<Arc<Api>> {

@@ -187,7 +187,7 @@ fn matches_tag(header: &str, tag: &str) -> bool {
 
 /// A path without the part that is a permission.
 fn loggable(path: &str) -> &str {
-    let capability = ["/streams/", "/logs/", "/uploads/", "/rendezvous/"];
+    let capability = ["/streams/", "/logs/", "/uploads/", "/rendezvous/", "/login/"];
     match capability.iter().find(|prefix| path.starts_with(**prefix)) {
         Some(prefix) => prefix,
         None => path,

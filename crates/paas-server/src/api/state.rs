@@ -4,13 +4,19 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use paas_store::{Connection, Stamp, Store, account::Account};
+use tokio::sync::Notify;
 
 use super::{attempts::Attempts, capability::Capabilities, error::ApiError, rate_limit::RateLimits};
 use crate::platform::Platform;
 
 pub(super) struct Api {
     pub(super) platform: Arc<Platform>,
+    /// Of passwords.
     pub(super) attempts: Attempts,
+    /// Of codes that go with passwords.
+    pub(super) codes: Attempts,
+    /// Tells the commands that wait for a login in a browser to look again.
+    pub(super) logins: Notify,
     pub(super) rate_limits: RateLimits,
     pub(super) capabilities: Capabilities,
 }
@@ -21,6 +27,8 @@ impl Api {
             capabilities: Capabilities::new(platform.store.sealer.derive_key("api capability")),
             platform,
             attempts: Attempts::default(),
+            codes: Attempts::of_codes(),
+            logins: Notify::new(),
             rate_limits: RateLimits::default(),
         }
     }

@@ -39,6 +39,7 @@ use crate::{
     output::Outputs,
     platform::Platform,
     rendezvous::{self, Rendezvous},
+    sessions,
 };
 
 /// How long tasks get to come to a safe place after a signal.
@@ -163,6 +164,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("runtime metrics", control::measure(Arc::clone(platform))),
         ends("sweep", control::sweep(Arc::clone(platform))),
         ends("wake-ups", wake(platform)),
+        ends("sessions", sessions::watch(platform)),
     );
     platform.stop.cancel();
     // After a part that failed, whoever starts us again finds the router serving.

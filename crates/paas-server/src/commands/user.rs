@@ -8,14 +8,27 @@ use paas_api::Secret;
 use paas_store as store;
 
 use super::serve;
-use crate::{api::hash_password, clock::Clock, config::Settings};
+use crate::{
+    api::{hash_password, is_email},
+    clock::Clock,
+    config::Settings,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
     /// Add a person; asks for a password, or reads one line of standard input
     Create { email: String },
-    /// Give a person a new password
+    /// Give a person a new password; every token of theirs ends
     Password { email: String },
+    /// List everybody
+    List,
+    /// Let a person do nothing any more; every token of theirs ends, apps stay
+    Disable { email: String },
+    /// Let a person in again
+    Enable { email: String },
+    /// Let a person who lost their authenticator app log in with the password alone
+    #[command(name = "disable-2fa")]
+    DisableTwoFactor { email: String },
 }
 
 pub(super) async fn run(settings: Settings, command: UserCommand) -> Result<()> {
@@ -34,7 +47,7 @@ async fn execute(store: &store::Store, command: UserCommand) -> Result<()> {
     match command {
         UserCommand::Create { email } => {
             let email = email.trim();
-            if !email.contains('@') || email.contains(char::is_whitespace) || email.len() > 254 {
+            if !is_email(email) {
                 bail!("{email:?} is no email address\nhint: paasd user create you@example.com");
             }
             let hash = hash_password(read_password()?).await?;
@@ -52,16 +65,68 @@ async fn execute(store: &store::Store, command: UserCommand) -> Result<()> {
             }
         }
         UserCommand::Password { email } => {
-            let mut conn = store.connection().await?;
-            let Some((account, _)) = store::account::by_email(&mut conn, &email).await? else {
-                bail!("nobody here has the address {email}\nhint: paasd user create {email}");
-            };
-            drop(conn);
+            let account = find(store, &email).await?;
             let hash = hash_password(read_password()?).await?;
-            let mut conn = store.connection().await?;
-            store::account::set_password(&mut conn, account.id, &hash, now).await?;
-            say(&format!("{email} has a new password"))
+            let mut transaction = store.begin().await?;
+            store::account::set_password(&mut transaction, account.id, &hash, now).await?;
+            store::authorization::delete_all(&mut transaction, account.id, None).await?;
+            transaction.commit().await?;
+            say(&format!("{email} has a new password, and no tokens any more"))
         }
+        UserCommand::List => {
+            let mut conn = store.connection().await?;
+            for account in store::account::list(&mut conn).await? {
+                let disabled = account.disabled_at.map(|_| "disabled");
+                let two_factor = account.two_factor.then_some("two-factor");
+                let notes: Vec<_> = [disabled, two_factor].into_iter().flatten().collect();
+                say(format!("{}  {}", account.email, notes.join(", ")).trim_end())?;
+            }
+            Ok(())
+        }
+        UserCommand::Disable { email } => {
+            let account = find(store, &email).await?;
+            let mut transaction = store.begin().await?;
+            store::account::set_disabled(&mut transaction, account.id, true, now).await?;
+            store::authorization::delete_all(&mut transaction, account.id, None).await?;
+            transaction.commit().await?;
+            say(&format!(
+                "{email} may do nothing any more: paasd user enable {email} lets them in again"
+            ))
+        }
+        UserCommand::Enable { email } => {
+            let account = find(store, &email).await?;
+            let mut transaction = store.begin().await?;
+            store::account::set_disabled(&mut transaction, account.id, false, now).await?;
+            transaction.commit().await?;
+            say(&format!("{email} may log in again: paas login"))
+        }
+        UserCommand::DisableTwoFactor { email } => {
+            let account = find(store, &email).await?;
+            let mut transaction = store.begin().await?;
+            if !store::two_factor::delete(&mut transaction, account.id).await? {
+                bail!("two-factor authentication is off for {email}\nhint: paasd user list shows for whom it is on");
+            }
+            let event = store::event::Event {
+                app: None,
+                actor: None,
+                action: "destroy".to_owned(),
+                resource: "two-factor".to_owned(),
+                resource_id: Some(*account.id.as_uuid()),
+                payload: serde_json::json!({}),
+                at: now,
+            };
+            store::event::record(&mut transaction, event).await?;
+            transaction.commit().await?;
+            say(&format!("{email} needs no code any more to log in"))
+        }
+    }
+}
+
+async fn find(store: &store::Store, email: &str) -> Result<store::account::Account> {
+    let mut conn = store.connection().await?;
+    match store::account::by_email(&mut conn, email).await? {
+        Some((account, _)) => Ok(account),
+        None => bail!("nobody here has the address {email}\nhint: paasd user create {email}"),
     }
 }
 

@@ -86,6 +86,12 @@ impl Backend for TestPlatform {
             Some((_, TOKEN)) => Ok(Account {
                 id: Id::from_uuid(Uuid::from_u128(9)),
                 email: "ada@example.com".to_owned(),
+                name: None,
+                allow_tracking: false,
+                beta: false,
+                two_factor: false,
+                last_login_at: None,
+                disabled_at: None,
                 created_at: DateTime::UNIX_EPOCH,
                 updated_at: DateTime::UNIX_EPOCH,
             }),

@@ -4,10 +4,13 @@ use paas_api::Time;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::server::{Server, server};
+use super::{
+    people::KEY,
+    server::{Server, server},
+};
 
 /// The shapes, in the words of the published schema: `name type`, `?` where null is allowed, `|` for one of several.
-const SHAPES: [(&str, &str); 28] = [
+const SHAPES: [(&str, &str); 31] = [
     (
         "account",
         "allow_tracking bool; beta bool; created_at time; email email; federated bool; id uuid; identity_provider \
@@ -104,6 +107,18 @@ const SHAPES: [(&str, &str); 28] = [
          time; description str; grant {code:str, expires_in:int, id:uuid}?; id uuid; refresh_token {expires_in:int?, \
          id:uuid, token:str}?; scope [str]; session {id:uuid}?; updated_at time; user {id:uuid, email:email, \
          full_name:str?}",
+    ),
+    (
+        "oauth-client",
+        "created_at time; id uuid; ignores_delinquent bool?; name str; redirect_uri str; secret str; updated_at time",
+    ),
+    (
+        "session",
+        "created_at time; description str; expires_in int?; id uuid; updated_at time",
+    ),
+    (
+        "key",
+        "comment str; created_at time; email str; fingerprint str; id uuid; public_key str; updated_at time",
     ),
     ("rate-limit", "remaining int"),
     (
@@ -221,6 +236,12 @@ async fn every_answer_has_the_shape_of_the_published_schema() {
             json!({ "description": "ci", "expires_in": 60 }),
             "oauth-authorization",
         ),
+        (
+            "/oauth/clients",
+            json!({ "name": "Amazing", "redirect_uri": "https://example.com/" }),
+            "oauth-client",
+        ),
+        ("/account/keys", json!({ "public_key": KEY }), "key"),
         ("/apps/hello/releases", json!({ "release": "v3" }), "release"),
         (
             "/filters/apps",
