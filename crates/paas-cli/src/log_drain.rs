@@ -24,7 +24,9 @@ pub(crate) struct ListArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
     /// Where to: `syslog://HOST:PORT`, `syslog+tls://HOST:PORT`, `https://USER:PASSWORD@HOST/PATH`
-    url: String,
+    // `url` is the flag of every command that says where the platform is.
+    #[arg(value_name = "URL")]
+    target: String,
     #[command(flatten)]
     app: AppArgs,
 }
@@ -64,7 +66,7 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
 /// `drains:add`
 pub(crate) fn add(args: &AddArgs, context: &Context) -> Result<()> {
     let app = args.app.name(context)?;
-    let url = args.url.clone();
+    let url = args.target.clone();
     let drain: LogDrain = context.client.post(&path(&app), &NewLogDrain { url })?;
     context.output.line(format!("Successfully added drain {}", drain.url))
 }

@@ -72,7 +72,7 @@ fn adds_a_drain(platform: &Platform, heroku: &Heroku<'_>, app: &App<'_>, url: &s
     json.expect_alike().expect_success();
     heroku
         .run_for(app, &["drains:add", "http://169.254.169.254/latest"])
-        .expect("not an address that a log can be sent to");
+        .expect("169.254.169.254 is not an address");
     let token = json.heroku.json()[0]["token"].as_str().map(str::to_owned);
     let token = token.expect("a drain has a token");
     assert_eq!(platform.sql("select token from log_drains"), [token.as_str()]);

@@ -62,7 +62,7 @@ impl Sender {
         }
     }
 
-    /// Until the log is removed.
+    /// Goes on until it is dropped.
     pub(super) async fn run(mut self) {
         loop {
             let now = self.platform.clock.now();
@@ -82,7 +82,11 @@ impl Sender {
             };
             let batch = match next {
                 Ok(Some(batch)) => batch,
-                Ok(None) => return,
+                // Of an app that is destroyed, whose drains are about to end; or one that could not be read.
+                Ok(None) => {
+                    sleep(LAST_RETRY).await;
+                    continue;
+                }
                 Err(error) => {
                     tracing::warn!(app.id = %self.drain.app, error = %crate::logs::causes(&error), "a log drain cannot read its log; trying again");
                     sleep(LAST_RETRY).await;
