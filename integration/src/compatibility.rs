@@ -39,7 +39,7 @@ const DIFFERS: [(&str, &str); 9] = [
 ];
 
 /// Commands that cannot work, by the beginning of their names.
-const CANNOT: [(&str, &str); 13] = [
+const CANNOT: [(&str, &str); 17] = [
     ("apps:errors", FIXED_HOST),
     ("apps:favorites", FIXED_HOST),
     ("ci:rerun", FIXED_HOST),
@@ -54,6 +54,10 @@ const CANNOT: [(&str, &str); 13] = [
     ("pipelines:diff", FIXED_HOST),
     ("pipelines:setup", FIXED_HOST),
     ("ps:autoscale:", FIXED_HOST),
+    ("ps:copy", SSH),
+    ("ps:exec", SSH),
+    ("ps:forward", SSH),
+    ("ps:socks", SSH),
     ("run:inside", "is for Heroku's Fir generation only"),
     (
         "spaces",
@@ -62,6 +66,7 @@ const CANNOT: [(&str, &str); 13] = [
 ];
 
 const OWN_BUILDPACKS: &str = "the buildpacks are those of the platform, and none from elsewhere";
+const SSH: &str = "comes by SSH to port 80, which is the router's; `paas` does it over the API";
 const FIXED_HOST: &str = "asks a host of Heroku's that is written into the client";
 
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one

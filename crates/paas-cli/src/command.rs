@@ -15,13 +15,13 @@ use self::{code::CodeVerb, names::NameVerb, people::PeopleVerb};
 use crate::{
     app,
     app_context::Context,
-    app_diff,
+    app_diff, arguments,
     client::Client,
     completion,
     config::Config,
     config_edit, config_var, dyno,
     error::{Error, Result},
-    formation, git_remote, help, heroku, local, log_drain, log_session, login,
+    exec, formation, git_remote, help, heroku, local, log_drain, log_session, login, one_off,
     output::Output,
     platform_url::PlatformUrl,
     region, release,
@@ -137,6 +137,29 @@ enum PlatformVerb {
     /// Restart dynos
     #[command(name = "ps:restart", visible_aliases = ["restart", "dyno:restart"])]
     PsRestart(dyno::SelectArgs),
+    /// Run a command in a one-off dyno
+    Run(one_off::RunArgs),
+    /// Run a command in a one-off dyno that talks into the log
+    #[command(name = "run:detached")]
+    RunDetached(one_off::DetachedArgs),
+    /// Open the app's console
+    #[command(visible_alias = "run:console")]
+    Console(one_off::ConsoleArgs),
+    /// Run a task of Rake
+    #[command(visible_alias = "run:rake")]
+    Rake(one_off::RunArgs),
+    /// Run a program in a dyno that runs
+    #[command(name = "ps:exec")]
+    PsExec(exec::ExecArgs),
+    /// Copy a file from a dyno
+    #[command(name = "ps:copy")]
+    PsCopy(exec::CopyArgs),
+    /// Forward local ports to a dyno
+    #[command(name = "ps:forward")]
+    PsForward(exec::ForwardArgs),
+    /// Start a SOCKS proxy into a dyno
+    #[command(name = "ps:socks")]
+    PsSocks(exec::SocksArgs),
     /// Stop dynos; those that the formation wants start again
     #[command(name = "ps:stop", visible_alias = "ps:kill")]
     PsStop(dyno::SelectArgs),
@@ -184,7 +207,7 @@ enum PlatformVerb {
 
 /// Parses and does. `arguments` begin with the name of the binary.
 pub(crate) fn run(arguments: Vec<OsString>, config: Config, output: Output) -> Result<()> {
-    let cli = match parse(arguments) {
+    let cli = match parse(arguments::sorted(arguments)) {
         Ok(cli) => cli,
         Err(error) => return answer(&error, output),
     };
@@ -236,6 +259,14 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::PsWait(args) => dyno::wait(args, context),
         PlatformVerb::PsRestart(args) => dyno::restart(args, context),
         PlatformVerb::PsStop(args) => dyno::stop(args, context),
+        PlatformVerb::Run(args) => one_off::run(args, context),
+        PlatformVerb::RunDetached(args) => one_off::detached(args, context),
+        PlatformVerb::Console(args) => one_off::console(args, context),
+        PlatformVerb::Rake(args) => one_off::rake(args, context),
+        PlatformVerb::PsExec(args) => exec::exec(args, context),
+        PlatformVerb::PsCopy(args) => exec::copy(args, context),
+        PlatformVerb::PsForward(args) => exec::forward(args, context),
+        PlatformVerb::PsSocks(args) => exec::socks(args, context),
         PlatformVerb::Logs(args) => log_session::show(args, context),
         PlatformVerb::Drains(args) => log_drain::list(args, context),
         PlatformVerb::DrainsAdd(args) => log_drain::add(args, context),

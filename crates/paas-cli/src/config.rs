@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) port: Option<String>,
     /// `VISUAL`, else `EDITOR`.
     pub(crate) editor: Option<String>,
+    /// `TERM`: what the person's terminal understands.
+    pub(crate) term: Option<String>,
     /// `NO_COLOR` is set to something, or `TERM` is `dumb` (no-color.org).
     pub(crate) is_plain: bool,
 }
@@ -42,6 +44,7 @@ impl Config {
             no_proxy: variable("NO_PROXY")?.or(variable("no_proxy")?),
             port: variable("PORT")?,
             editor: variable("VISUAL")?.map_or_else(|| variable("EDITOR"), |editor| Ok(Some(editor)))?,
+            term: variable("TERM")?,
             is_plain: variable("NO_COLOR")?.is_some() || variable("TERM")?.is_some_and(|term| term == "dumb"),
         })
     }

@@ -91,6 +91,13 @@ pub(crate) enum Error {
     /// The exit code of another command, to be passed on.
     #[error("exit code {0}")]
     Exit(u8),
+    /// The same, of a program in a dyno, as Heroku's client tells it.
+    #[error("Process exited with code {0}")]
+    ProgramExited(u8),
+    #[error("The connection to the dyno broke off")]
+    BrokenOff,
+    #[error("forcing dyno disconnect")]
+    Disconnected,
     #[error("There is no command heroku on the PATH")]
     NoHeroku,
     #[error("No {path} found")]
@@ -116,7 +123,7 @@ impl Error {
             | Self::NoRemote(_)
             | Self::NoProcfile { .. }
             | Self::BadUrl(_) => 2,
-            Self::Exit(code) => *code,
+            Self::Exit(code) | Self::ProgramExited(code) => *code,
             _ => 1,
         }
     }
@@ -158,6 +165,7 @@ impl Error {
             }
             Self::LoginRefused => "try again; `paasd user` on the server makes users and sets passwords",
             Self::NoHome => "set HOME, or NETRC to the file's path; or pass a token in PAAS_API_KEY",
+            Self::BrokenOff => "run `paas ps` to see what still runs, and `paas logs` for what became of it",
             Self::NoHeroku => {
                 "run `npm install --global heroku`, or see https://devcenter.heroku.com/articles/heroku-cli; `paas` knows the same commands"
             }
@@ -209,6 +217,8 @@ impl Error {
             | Self::File { .. }
             | Self::LogStreamEnded
             | Self::Exit(_)
+            | Self::ProgramExited(_)
+            | Self::Disconnected
             | Self::Io(_) => return None,
         };
         Some(text.to_owned())

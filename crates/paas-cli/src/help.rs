@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Topics in the order of a newcomer's day, with the verbs of each.
-const TOPICS: [(&str, &[&str]); 14] = [
+const TOPICS: [(&str, &[&str]); 15] = [
     (
         "Account",
         &[
@@ -65,6 +65,19 @@ const TOPICS: [(&str, &[&str]); 14] = [
     (
         "Dynos",
         &["ps", "ps:scale", "ps:type", "ps:restart", "ps:stop", "ps:wait"],
+    ),
+    (
+        "Commands in dynos",
+        &[
+            "run",
+            "run:detached",
+            "console",
+            "rake",
+            "ps:exec",
+            "ps:copy",
+            "ps:forward",
+            "ps:socks",
+        ],
     ),
     ("Logs", &["logs", "drains", "drains:add", "drains:remove"]),
     (

@@ -53,18 +53,32 @@ pub(crate) fn show(args: &LogArgs, context: &Context) -> Result<()> {
         tail: Some(args.tail),
         ..NewLogSession::default()
     };
-    let path = format!("/apps/{}/log-sessions", segment(&app));
+    print_all(&app, &wanted, context)
+}
+
+/// Everything that a dyno says, until Ctrl-C.
+pub(crate) fn tail_dyno(app: &str, dyno: &str, context: &Context) -> Result<()> {
+    let wanted = NewLogSession {
+        dyno: Some(dyno.to_owned()),
+        tail: Some(true),
+        ..NewLogSession::default()
+    };
+    print_all(app, &wanted, context)
+}
+
+fn print_all(app: &str, wanted: &NewLogSession, context: &Context) -> Result<()> {
+    let path = format!("/apps/{}/log-sessions", segment(app));
     let start = || {
         context
             .client
-            .post::<LogSession>(&path, &wanted)
+            .post::<LogSession>(&path, wanted)
             .map(|session| session.logplex_url)
     };
     let mut events = Events::default();
     let mut url = start()?;
     let stream = context.client.event_stream(&url, None)?;
     let mut ended = events.copy(stream, context.output);
-    if !args.tail {
+    if wanted.tail != Some(true) {
         return ended;
     }
     let (mut wait, mut is_told, mut is_fresh) = (RECONNECT_AFTER, false, false);

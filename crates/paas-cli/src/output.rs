@@ -106,11 +106,21 @@ impl Output {
         work: impl FnOnce() -> Result<T>,
         tell: impl FnOnce(&T) -> String,
     ) -> Result<T> {
+        let done = paint(self.colour_stderr, Style::Green, "done");
+        self.action_ending(what, work, |value| format!("{done}{}", tell(value)))
+    }
+
+    /// The same, ending in words of its own: `Running bash... up, run.1234`.
+    pub(crate) fn action_ending<T>(
+        self,
+        what: &str,
+        work: impl FnOnce() -> Result<T>,
+        end: impl FnOnce(&T) -> String,
+    ) -> Result<T> {
         self.talk(&format!("{what}..."))?;
         match work() {
             Ok(value) => {
-                let done = paint(self.colour_stderr, Style::Green, "done");
-                self.talk(&format!(" {done}{}\n", tell(&value)))?;
+                self.talk(&format!(" {}\n", end(&value)))?;
                 Ok(value)
             }
             Err(error) => {

@@ -13,3 +13,4 @@ mod identity;
 mod local;
 mod log;
 mod names;
+mod run;

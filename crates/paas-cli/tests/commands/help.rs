@@ -72,6 +72,16 @@ fn alone_the_command_shows_its_topics() {
       ps:stop             Stop dynos; those that the formation wants start again
       ps:wait             Wait until all dynos run the newest release
 
+    Commands in dynos
+      run                 Run a command in a one-off dyno
+      run:detached        Run a command in a one-off dyno that talks into the log
+      console             Open the app's console
+      rake                Run a task of Rake
+      ps:exec             Run a program in a dyno that runs
+      ps:copy             Copy a file from a dyno
+      ps:forward          Forward local ports to a dyno
+      ps:socks            Start a SOCKS proxy into a dyno
+
     Logs
       logs                Show the log of an app
       drains              List the log drains of an app

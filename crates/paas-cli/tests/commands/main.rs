@@ -19,6 +19,7 @@ mod log_drains;
 mod login;
 mod logs;
 mod more;
+mod one_off;
 mod people;
 mod platform;
 mod releases;
