@@ -128,6 +128,7 @@ const TOPICS: [(&str, &[&str]); 15] = [
             "certs",
             "certs:add",
             "certs:update",
+            "certs:generate",
             "certs:info",
             "certs:remove",
             "certs:auto",

@@ -125,6 +125,7 @@ fn alone_the_command_shows_its_topics() {
       certs               List the certificates of an app
       certs:add           Upload a certificate with its key
       certs:update        Put another certificate and key in the place of one
+      certs:generate      Make a key and a request for a certificate, or a certificate that signs itself
       certs:info          Show a certificate
       certs:remove        Remove an uploaded certificate
       certs:auto          Show how the certificates are doing that come by themselves
