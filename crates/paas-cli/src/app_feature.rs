@@ -121,8 +121,7 @@ pub(crate) fn info(args: &InfoArgs, context: &Context) -> Result<()> {
 
 /// `labs:info`
 pub(crate) fn info_of_lab(args: &LabsInfoArgs, context: &Context) -> Result<()> {
-    let lab = Lab::find(&args.app, &args.feature, context)?;
-    let feature: AppFeature = context.client.get(&lab.path)?;
+    let Lab { feature, .. } = Lab::find(&args.app, &args.feature, context)?;
     if args.json {
         return context.output.json(&feature);
     }
@@ -145,7 +144,7 @@ pub(crate) fn disable_lab(args: &LabsSwitchArgs, context: &Context) -> Result<()
 }
 
 fn switch_lab(args: &LabsSwitchArgs, on: bool, context: &Context) -> Result<()> {
-    let Lab { path, target } = Lab::find(&args.app, &args.feature, context)?;
+    let Lab { path, target, .. } = Lab::find(&args.app, &args.feature, context)?;
     let verb = if on { "Enabling" } else { "Disabling" };
     let work = || {
         context
@@ -161,17 +160,19 @@ struct Lab {
     path: String,
     /// Whom it is switched for.
     target: String,
+    feature: AppFeature,
 }
 
 impl Lab {
     fn find(app: &AppArgs, feature: &str, context: &Context) -> Result<Self> {
         let of_account = format!("/account/features/{}", segment(feature));
         match context.client.get::<AppFeature>(&of_account) {
-            Ok(_) => {
+            Ok(feature) => {
                 let account: Account = context.client.get("/account")?;
                 return Ok(Self {
                     path: of_account,
                     target: account.email,
+                    feature,
                 });
             }
             Err(Error::Api { status: 404, .. }) => {}
@@ -179,8 +180,12 @@ impl Lab {
         }
         let app = app.name(context)?;
         let path = path(&app, feature);
-        context.client.get::<AppFeature>(&path)?;
-        Ok(Self { path, target: app })
+        let feature = context.client.get(&path)?;
+        Ok(Self {
+            path,
+            target: app,
+            feature,
+        })
     }
 }
 
