@@ -144,11 +144,14 @@ impl Direct {
                     return Poll::Ready(Err(io::Error::from(ErrorKind::UnexpectedEof)));
                 }
                 let is_first = held.is_empty();
+                // A head ends with a line: one that comes byte by byte is not read anew for each of them.
+                let may_end = is_first || has_ended || piece.contains(&b'\n');
                 if !is_first {
                     held.extend_from_slice(piece);
                 }
                 let all = if is_first { piece } else { held.as_slice() };
-                let answer = match parse(all, method) {
+                let parsed = if may_end { parse(all, method) } else { Parsed::Part };
+                let answer = match parsed {
                     Parsed::Plain { response, is_last } => {
                         self.is_spent = is_last;
                         Some(Answer::Plain(response))

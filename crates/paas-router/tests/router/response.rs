@@ -338,6 +338,28 @@ async fn interim_answers_without_end_are_no_first_byte() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_byte_by_byte_is_read_as_one() {
+    let dyno = TestDyno::speaking("web.1", |mut stream| async move {
+        stream.set_nodelay(true).unwrap();
+        while read_head(&mut stream).await.is_some() {
+            for byte in b"HTTP/1.1 200 OK\r\nX-Slow: yes\r\nContent-Length: 4\r\n\r\nslow" {
+                stream.write_all(&[*byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        }
+    })
+    .await;
+    let world = World::serving(quick(), &[&dyno]).await;
+    for _ in 0..10 {
+        let answer = world.get("/").await;
+        assert_eq!(
+            (answer.status, answer.header("x-slow"), &*answer.body),
+            (200, "yes", "slow")
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_head_without_end_is_refused() {
     let dyno = TestDyno::speaking("web.1", |mut stream| async move {
         read_until(&mut stream, "\r\n\r\n").await;
