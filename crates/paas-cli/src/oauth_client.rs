@@ -76,7 +76,7 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
     let rows = clients
         .into_iter()
         .map(|client| [client.name, client.id.to_string(), client.redirect_uri]);
-    context.output.table(&Table::new(["Name", "Id", "Redirect uri"], rows))
+    context.output.table(&Table::new(["name", "id", "redirect_uri"], rows))
 }
 
 /// `clients:create`

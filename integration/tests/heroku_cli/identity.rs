@@ -229,7 +229,10 @@ fn a_password_and_a_code_log_in_at_the_terminal() {
     platform.paasd(&["user", "disable-2fa", EMAIL], "").expect_success();
     heroku.run(&["auth:2fa"]).expect_success().expect("not enabled");
     platform.paasd(&["user", "disable", EMAIL], "").expect_success();
-    heroku.run(&["auth:whoami"]).expect_code(100);
+    heroku
+        .run(&["auth:whoami"])
+        .expect_code(2)
+        .expect("Invalid credentials provided.");
     let mut login = heroku.terminal(&["login", "-i"]);
     typed(&mut login, PASSWORD);
     login.sees("This account is disabled", SOON);

@@ -234,7 +234,7 @@ fn clients_are_registered_shown_and_changed() {
     assert_snapshot!(paas.run("clients"), @r"
     exit: 0
     --- stdout
-      Name      Id                                     Redirect uri
+      name      id                                     redirect_uri
      ───────────────────────────────────────────────────────────────────────────────
       Amazing   01234567-89ab-7def-8123-456789abcdef   https://example.com/callback
 
