@@ -208,6 +208,8 @@ impl<'platform> Heroku<'platform> {
             // Otherwise long words for people are broken into lines of 80 columns.
             .env("OCLIF_COLUMNS", "200")
             .env("HEROKU_SKIP_NEW_VERSION_CHECK", "true")
+            // Else each home's first command leaves a process behind that looks for updates, minutes later.
+            .env("HEROKU_DISABLE_AUTOUPDATE", "true")
             .env("DISABLE_TELEMETRY", "true");
         for name in ["HOST", "LOGIN_HOST", "PARTICLEBOARD_URL", "STATUS_HOST"] {
             command.env(format!("HEROKU_{name}"), &api);
