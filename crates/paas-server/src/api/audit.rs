@@ -19,10 +19,11 @@ impl Api {
         self.platform.wake.notify_one();
     }
 
-    /// Runs the release phase of a release that has one; it is on its way without one.
-    pub(super) fn begin_release(&self, release: ReleaseRow) {
+    /// Runs the release phase of a release that has one; it is on its way without one. Before the answer: whoever gets it may
+    /// ask for the output at once.
+    pub(super) async fn begin_release(&self, release: ReleaseRow) {
         if release.release.status == ReleaseStatus::Pending {
-            control::start_release_phase(&self.platform, release);
+            control::start_release_phase(&self.platform, release).await;
         }
     }
 }

@@ -52,7 +52,7 @@ pub(super) async fn update(
         api.announce(app, &made.release.description, &caller.account);
         let created = format!("Release {} created", made.release.version);
         api.announce(app, &created, &caller.account);
-        api.begin_release(made);
+        api.begin_release(made).await;
     }
     let mut connection = api.connection().await?;
     of_head(&api, &mut connection, app).await

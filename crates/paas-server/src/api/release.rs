@@ -124,7 +124,7 @@ pub(super) async fn create(
         &format!("Release {} created", made.release.version),
         &caller.account,
     );
-    api.begin_release(made.clone());
+    api.begin_release(made.clone()).await;
     Ok((StatusCode::CREATED, Json(answer(&api, &origin, &row.app, made))))
 }
 

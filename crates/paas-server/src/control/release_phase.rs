@@ -33,27 +33,35 @@ pub(super) enum PhaseEnd {
 }
 
 /// Runs, or goes on watching, the release phase of a pending release in a task of its own. One that is under way is left
-/// alone.
-pub(crate) fn start(platform: &Arc<Platform>, release: ReleaseRow) {
+/// alone. Its output can be followed from now on.
+pub(crate) async fn start(platform: &Arc<Platform>, release: ReleaseRow) {
     let Some(turn) = PhaseUnderWay::new(platform, release.release.app, release.release.id) else {
         return;
     };
+    let kept = match platform.outputs.rewrite(*release.release.id.as_uuid()).await {
+        Ok(kept) => Some(kept),
+        Err(error) => {
+            tracing::warn!(release.id = %release.release.id, %error, "the output of a release phase cannot be kept");
+            None
+        }
+    };
     let platform = Arc::clone(platform);
     platform.tracker.clone().spawn(async move {
-        run_in_turn(&platform, &release, None, turn).await;
+        run_in_turn(&platform, &release, None, kept, turn).await;
     });
 }
 
 /// Runs the release phase and ends the release's pending state. `pusher` sees the output too.
 pub(super) async fn run(platform: &Arc<Platform>, release: &ReleaseRow, pusher: &mut OutputWriter) -> PhaseEnd {
     let turn = PhaseUnderWay::when_free(platform, release.release.app, release.release.id).await;
-    run_in_turn(platform, release, Some(pusher), turn).await
+    run_in_turn(platform, release, Some(pusher), None, turn).await
 }
 
 async fn run_in_turn(
     platform: &Arc<Platform>,
     release: &ReleaseRow,
     pusher: Option<&mut OutputWriter>,
+    kept: Option<OutputWriter>,
     turn: PhaseUnderWay,
 ) -> PhaseEnd {
     let phase = Phase {
@@ -61,7 +69,7 @@ async fn run_in_turn(
         release,
         process: format!("release.{}", release.release.version.number()),
         pusher,
-        kept: None,
+        kept,
         said: None,
     };
     tokio::select! {

@@ -61,7 +61,7 @@ pub(super) async fn resume_release_phases(platform: &Arc<Platform>, made_before:
         let Release { id, created_at, .. } = release.release;
         if created_at <= made_before && !platform.turns.is_in_release_phase(id) {
             tracing::info!(release.id = %id, "going on with a release phase");
-            release_phase::start(platform, release);
+            release_phase::start(platform, release).await;
         }
     }
     Ok(())

@@ -156,14 +156,14 @@ async fn a_release_phase_that_nobody_runs_is_found_and_has_one_task_however_many
     let release = server.pending_release(&app).await;
     let now = server.platform.clock.now();
     resume_release_phases(&server.platform, now).await.unwrap();
-    start_release_phase(&server.platform, release.clone());
+    start_release_phase(&server.platform, release.clone()).await;
     resume_release_phases(&server.platform, now).await.unwrap();
     let migration = server.container(&app, is_release).await;
     server.logs(&app, "app[release.3]: one").await;
     server.engine.crash(&migration.id, 0);
     server.settles(&app, &["web.1 v3 up"]).await;
     // Who comes too late does not run it again.
-    start_release_phase(&server.platform, release);
+    start_release_phase(&server.platform, release).await;
     let gone = server.becomes(async || server.all_containers(&app, is_release).await.is_empty());
     assert!(gone.await);
     let log = server.log(&app).await;
