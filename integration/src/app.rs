@@ -138,17 +138,23 @@ impl<'platform> App<'platform> {
         refs.split_whitespace().next().map(str::to_owned)
     }
 
-    /// Runs `paas VERB … -a NAME`.
+    /// Runs `paas VERB -a NAME …`.
     #[track_caller]
     pub fn paas(&self, arguments: &[&str]) -> Output {
-        self.platform.paas(&[arguments, &["-a", &self.name]].concat())
+        self.platform.paas(&self.named(arguments))
     }
 
-    /// Begins to run `paas VERB … -a NAME`.
+    /// Begins to run `paas VERB -a NAME …`, in the working tree.
     #[track_caller]
     pub fn start_paas(&self, arguments: &[&str]) -> Background {
         let mut command = self.command(&binary("paas"));
-        Background::start(command.args(arguments).args(["-a", &self.name]))
+        Background::start(command.args(self.named(arguments)))
+    }
+
+    /// The verb, the app, the rest: after a `--` nothing is a flag any more.
+    pub(crate) fn named<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
+        let (verb, rest) = arguments.split_first().expect("there is a verb");
+        [&[*verb, "-a", &self.name], rest].concat()
     }
 
     /// The name under which the router knows it.

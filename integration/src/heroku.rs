@@ -100,7 +100,7 @@ impl<'platform> Heroku<'platform> {
     /// Runs a command for an app: `-a NAME` comes right after the verb.
     #[track_caller]
     pub fn run_for(&self, app: &App<'_>, arguments: &[&str]) -> Output {
-        self.run(&with_app(app, arguments))
+        self.run(&app.named(arguments))
     }
 
     #[track_caller]
@@ -140,7 +140,7 @@ impl<'platform> Heroku<'platform> {
     pub fn beside_for(&self, [heroku, paas]: [&App<'_>; 2], arguments: &[&str]) -> Both {
         let both = Both {
             heroku: self.run_for(heroku, arguments),
-            paas: self.paas(&with_app(paas, arguments)),
+            paas: self.paas(&paas.named(arguments)),
         };
         both.renaming(heroku.name(), paas.name())
     }
@@ -250,12 +250,6 @@ impl<'platform> Heroku<'platform> {
         let text = fs::read_to_string(path).expect("the client comes with a manifest");
         serde_json::from_str(&text).expect("the manifest is JSON")
     }
-}
-
-/// The verb, the app, the rest: after a `--` nothing is a flag any more.
-fn with_app<'a>(app: &'a App<'_>, arguments: &[&'a str]) -> Vec<&'a str> {
-    let (verb, rest) = arguments.split_first().expect("there is a verb");
-    [&[*verb, "-a", app.name()], rest].concat()
 }
 
 fn manifest(node: &Node) -> Value {

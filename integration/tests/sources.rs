@@ -73,8 +73,9 @@ fn a_folder_and_an_address_are_built_as_they_are() {
     let app = platform.app("hello");
     // Nothing is committed, and what git ignores stays here.
     app.write(".gitignore", "secret\n").write("secret", "x");
-    let built = app.paas(&["builds:create", "--version", "v1"]);
+    let built = app.start_paas(&["builds:create", "--version", "v1"]);
     built
+        .finish(SOON)
         .expect_success()
         .expect("Python app detected")
         .expect("Released v3");
