@@ -243,12 +243,8 @@ impl<'platform> Heroku<'platform> {
     }
 
     /// What the installed client lists as its commands.
-    pub fn manifest() -> serde_json::Value {
-        let path = Node::with("heroku", &[PACKAGE])
-            .modules()
-            .join("heroku/oclif.manifest.json");
-        let text = fs::read_to_string(path).expect("the client comes with a manifest");
-        serde_json::from_str(&text).expect("the manifest is JSON")
+    pub fn manifest() -> Value {
+        manifest(&Node::with("heroku", &[PACKAGE]))
     }
 }
 

@@ -139,8 +139,7 @@ impl Granted {
         Err(ApiError::new(
             ErrorId::Forbidden,
             format!(
-                "You do not have the {any_of} permission on the app {0}. Those who manage it can give it to you: see `paas \
-                 access -a {0}`.",
+                "You do not have the {any_of} permission on the app {}. Please ask its owner.",
                 self.app
             ),
         ))

@@ -15,7 +15,7 @@ use paas_store::{
 
 use super::{
     audit,
-    auth::{self, Caller, Known},
+    auth::{self, Caller},
     body::Body,
     error::ApiError,
     password::PasswordError,
@@ -160,7 +160,7 @@ fn refused(error: PasswordError) -> ApiError {
 }
 
 /// Free of charge: `heroku3` checks its token with it.
-pub(super) async fn rate_limit(State(api): State<Arc<Api>>, Known(caller): Known) -> Json<RateLimit> {
+pub(super) async fn rate_limit(State(api): State<Arc<Api>>, caller: Caller) -> Json<RateLimit> {
     let remaining = api.rate_limits.remaining(*caller.account.id.as_uuid(), api.now());
     Json(RateLimit { remaining })
 }

@@ -16,7 +16,7 @@ use paas_store::{
 use super::{error::ApiError, protocol::Remaining, sign_in, state::Api};
 use crate::platform::Platform;
 
-/// Whoever sent the request, by a token. Charged to the account's rate limit.
+/// Whoever sent the request, by a token.
 #[derive(Clone)]
 pub(super) struct Caller {
     pub(super) account: Account,
@@ -84,9 +84,6 @@ async fn identify(platform: &Platform, headers: &HeaderMap) -> Result<Caller, Ap
     })
 }
 
-/// A caller whose request is free of charge.
-pub(super) struct Known(pub(super) Caller);
-
 impl Caller {
     /// Whoever sent the request, free of charge.
     pub(super) async fn identify(api: &Api, parts: &Parts) -> Result<Self, ApiError> {
@@ -112,14 +109,6 @@ impl Caller {
                 ))
             }
         }
-    }
-}
-
-impl FromRequestParts<Arc<Api>> for Known {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        Ok(Self(Caller::from_request_parts(parts, api).await?))
     }
 }
 

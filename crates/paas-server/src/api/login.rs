@@ -30,7 +30,6 @@ use paas_store::{
     event,
     login::{self, Login},
 };
-use percent_encoding::percent_decode;
 use tokio::time::timeout;
 
 use self::html::Page;
@@ -291,18 +290,8 @@ fn is_from_elsewhere(headers: &HeaderMap) -> bool {
 /// A field of a form (URL Standard, *application/x-www-form-urlencoded*).
 fn field(form: &[u8], name: &str) -> Option<String> {
     let form = form.get(..LONGEST_FORM_BYTES).unwrap_or(form);
-    let decoded = |bytes: &[u8]| {
-        let spaced: Vec<u8> = bytes
-            .iter()
-            .map(|byte| if *byte == b'+' { b' ' } else { *byte })
-            .collect();
-        percent_decode(&spaced).decode_utf8_lossy().into_owned()
-    };
-    form.split(|byte| *byte == b'&').find_map(|pair| {
-        let mut parts = pair.splitn(2, |byte| *byte == b'=');
-        let (key, value) = (parts.next()?, parts.next().unwrap_or_default());
-        (decoded(key) == name).then(|| decoded(value))
-    })
+    let mut fields = form_urlencoded::parse(form);
+    fields.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
 }
 
 /// Refusals are for people here.

@@ -126,7 +126,6 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("POST /apps/{app}/acm", App(OPERATE, WRITE)),
     ("PATCH /apps/{app}/acm", App(OPERATE, WRITE)),
     ("DELETE /apps/{app}/acm", App(OPERATE, WRITE)),
-    // Passwords in front of an app are part of it.
     ("GET /apps/{app}/routing", App(VIEW, READ)),
     ("PATCH /apps/{app}/routing", App(OPERATE, WRITE)),
     // runtime

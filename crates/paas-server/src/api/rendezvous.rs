@@ -10,8 +10,9 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use paas_api::{ErrorId, NewExec, NewForward, rendezvous::PROTOCOL};
-use paas_core::DynoState;
+use paas_core::{DynoState, Feature};
 use paas_engine::{ContainerId, ExecSpec};
+use paas_store::feature;
 use serde::Deserialize;
 
 use super::{auth::OwnApp, body::Body, dyno, error::ApiError, one_off, state::Api};
@@ -161,7 +162,7 @@ fn answer(name: String, invitation: &Invitation) -> paas_api::Rendezvous {
     }
 }
 
-/// The container of a dyno that runs, and the dyno's name.
+/// The container of a dyno that runs and may be entered, and the dyno's name.
 async fn running(api: &Api, row: &paas_store::app::AppRow, name: &str) -> Result<(String, ContainerId), ApiError> {
     let not_running = |name: &str, state: &str| {
         ApiError::invalid(format!(
@@ -169,6 +170,16 @@ async fn running(api: &Api, row: &paas_store::app::AppRow, name: &str) -> Result
         ))
     };
     let mut connection = api.connection().await?;
+    if !feature::get(&mut connection, row.app.id)
+        .await?
+        .is_on(Feature::RuntimeHerokuExec)
+    {
+        return Err(ApiError::invalid(format!(
+            "Nobody may enter dynos of {0}: its feature runtime-heroku-exec is off. Turn it on with `paas features:enable \
+             runtime-heroku-exec -a {0}`.",
+            row.app.name
+        )));
+    }
     if let Some(one_off) = one_off::find(&mut connection, row.app.id, name).await? {
         drop(connection);
         let container = control::container_of_one_off(&api.platform, one_off.id).await;

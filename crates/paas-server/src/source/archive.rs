@@ -72,6 +72,17 @@ pub(crate) fn unpack(
     scratch: &Path,
     target: &Path,
 ) -> Result<(), ArchiveError> {
+    unpack_by(rewrite, archive, checksum, scratch, target)
+}
+
+/// The same with other rules: `rewrite` makes the target of a tar that was only inflated.
+pub(super) fn unpack_by(
+    rewrite: fn(&Path, &Path) -> Result<(), ArchiveError>,
+    archive: &Path,
+    checksum: Option<&str>,
+    scratch: &Path,
+    target: &Path,
+) -> Result<(), ArchiveError> {
     if let Some(checksum) = checksum {
         check(archive, checksum)?;
     }
@@ -85,7 +96,7 @@ pub(crate) fn unpack(
 }
 
 /// `SHA256:` and the digest in hexadecimal, as Heroku has them; the first part may be missing.
-pub(super) fn check(archive: &Path, checksum: &str) -> Result<(), ArchiveError> {
+fn check(archive: &Path, checksum: &str) -> Result<(), ArchiveError> {
     let wanted = checksum.strip_prefix("SHA256:").unwrap_or(checksum);
     if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(ArchiveError::BadChecksum);
@@ -111,7 +122,7 @@ pub(super) fn check(archive: &Path, checksum: &str) -> Result<(), ArchiveError> 
     }
 }
 
-pub(super) fn inflate(archive: &Path, tar: &Path) -> Result<(), ArchiveError> {
+fn inflate(archive: &Path, tar: &Path) -> Result<(), ArchiveError> {
     let mut file = File::open(archive).map_err(ArchiveError::Disk)?;
     let mut magic = Vec::new();
     let length = GZIP_MAGIC.len() as u64;

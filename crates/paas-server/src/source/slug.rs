@@ -16,7 +16,7 @@ use std::{
 use paas_engine::User;
 use tar::{Archive, Builder, EntryType, Header};
 
-use super::archive::{ArchiveError, check, inflate, normal};
+use super::archive::{ArchiveError, normal, unpack_by};
 use crate::git::source::rules::printable;
 
 /// Dependencies are many files.
@@ -30,16 +30,7 @@ pub(crate) fn unpack_slug(
     scratch: &Path,
     target: &Path,
 ) -> Result<(), ArchiveError> {
-    if let Some(checksum) = checksum {
-        check(archive, checksum)?;
-    }
-    let unpacked = inflate(archive, scratch).and_then(|()| rewrite(scratch, target));
-    // What stays behind is swept later.
-    let _ = std::fs::remove_file(scratch);
-    if unpacked.is_err() {
-        let _ = std::fs::remove_file(target);
-    }
-    unpacked
+    unpack_by(rewrite, archive, checksum, scratch, target)
 }
 
 fn rewrite(tar: &Path, target: &Path) -> Result<(), ArchiveError> {
@@ -64,8 +55,7 @@ fn rewrite(tar: &Path, target: &Path) -> Result<(), ArchiveError> {
         if path != b"app" && !path.starts_with(b"app/") {
             return Err(ArchiveError::Outside { path: printable(&path) });
         }
-        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-        let is_behind_link = ends.map(|(end, _)| &path[..end]).any(|parent| links.contains(parent));
+        let is_behind_link = is_behind(&links, &path);
         let is_over_link = links.contains(&path) && kind != EntryType::Symlink;
         if is_behind_link || is_over_link {
             return Err(ArchiveError::Clash { path: printable(&path) });
@@ -97,7 +87,7 @@ fn rewrite(tar: &Path, target: &Path) -> Result<(), ArchiveError> {
             }
             EntryType::Link => {
                 let to = normal(&entry.link_name_bytes().unwrap_or_default())?;
-                let to = to.filter(|to| to.starts_with(b"app/"));
+                let to = to.filter(|to| to.starts_with(b"app/") && !is_behind(&links, to));
                 let to = to.ok_or_else(|| ArchiveError::Outside { path: printable(&path) })?;
                 header.set_entry_type(EntryType::Link);
                 slug.append_link(&mut header, name, OsStr::from_bytes(&to))
@@ -111,6 +101,12 @@ fn rewrite(tar: &Path, target: &Path) -> Result<(), ArchiveError> {
     }
     let finished = slug.into_inner().and_then(|mut target| target.flush());
     finished.map_err(ArchiveError::Disk)
+}
+
+/// Whether a path leads through one of these links.
+fn is_behind(links: &BTreeSet<Vec<u8>>, path: &[u8]) -> bool {
+    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    ends.map(|(end, _)| &path[..end]).any(|parent| links.contains(parent))
 }
 
 #[cfg(test)]
@@ -179,6 +175,10 @@ mod tests {
                 ("app/x", EntryType::Regular, "x"),
             ],
             &[("app/x", EntryType::Link, "/etc/passwd")],
+            &[
+                ("app/etc", EntryType::Symlink, "/etc"),
+                ("app/x", EntryType::Link, "app/etc/passwd"),
+            ],
             &[("app/x", EntryType::Link, "etc/passwd")],
             &[("app/x", EntryType::Block, "")],
             &[],

@@ -54,6 +54,22 @@ async fn a_feature_stays_as_it_was_switched() {
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
 }
 
+#[tokio::test]
+async fn nobody_enters_the_dynos_of_an_app_that_wants_nobody_in() {
+    let server = server().await;
+    server.app("hello").await;
+    let feature = "/apps/hello/features/runtime-heroku-exec";
+    for action in ["exec", "forward"] {
+        let path = format!("/apps/hello/dynos/web.1/actions/{action}");
+        server.patch(feature, json!({ "enabled": false })).await.ok();
+        let refused = server.post(&path, json!({})).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.text.contains("features:enable runtime-heroku-exec -a hello"));
+        server.patch(feature, json!({ "enabled": true })).await.ok();
+        assert_eq!(server.post(&path, json!({})).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
 /// Heroku's command asks for the account's feature first, and must not find it.
 #[tokio::test]
 async fn accounts_have_no_features() {
