@@ -152,7 +152,7 @@ fn look(shared: &Shared, now: Instant) {
             State::Answer(_) | State::Booting | State::Serving(_) => true,
         };
         if is_awake && app.activity.is_idle(after, now) {
-            shared.reports.push(Report::Idle { app: app.id });
+            shared.reports.push(&Report::Idle { app: app.id });
         }
     }
 }

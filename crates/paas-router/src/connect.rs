@@ -165,7 +165,7 @@ impl<'a> Search<'a> {
                 State::Booting => return self.wait_at_most(self.started + app.rules.boot, Code::H20, now),
                 State::Asleep => {
                     if app.activity.should_wake(now) {
-                        self.shared.reports.push(Report::Wake { app: app.id });
+                        self.shared.reports.push(&Report::Wake { app: app.id });
                     }
                     let booting = self.wait_at_most(self.started + app.rules.boot, Code::H20, now);
                     // Whoever was told may not have heard it.
@@ -293,7 +293,7 @@ impl<'a> Search<'a> {
         let is_news = !backend.dyno.is_nil() && !backend.is_quarantined(now);
         backend.quarantine(Instant::now(), limits.quarantine);
         if is_news {
-            self.shared.reports.push(Report::Refused {
+            self.shared.reports.push(&Report::Refused {
                 at: DateTime::<Utc>::from(std::time::SystemTime::now()),
                 dyno: backend.dyno,
                 container: backend.container.clone(),

@@ -1,6 +1,6 @@
 //! One request of one app, from its head to its end, and the record that it leaves.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use http::{HeaderValue, Method, Response, StatusCode, Uri};
@@ -159,8 +159,7 @@ impl Exchange {
         }
     }
 
-    /// Takes what nobody needs any more.
-    fn record(&mut self, app: Uuid) -> AccessRecord {
+    fn record(&self, app: Uuid) -> AccessRecord<'_> {
         let (code, cause, status) = match &self.ending {
             Ending::None => {
                 let code = if self.shared.abort.is_cancelled() {
@@ -171,20 +170,20 @@ impl Exchange {
                 (Some(code), None, code.status())
             }
             Ending::Code(code) => (Some(*code), None, code.status()),
-            Ending::Restricted(limit) => (Some(Code::H25), Some((*limit).to_owned()), Code::H25.status()),
-            Ending::Refused(cause, status) => (Some(Code::H26), Some((*cause).to_owned()), *status),
+            Ending::Restricted(limit) => (Some(Code::H25), Some(Cow::from(*limit)), Code::H25.status()),
+            Ending::Refused(cause, status) => (Some(Code::H26), Some(Cow::from(*cause)), *status),
             Ending::Misdirected { .. } => (Some(Code::H31), None, Code::H31.status()),
             Ending::Whole => (None, None, self.status.unwrap_or_default()),
         };
         let agent = match &self.ending {
-            Ending::Misdirected { agent } => agent.clone(),
+            Ending::Misdirected { agent } => agent.as_deref().map(Cow::from),
             _ => None,
         };
-        let text = |value: &HeaderValue| match value.to_str() {
-            Ok(text) => text.to_owned(),
-            Err(_) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        let text = |value| String::from_utf8_lossy(HeaderValue::as_bytes(value));
+        let (request_id, fwd) = match &self.identity {
+            Some(identity) => (text(&identity.request_id), text(&identity.forwarded_for)),
+            None => (Cow::default(), self.peer.to_string().into()),
         };
-        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
         let service = self.connect.is_some().then(|| self.started.elapsed());
         AccessRecord {
             app,
@@ -192,19 +191,12 @@ impl Exchange {
             code,
             cause,
             agent,
-            method: self.method.as_str().to_owned(),
-            path: path.to_owned(),
-            host: std::mem::take(&mut self.host),
-            request_id: self
-                .identity
-                .as_ref()
-                .map(|identity| text(&identity.request_id))
-                .unwrap_or_default(),
-            fwd: match &self.identity {
-                Some(identity) => text(&identity.forwarded_for),
-                None => self.peer.to_string(),
-            },
-            dyno: self.backend.as_ref().map(|backend| backend.name.clone()),
+            method: self.method.as_str().into(),
+            path: self.uri.path_and_query().map_or("/", |path| path.as_str()).into(),
+            host: self.host.as_str().into(),
+            request_id,
+            fwd,
+            dyno: self.backend.as_ref().map(|backend| backend.name.as_str().into()),
             connect_ms: self.connect.map(milliseconds),
             service_ms: service.map(milliseconds),
             status: status.as_u16(),
@@ -219,7 +211,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(app) = self.visit.as_ref().map(|visit| visit.app.id) {
             let record = self.record(app);
-            self.shared.reports.push(Report::Access(record));
+            self.shared.reports.push(&Report::Access(record));
         }
     }
 }

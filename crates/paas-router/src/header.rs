@@ -5,6 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
     header::{
@@ -51,7 +52,9 @@ const END_TO_END: [&str; 22] = [
 
 /// So many a request gets at most that it did not have, and usually has none of.
 const ADDED_HEADERS: usize = 7;
-const LONGEST_IPV4: usize = "255.255.255.255".len();
+/// An IPv4 address, a port, the time and an identifier.
+const USUAL_VALUES: usize = 15 + 5 + 13 + 36;
+const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
 
 /// The client as a dyno gets to know it.
 pub(crate) struct Forwarded {
@@ -116,13 +119,17 @@ pub(crate) fn to_dyno(headers: &mut HeaderMap, client: &Forwarded, upgrade: bool
     }
 
     let Visitor { address, port, tls } = client.visitor;
-    let forwarded_for = forwarded_for(headers, address);
+    let Values {
+        forwarded_for,
+        port,
+        start,
+        request_id,
+    } = values(headers, address, port);
     headers.insert(X_FORWARDED_FOR, forwarded_for.clone());
     let protocol = if tls.is_used() { "https" } else { "http" };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(protocol));
-    headers.insert(X_FORWARDED_PORT, port.into());
-    headers.insert(X_REQUEST_START, unix_milliseconds().into());
-    let request_id = request_id(headers);
+    headers.insert(X_FORWARDED_PORT, port);
+    headers.insert(X_REQUEST_START, start);
     headers.insert(X_REQUEST_ID, request_id.clone());
     let is_http2 = client.version == Version::HTTP_2;
     headers.append(VIA, if is_http2 { OUR_VIA_HTTP2 } else { OUR_VIA });
@@ -219,7 +226,7 @@ fn join_cookies(headers: &mut HeaderMap) {
         return;
     }
     let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    let joined = bytes::Bytes::from(crumbs.join(&b"; "[..]));
+    let joined = Bytes::from(crumbs.join(&b"; "[..]));
     if let Ok(joined) = HeaderValue::from_maybe_shared(joined) {
         headers.insert(COOKIE, joined);
     }
@@ -245,18 +252,51 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .filter(|token| !token.is_empty())
 }
 
+/// What a dyno is told of a request.
+struct Values {
+    forwarded_for: HeaderValue,
+    port: HeaderValue,
+    start: HeaderValue,
+    request_id: HeaderValue,
+}
+
+/// Writes them into one piece of memory.
+fn values(headers: &HeaderMap, peer: IpAddr, port: u16) -> Values {
+    let mut text = Vec::with_capacity(USUAL_VALUES);
+    forwarded_for(&mut text, headers, peer);
+    let forwarded_for = text.len();
+    append_number(&mut text, port.into());
+    let port = text.len();
+    append_number(&mut text, unix_milliseconds());
+    let start = text.len();
+    let claimed = claimed_id(headers);
+    if claimed.is_none() {
+        append_id(&mut text);
+    }
+    let text = Bytes::from(text);
+    // Pieces of valid values stay valid; addresses, numbers and identifiers always are.
+    let value = |range| HeaderValue::from_maybe_shared(text.slice(range)).unwrap_or(UNKNOWN);
+    Values {
+        forwarded_for: value(0..forwarded_for),
+        port: value(forwarded_for..port),
+        start: value(port..start),
+        request_id: claimed.unwrap_or_else(|| value(start..text.len())),
+    }
+}
+
 /// The client's address at the right of whatever the client claimed.
-fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> HeaderValue {
-    let mut list = Vec::with_capacity(LONGEST_IPV4);
+fn forwarded_for(text: &mut Vec<u8>, headers: &HeaderMap, peer: IpAddr) {
     for claimed in headers.get_all(X_FORWARDED_FOR) {
         if !claimed.is_empty() {
-            list.extend_from_slice(claimed.as_bytes());
-            list.extend_from_slice(b", ");
+            text.extend_from_slice(claimed.as_bytes());
+            text.extend_from_slice(b", ");
         }
     }
-    append_address(&mut list, peer);
-    // Pieces of valid values stay valid; the address alone always is.
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(list)).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    append_address(text, peer);
+}
+
+fn append_number(text: &mut Vec<u8>, number: u64) {
+    text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// As `Display` has it, without its machinery for the most common kind.
@@ -277,18 +317,19 @@ fn append_address(list: &mut Vec<u8>, address: IpAddr) {
 }
 
 /// The client's own id when it looks like one (Dev Center, *HTTP Request IDs*: 20 to 200 of these characters).
-fn request_id(headers: &HeaderMap) -> HeaderValue {
+fn claimed_id(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut claimed = headers.get_all(X_REQUEST_ID).iter();
-    if let (Some(id), None) = (claimed.next(), claimed.next()) {
-        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-');
-        if (20..=200).contains(&id.len()) && id.as_bytes().iter().all(allowed) {
-            return id.clone();
-        }
-    }
+    let (Some(id), None) = (claimed.next(), claimed.next()) else {
+        return None;
+    };
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-');
+    let is_one = (20..=200).contains(&id.len()) && id.as_bytes().iter().all(allowed);
+    is_one.then(|| id.clone())
+}
+
+fn append_id(text: &mut Vec<u8>) {
     let uuid = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-    let mut text = Uuid::encode_buffer();
-    let text = uuid.hyphenated().encode_lower(&mut text);
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    text.extend_from_slice(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
 }
 
 fn unix_milliseconds() -> u64 {

@@ -1,4 +1,6 @@
 //! Reports on their way to the feeder: bounded, and never in the way of a request.
+//!
+//! A report is encoded where it is left, so that a record borrows all of its texts.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -16,6 +18,16 @@ use crate::feed::Report;
 /// request, and a log line that is this late is late for nobody.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Reports in one frame.
+const BATCH: usize = 512;
+
+/// Encoded reports.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) count: usize,
+    pub(crate) encoded: Vec<u8>,
+}
+
 /// Where reports are left.
 pub(crate) struct ReportQueue {
     waiting: Mutex<Waiting>,
@@ -26,14 +38,39 @@ pub(crate) struct ReportQueue {
 
 #[derive(Default)]
 struct Waiting {
-    reports: Vec<Report>,
+    /// The last of them is being filled.
+    batches: Vec<Batch>,
+    reports: usize,
     /// So many found no place.
     dropped: u64,
     /// When the first of them came.
     since: Option<Instant>,
     is_urgent: bool,
-    /// How many were taken last: so many are likely to come before the next time.
+    /// The bytes of the batch that was taken last: so many are likely to come before the next time.
     usual: usize,
+}
+
+impl Waiting {
+    fn add(&mut self, report: &Report<'_>) {
+        if self.batches.last().is_none_or(|batch| batch.count == BATCH) {
+            let encoded = Vec::with_capacity(self.usual);
+            self.batches.push(Batch { count: 0, encoded });
+        }
+        let Some(batch) = self.batches.last_mut() else { return };
+        match postcard::to_extend(report, std::mem::take(&mut batch.encoded)) {
+            Ok(encoded) => {
+                batch.encoded = encoded;
+                batch.count += 1;
+                self.reports += 1;
+            }
+            // Of shapes like ours none is refused; if one were, its batch is what was lost with it.
+            Err(_) => {
+                self.dropped += 1 + batch.count as u64;
+                self.reports -= batch.count;
+                batch.count = 0;
+            }
+        }
+    }
 }
 
 impl ReportQueue {
@@ -47,24 +84,21 @@ impl ReportQueue {
     }
 
     /// Leaves a report, or counts it when there is no place.
-    pub(crate) fn push(&self, report: Report) {
+    pub(crate) fn push(&self, report: &Report<'_>) {
         let mut waiting = self.lock();
         let is_first = waiting.since.is_none();
         if is_first {
             waiting.since = Some(Instant::now());
-            let usual = waiting.usual;
-            waiting.reports.reserve(usual);
         }
-        let is_full = waiting.reports.len() >= self.capacity;
-        if is_full {
-            waiting.dropped += 1;
-        }
+        let reports = waiting.reports;
         // Somebody waits for everything but records; and half a queue does not wait for the rest of it.
-        let is_urgent = !matches!(report, Report::Access(_)) || waiting.reports.len() >= self.capacity / 2;
+        let is_urgent = !matches!(report, Report::Access(_)) || reports >= self.capacity / 2;
         let is_news = is_urgent && !waiting.is_urgent;
         waiting.is_urgent |= is_urgent;
-        if !is_full {
-            waiting.reports.push(report);
+        if reports < self.capacity {
+            waiting.add(report);
+        } else {
+            waiting.dropped += 1;
         }
         drop(waiting);
         if is_first {
@@ -96,21 +130,20 @@ impl ReportQueue {
     }
 
     /// Takes what there is.
-    pub(crate) fn take(&self) -> Vec<Report> {
+    pub(crate) fn take(&self) -> Vec<Batch> {
         let mut now = self.lock();
-        let usual = now.reports.len();
+        let usual = now.batches.last().map_or(0, |batch| batch.encoded.len());
         let next = Waiting {
             usual,
             ..Waiting::default()
         };
-        let waiting = std::mem::replace(&mut *now, next);
+        let mut waiting = std::mem::replace(&mut *now, next);
         drop(now);
-        let mut reports = waiting.reports;
         if waiting.dropped > 0 {
             let count = waiting.dropped;
-            reports.push(Report::Dropped { count });
+            waiting.add(&Report::Dropped { count });
         }
-        reports
+        waiting.batches
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -127,8 +160,22 @@ mod tests {
 
     use super::*;
 
-    fn idle() -> Report {
+    fn idle() -> Report<'static> {
         Report::Idle { app: Uuid::nil() }
+    }
+
+    fn decoded(batches: &[Batch]) -> Vec<Report<'static>> {
+        let mut reports = Vec::new();
+        for batch in batches {
+            let mut rest = batch.encoded.as_slice();
+            for _ in 0..batch.count {
+                let (report, after) = postcard::take_from_bytes(rest).unwrap();
+                reports.push(report);
+                rest = after;
+            }
+            assert!(rest.is_empty());
+        }
+        reports
     }
 
     #[tokio::test]
@@ -140,11 +187,11 @@ mod tests {
             tokio::select! {
                 biased;
                 () = &mut ripe => panic!("nothing is there"),
-                () = async { queue.push(idle()) } => {}
+                () = async { queue.push(&idle()) } => {}
             }
         }
         timeout(PAUSE * 100, queue.ripe()).await.expect("a report waits");
-        assert_eq!(queue.take().len(), 1);
+        assert_eq!(decoded(&queue.take()).len(), 1);
         assert!(timeout(PAUSE * 9, queue.ripe()).await.is_err());
     }
 
@@ -152,10 +199,21 @@ mod tests {
     fn what_finds_no_place_is_counted() {
         let queue = ReportQueue::new(3);
         for _ in 0..10 {
-            queue.push(idle());
+            queue.push(&idle());
         }
-        let reports = queue.take();
+        let reports = decoded(&queue.take());
         assert!(matches!(reports.as_slice(), [_, _, _, Report::Dropped { count: 7 }]));
         assert!(queue.take().is_empty());
+    }
+
+    #[test]
+    fn many_go_in_several_frames() {
+        let queue = ReportQueue::new(2 * BATCH);
+        for _ in 0..=BATCH {
+            queue.push(&idle());
+        }
+        let batches = queue.take();
+        assert_eq!(batches.iter().map(|batch| batch.count).collect::<Vec<_>>(), [BATCH, 1]);
+        assert_eq!(decoded(&batches).len(), BATCH + 1);
     }
 }

@@ -1,6 +1,9 @@
 //! What the router tells about one request, and Heroku's line for it.
 
-use std::fmt::{self, Write};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
 
 use chrono::{DateTime, Utc};
 use http::Version;
@@ -9,25 +12,25 @@ use uuid::Uuid;
 
 use crate::code::Code;
 
-/// One request of one app, after its end.
+/// One request of one app, after its end. The router lends its texts only until they are encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessRecord {
+pub struct AccessRecord<'a> {
     pub app: Uuid,
     #[serde(with = "chrono::serde::ts_microseconds")]
     pub at: DateTime<Utc>,
     pub code: Option<Code>,
     /// Why a request was refused as malformed, or which limit a response breaks; with H26 and H25 only.
-    pub cause: Option<String>,
+    pub cause: Option<Cow<'a, str>>,
     /// The `User-Agent` of a misdirected request; with H31 only.
-    pub agent: Option<String>,
-    pub method: String,
+    pub agent: Option<Cow<'a, str>>,
+    pub method: Cow<'a, str>,
     /// Path and query.
-    pub path: String,
-    pub host: String,
-    pub request_id: String,
+    pub path: Cow<'a, str>,
+    pub host: Cow<'a, str>,
+    pub request_id: Cow<'a, str>,
     /// The addresses of `X-Forwarded-For`, the client's own last.
-    pub fwd: String,
-    pub dyno: Option<String>,
+    pub fwd: Cow<'a, str>,
+    pub dyno: Option<Cow<'a, str>>,
     pub connect_ms: Option<u64>,
     pub service_ms: Option<u64>,
     pub status: u16,
@@ -89,7 +92,7 @@ impl Tls {
     }
 }
 
-impl fmt::Display for AccessRecord {
+impl fmt::Display for AccessRecord<'_> {
     /// The line of Heroku's Router 2.0 (Dev Center, *HTTP Routing*, "Heroku router log format"); a number that is not known
     /// is empty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -46,7 +46,7 @@ pub struct FeedClient {
 
 /// The reports of one connection, in order.
 pub struct Reports {
-    reports: mpsc::Receiver<Report>,
+    reports: mpsc::Receiver<Report<'static>>,
 }
 
 #[derive(Debug, Error)]
@@ -193,7 +193,7 @@ impl FeedClient {
 
 impl Reports {
     /// The next report; `None` when the connection is over.
-    pub async fn next(&mut self) -> Option<Report> {
+    pub async fn next(&mut self) -> Option<Report<'static>> {
         self.reports.recv().await
     }
 }
@@ -232,7 +232,7 @@ async fn send(mut queued: mpsc::Receiver<FeederFrame>, write: OwnedWriteHalf, cl
 }
 
 /// Hands out what the router says, and never waits for those who take it.
-async fn receive(mut frames: Frames, inbox: Arc<Inbox>, reports: mpsc::Sender<Report>) {
+async fn receive(mut frames: Frames, inbox: Arc<Inbox>, reports: mpsc::Sender<Report<'static>>) {
     let _closed = inbox.closed.clone().drop_guard();
     let mut dropped = 0;
     while let Some(frame) = next_frame(&mut frames).await {

@@ -61,7 +61,7 @@ pub(crate) enum RouterFrame {
     Hello(Hello),
     Applied { version: u64 },
     Drained { drain: u64, outcome: DrainOutcome },
-    Reports(Vec<Report>),
+    Reports(Vec<Report<'static>>),
 }
 
 /// Who answers on the socket.
@@ -88,8 +88,8 @@ pub enum DrainOutcome {
 /// What a router tells without being asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "nearly every report is the large one")]
-pub enum Report {
-    Access(AccessRecord),
+pub enum Report<'a> {
+    Access(AccessRecord<'a>),
     /// A dyno in the table took no connection: look at it again.
     Refused {
         #[serde(with = "chrono::serde::ts_microseconds")]

@@ -1,6 +1,7 @@
 //! The router's end of the feed.
 
 use std::{
+    collections::VecDeque,
     future::pending,
     io,
     os::unix::fs::PermissionsExt,
@@ -16,14 +17,12 @@ use tokio_util::{
     sync::CancellationToken,
 };
 
-use super::{FeederFrame, Hello, MAX_FRAME_BYTES, Report, RouterFrame, codec};
+use super::{FeederFrame, Hello, MAX_FRAME_BYTES, RouterFrame, codec};
 use crate::{
+    reports::Batch,
     router::{Addresses, RouterError},
     shared::Shared,
 };
-
-/// Reports in one frame.
-const BATCH: usize = 512;
 
 /// The feed socket, bound.
 pub(crate) struct FeedServer {
@@ -51,7 +50,7 @@ impl FeedServer {
     /// Serves one feeder after the other; whoever comes last is the feeder.
     pub(crate) async fn run(self, shared: Arc<Shared>, addresses: Addresses, stop: CancellationToken) {
         // What is on its way: a feeder that breaks off leaves it to the next one.
-        let mut outbox = Vec::new();
+        let mut outbox = VecDeque::new();
         let mut next_feeder: Option<UnixStream> = None;
         loop {
             let feeder = next_feeder.take();
@@ -107,7 +106,7 @@ type Sink = FramedWrite<OwnedWriteHalf, LengthDelimitedCodec>;
 async fn serve(
     stream: UnixStream,
     shared: &Arc<Shared>,
-    outbox: &mut Vec<Report>,
+    outbox: &mut VecDeque<Batch>,
     addresses: Addresses,
     stop: &CancellationToken,
 ) -> io::Result<()> {
@@ -143,11 +142,11 @@ async fn serve(
                 }
             },
             Some((drain, outcome)) = drains.next() => send(&mut sink, &RouterFrame::Drained { drain, outcome }).await?,
-            () = shared.reports.ripe() => *outbox = shared.reports.take(),
+            () = shared.reports.ripe() => outbox.extend(shared.reports.take()),
             () = stop.cancelled() => break,
         }
     }
-    outbox.append(&mut shared.reports.take());
+    outbox.extend(shared.reports.take());
     send_reports(&mut sink, outbox).await
 }
 
@@ -165,16 +164,20 @@ async fn send(sink: &mut Sink, frame: &RouterFrame) -> io::Result<()> {
     sink.send(Bytes::from(bytes)).await
 }
 
-async fn send_reports(sink: &mut Sink, outbox: &mut Vec<Report>) -> io::Result<()> {
-    while !outbox.is_empty() {
-        let rest = outbox.split_off(outbox.len().min(BATCH));
-        let frame = RouterFrame::Reports(std::mem::replace(outbox, rest));
-        if let Err(error) = send(sink, &frame).await {
-            if let RouterFrame::Reports(reports) = frame {
-                outbox.splice(..0, reports);
-            }
-            return Err(error);
-        }
+async fn send_reports(sink: &mut Sink, outbox: &mut VecDeque<Batch>) -> io::Result<()> {
+    while let Some(batch) = outbox.front() {
+        sink.send(frame(batch).map_err(io::Error::other)?).await?;
+        outbox.pop_front();
     }
     Ok(())
+}
+
+/// [`RouterFrame::Reports`] with reports that are encoded already.
+fn frame(batch: &Batch) -> postcard::Result<Bytes> {
+    let mut frame = postcard::to_stdvec(&RouterFrame::Reports(Vec::new()))?;
+    // Its last byte says that there is none.
+    frame.pop();
+    let mut frame = postcard::to_extend(&batch.count, frame)?;
+    frame.extend_from_slice(&batch.encoded);
+    Ok(frame.into())
 }

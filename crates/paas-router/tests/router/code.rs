@@ -46,7 +46,7 @@ async fn the_line_of_a_record_is_herokus() {
     );
     world.state(AppState::NoWeb).await;
     let mut record = world.expect_code(Code::H14).await;
-    record.request_id = "id".to_owned();
+    record.request_id = "id".into();
     assert_eq!(
         record.to_string(),
         "at=error code=H14 desc=\"No web processes running\" method=GET path=\"/\" host=hello.test request_id=id \

@@ -86,7 +86,7 @@ async fn a_tunnel_is_one_stream_among_others() {
     }
     let records = [world.record().await, world.record().await];
     let tunnel = records.iter().find(|record| record.status == 101).unwrap();
-    assert_eq!((tunnel.code, tunnel.method.as_str()), (None, "GET"));
+    assert_eq!((tunnel.code, &*tunnel.method), (None, "GET"));
 }
 
 #[tokio::test]

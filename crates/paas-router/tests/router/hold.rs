@@ -26,11 +26,11 @@ fn sleeping_after(sleep_after: Duration) -> Policy {
     }
 }
 
-fn is_wake(report: &Report) -> bool {
+fn is_wake(report: &Report<'_>) -> bool {
     matches!(report, Report::Wake { app } if *app == id_of(HOST))
 }
 
-fn is_idle(report: &Report) -> bool {
+fn is_idle(report: &Report<'_>) -> bool {
     matches!(report, Report::Idle { app } if *app == id_of(HOST))
 }
 

@@ -149,7 +149,7 @@ impl World {
     }
 
     /// The next report that is no access record.
-    pub(crate) async fn event(&mut self) -> Report {
+    pub(crate) async fn event(&mut self) -> Report<'static> {
         loop {
             match timeout(DEADLINE, self.reports.next()).await.expect("a report in time") {
                 Some(Report::Access(_)) => {}
@@ -159,7 +159,7 @@ impl World {
         }
     }
 
-    pub(crate) async fn record(&mut self) -> AccessRecord {
+    pub(crate) async fn record(&mut self) -> AccessRecord<'static> {
         loop {
             match timeout(DEADLINE, self.reports.next()).await.expect("a record in time") {
                 Some(Report::Access(record)) => return record,
@@ -170,12 +170,12 @@ impl World {
     }
 
     /// Fetches the app and returns what the client saw and what the record says.
-    pub(crate) async fn get_recorded(&mut self) -> (Answer, AccessRecord) {
+    pub(crate) async fn get_recorded(&mut self) -> (Answer, AccessRecord<'static>) {
         let answer = self.get("/").await;
         (answer, self.record().await)
     }
 
-    pub(crate) async fn expect_code(&mut self, code: Code) -> AccessRecord {
+    pub(crate) async fn expect_code(&mut self, code: Code) -> AccessRecord<'static> {
         let (answer, record) = self.get_recorded().await;
         assert_eq!(record.code, Some(code), "{record}");
         assert_eq!(answer.status, 503);
