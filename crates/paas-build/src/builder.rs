@@ -11,7 +11,11 @@
 //! their `Dockerfile` for other purposes; the `Dockerfile` is built when no buildpack recognises the app, and the
 //! `Procfile` says what to run in it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use paas_core::{App, Build, ConfigVars, Id, ImageRef, ProcessType, Procfile, Slug};
@@ -22,7 +26,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BuildError, Buildpack, Source, Stack, buildpack,
+    BuildError, Buildpack, Source, Stack, StackSettings, buildpack,
     errors::is_disk_full,
     image::Ground,
     output::{Console, human_bytes},
@@ -40,6 +44,8 @@ pub struct Builder {
 #[derive(Debug, Clone)]
 pub struct BuildSettings {
     pub stack: Stack,
+    /// How the images of a language are made, when its first app comes.
+    pub languages: StackSettings,
     /// The network that builds reach the package registries through; it exists already.
     pub network: String,
     pub limits: Limits,
@@ -114,9 +120,14 @@ impl BuildSettings {
     /// A build gets half of the machine's memory, within reason: the other half is for what runs.
     pub fn new(stack: Stack, network: impl Into<String>, machine_memory_bytes: u64) -> Self {
         let memory_bytes = (machine_memory_bytes / 2).clamp(*MEMORY_BYTES.start(), *MEMORY_BYTES.end());
+        let network = network.into();
         Self {
             stack,
-            network: network.into(),
+            languages: StackSettings {
+                network: Some(network.clone()),
+                ..StackSettings::default()
+            },
+            network,
             limits: Limits {
                 memory_bytes,
                 cpu_weight: CPU_WEIGHT,
@@ -218,11 +229,13 @@ impl Builder {
         console: &Console,
         stop: &CancellationToken,
     ) -> Result<Built, BuildError> {
-        let stack = &self.settings.stack;
-        console.header(&format!("Building on the {} stack", stack.name)).await;
+        console
+            .header(&format!("Building on the {} stack", self.settings.stack.name))
+            .await;
+        let stack = self.stack_for(request, console, stop).await?;
         let kit = buildpack::kit(request.config);
         let ground = Ground::find(&*self.engine, request.app, &stack.run).await?;
-        let spec = self.container(request, &ground, kit.len());
+        let spec = self.container(request, &stack, &ground, kit.len());
         let input = request.source.input_after(kit).await?;
         let (output, pieces) = mpsc::channel(64);
         let run = self.engine.run(&spec, input, output, stop.clone());
@@ -257,7 +270,7 @@ impl Builder {
             .find_map(|container| (container.name == name).then_some(container.id))
     }
 
-    fn container(&self, request: &BuildRequest<'_>, ground: &Ground, kit_bytes: usize) -> ContainerSpec {
+    fn container(&self, request: &BuildRequest<'_>, stack: &Stack, ground: &Ground, kit_bytes: usize) -> ContainerSpec {
         let settings = &self.settings;
         let BuildRequest {
             app,
@@ -269,7 +282,7 @@ impl Builder {
         } = *request;
         let mut environment = Environment::new()
             .with("HOME", "/app")
-            .with("STACK", settings.stack.name.as_str())
+            .with("STACK", stack.name.as_str())
             .with("KNOWN_LAYERS", join(ground.known_layers(), " "))
             .with("REQUEST_ID", build.to_string());
         if let Some(commit) = commit {
@@ -295,11 +308,30 @@ impl Builder {
             ..ContainerSpec::new(
                 format!("paas-build-{build}"),
                 Role::Build { app, build },
-                settings.stack.build.clone(),
+                stack.build.clone(),
                 command.into_iter().chain(arguments).collect(),
                 settings.limits,
             )
         }
+    }
+
+    /// The stack with what the app's languages need: those of the chosen buildpacks, or of the one that will recognise it.
+    async fn stack_for(
+        &self,
+        request: &BuildRequest<'_>,
+        console: &Console,
+        stop: &CancellationToken,
+    ) -> Result<Stack, BuildError> {
+        let mut languages: BTreeSet<_> = request.buildpacks.iter().copied().collect();
+        if languages.is_empty() {
+            languages.extend(Buildpack::of(&request.source.root));
+        }
+        let (settings, engine) = (&self.settings, &*self.engine);
+        settings
+            .stack
+            .with_languages(engine, &settings.languages, &languages, console, stop)
+            .await
+            .map_err(BuildError::Language)
     }
 
     fn judge(&self, exit: Exit, saw_full_disk: bool, request: &BuildRequest<'_>) -> Result<(), BuildError> {

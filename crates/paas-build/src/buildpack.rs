@@ -12,9 +12,14 @@ use crate::archive::MemoryTar;
 pub(crate) static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../buildpacks");
 
 /// A buildpack of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Buildpack {
+    Ruby,
     Python,
+    Java,
+    Go,
+    Php,
+    Rust,
     Nodejs,
     Static,
 }
@@ -22,21 +27,35 @@ pub enum Buildpack {
 /// The name is of no buildpack that this platform has.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "there is no buildpack {name:?}: this platform has heroku/python, heroku/nodejs and heroku/static, and runs none from elsewhere"
+    "there is no buildpack {name:?}: this platform has heroku/ruby, python, java, go, php, rust, nodejs and static, and runs none from elsewhere"
 )]
 pub struct UnknownBuildpack {
     pub name: String,
 }
 
 impl Buildpack {
-    /// In the order in which they are asked: an app with a `package.json` for its assets is a Python app first, and an
-    /// `index.html` alone says the least.
-    pub const ALL: [Self; 3] = [Self::Python, Self::Nodejs, Self::Static];
+    /// In the order in which they are asked: an app with a `package.json` for its assets is a Ruby or Python app first,
+    /// and an `index.html` alone says the least.
+    pub const ALL: [Self; 8] = [
+        Self::Ruby,
+        Self::Python,
+        Self::Java,
+        Self::Go,
+        Self::Php,
+        Self::Rust,
+        Self::Nodejs,
+        Self::Static,
+    ];
 
     /// The name of its folder.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Ruby => "ruby",
             Self::Python => "python",
+            Self::Java => "java",
+            Self::Go => "go",
+            Self::Php => "php",
+            Self::Rust => "rust",
             Self::Nodejs => "nodejs",
             Self::Static => "static",
         }
@@ -45,7 +64,12 @@ impl Buildpack {
     /// Heroku's name for it.
     pub const fn heroku_name(self) -> &'static str {
         match self {
+            Self::Ruby => "heroku/ruby",
             Self::Python => "heroku/python",
+            Self::Java => "heroku/java",
+            Self::Go => "heroku/go",
+            Self::Php => "heroku/php",
+            Self::Rust => "heroku/rust",
             Self::Nodejs => "heroku/nodejs",
             Self::Static => "heroku/static",
         }
@@ -54,21 +78,55 @@ impl Buildpack {
     /// What it is for, in one sentence.
     pub const fn summary(self) -> &'static str {
         match self {
+            Self::Ruby => "Ruby apps: gems by Bundler; Rails and Rack",
             Self::Python => "Python apps: dependencies by uv, from pip, uv, Poetry or Pipenv files",
+            Self::Java => "Java apps: Maven or Gradle, with or without their wrappers; Spring Boot",
+            Self::Go => "Go apps: modules, vendored or not",
+            Self::Php => "PHP apps: dependencies by Composer, served by Apache or nginx with FPM",
+            Self::Rust => "Rust apps: Cargo packages and workspaces",
             Self::Nodejs => "Node.js apps: dependencies by npm, Yarn or pnpm",
             Self::Static => "Static sites, served from a folder",
         }
     }
 
-    /// What makes an app one of its own, in the words of `bin/detect`.
-    pub(crate) const fn looks_for(self) -> &'static str {
+    /// The files that make an app one of its own: `bin/detect` looks for the same.
+    const fn signs(self) -> &'static [&'static str] {
         match self {
-            Self::Python => {
-                "requirements.txt, pyproject.toml, uv.lock, Pipfile, poetry.lock, .python-version, runtime.txt or manage.py"
-            }
-            Self::Nodejs => "package.json",
-            Self::Static => "static.json, index.html or public/index.html",
+            Self::Ruby => &["Gemfile"],
+            Self::Python => &[
+                "requirements.txt",
+                "pyproject.toml",
+                "uv.lock",
+                "Pipfile",
+                "Pipfile.lock",
+                "poetry.lock",
+                ".python-version",
+                "runtime.txt",
+                "manage.py",
+            ],
+            Self::Java => &["pom.xml", "build.gradle", "build.gradle.kts", "gradlew"],
+            Self::Go => &["go.mod", "go.work"],
+            Self::Php => &["composer.json", "index.php"],
+            Self::Rust => &["Cargo.toml"],
+            Self::Nodejs => &["package.json"],
+            Self::Static => &["static.json", "index.html", "public/index.html"],
         }
+    }
+
+    /// What makes an app one of its own, in words.
+    pub(crate) fn looks_for(self) -> String {
+        match self.signs() {
+            [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+            one => one.concat(),
+        }
+    }
+
+    /// The buildpack that is going to recognise a source with these names at its root.
+    pub(crate) fn of(root: &[String]) -> Option<Self> {
+        let is_there = |sign: &&str| root.iter().any(|name| name == sign);
+        Self::ALL
+            .into_iter()
+            .find(|buildpack| buildpack.signs().iter().any(|sign| is_there(sign)))
     }
 }
 
@@ -168,6 +226,26 @@ mod tests {
         }
         assert!(kit.contains_key(&PathBuf::from("buildpacks/bin/build")));
         assert!(!kit.keys().any(|path| path.starts_with("buildpacks/stack")));
+    }
+
+    #[test]
+    fn each_detect_program_looks_for_what_is_said_of_it() {
+        for buildpack in Buildpack::ALL {
+            let program = FILES.get_file(format!("{buildpack}/bin/detect")).unwrap();
+            let program = program.contents_utf8().unwrap();
+            for sign in buildpack.signs() {
+                assert!(program.contains(sign), "{buildpack} does not look for {sign}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_languages_the_one_that_serves_is_recognised() {
+        let of = |names: &[&str]| Buildpack::of(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&["Gemfile", "package.json"]), Some(Buildpack::Ruby));
+        assert_eq!(of(&["composer.json", "package.json"]), Some(Buildpack::Php));
+        assert_eq!(of(&["package.json", "index.html"]), Some(Buildpack::Nodejs));
+        assert_eq!(of(&["main.cob"]), None);
     }
 
     #[test]

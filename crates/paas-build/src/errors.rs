@@ -53,6 +53,8 @@ pub enum BuildError {
     /// The container ended in a way that our own build program never ends.
     #[error("the build container ended with status {code}")]
     Broken { code: i32 },
+    #[error("the images of the app's language could not be made")]
+    Language(#[source] StackError),
     #[error("the container engine gave up")]
     Engine(#[source] EngineError),
 }
@@ -73,7 +75,7 @@ pub enum StackError {
     },
     #[error("the {image} image could not be built")]
     Image {
-        image: &'static str,
+        image: String,
         #[source]
         source: EngineError,
     },
@@ -118,7 +120,7 @@ impl BuildError {
     pub const fn is_ours(&self) -> bool {
         matches!(
             self,
-            Self::ReadSource { .. } | Self::DiskFull | Self::Broken { .. } | Self::Engine(_)
+            Self::ReadSource { .. } | Self::DiskFull | Self::Broken { .. } | Self::Language(_) | Self::Engine(_)
         )
     }
 
@@ -186,6 +188,7 @@ impl BuildError {
                 limit.as_secs().div_ceil(60)
             ),
             Self::Cancelled => "The build was cancelled.\n\nNothing was released.".to_owned(),
+            Self::Language(_) => ours("The compilers and runtimes of the app's language could not be installed."),
             Self::Broken { .. } | Self::Engine(_) => ours("The build could not be run."),
         }
     }

@@ -1,7 +1,7 @@
 //! Stacks: what builds run in and what dynos start from.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{StackError, archive::MemoryTar, base, buildpack, output::Console};
+use crate::{Buildpack, StackError, archive::MemoryTar, base, buildpack, output::Console};
 
 /// Two images by one name. Stacks are data: Heroku's own, where a registry has them, are as good as ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,48 @@ impl Stack {
             run: ImageRef::new("paas/stack-12:run"),
             build: ImageRef::new("paas/stack-12:build"),
         }
+    }
+
+    /// The same stack with what apps of these languages need besides, which is made on first need: a compiler that nobody
+    /// has asked for would make the platform's first push wait for it, and fill the disk.
+    ///
+    /// A language has an image for builds, and one for dynos when it runs there (`buildpacks/stack/<language>-<image>`).
+    /// They are shared by all its apps and made again when the stack is. Several languages stand on each other, in the
+    /// order in which buildpacks are asked.
+    pub(crate) async fn with_languages(
+        &self,
+        engine: &dyn Engine,
+        settings: &StackSettings,
+        languages: &BTreeSet<Buildpack>,
+        console: &Console,
+        cancel: &CancellationToken,
+    ) -> Result<Self, StackError> {
+        let mut stack = self.clone();
+        for language in languages {
+            for (image, base) in [("run", &mut stack.run), ("build", &mut stack.build)] {
+                let image = format!("{language}-{image}");
+                let Some(recipe) = buildpack::FILES.get_file(format!("stack/{}", dockerfile(&image))) else {
+                    continue;
+                };
+                let mut context = MemoryTar::new();
+                context.file(&dockerfile(&image), 0o644, recipe.contents());
+                let context = context.finish();
+                let on = engine.image(base).await?.map(|image| image.id.to_string());
+                let making = Making {
+                    engine,
+                    settings,
+                    console: console.clone(),
+                    cancel: cancel.clone(),
+                    stack: self.clone(),
+                    inputs: hash(format!("{} on {on:?}", hash(&context)).as_bytes()),
+                    context,
+                };
+                let tag = ImageRef::new(format!("{base}-{language}"));
+                making.make_language(&image, &tag, base).await?;
+                *base = tag;
+            }
+        }
+        Ok(stack)
     }
 
     /// Makes the images of our stack unless they are there, made of the same inputs. Takes a minute or two then, and says
@@ -112,7 +154,7 @@ impl<'a> Making<'a> {
         cancel: CancellationToken,
     ) -> Result<Self, StackError> {
         let context = context(settings.extra_ca.as_deref())?;
-        let inputs = format!("{:x}", Bytes::copy_from_slice(&Sha256::digest(&context)));
+        let inputs = hash(&context);
         Ok(Self {
             engine,
             settings,
@@ -129,8 +171,7 @@ impl<'a> Making<'a> {
     }
 
     async fn has(&self, image: &ImageRef) -> Result<bool, StackError> {
-        let image = self.engine.image(image).await?;
-        Ok(image.is_some_and(|image| image.labels.get(INPUTS_LABEL) == Some(&self.inputs)))
+        has(self.engine, image, &self.inputs).await
     }
 
     async fn make(&self) -> Result<(), StackError> {
@@ -153,9 +194,28 @@ impl<'a> Making<'a> {
         Ok(())
     }
 
-    async fn build(&self, image: &'static str, tag: &ImageRef, base: (&str, &ImageRef)) -> Result<(), StackError> {
+    /// Makes one image of a language unless it is there, made on the same image.
+    async fn make_language(&self, image: &str, tag: &ImageRef, base: &ImageRef) -> Result<(), StackError> {
+        if self.has(tag).await? {
+            return Ok(());
+        }
+        let lock = lock(&self.settings.work_dir, &self.console).await?;
+        if !self.has(tag).await? {
+            self.console
+                .header(&format!(
+                    "Making the {image} image of the {} stack, once",
+                    self.stack.name
+                ))
+                .await;
+            self.build(image, tag, ("IMAGE", base)).await?;
+        }
+        drop(lock);
+        Ok(())
+    }
+
+    async fn build(&self, image: &str, tag: &ImageRef, base: (&str, &ImageRef)) -> Result<(), StackError> {
         let spec = DockerfileBuild {
-            dockerfile: format!("{image}.Dockerfile"),
+            dockerfile: dockerfile(image),
             tag: tag.clone(),
             app: None,
             labels: BTreeMap::from([(INPUTS_LABEL.to_owned(), self.inputs.clone())]),
@@ -189,8 +249,24 @@ impl<'a> Making<'a> {
                 self.console.detail(line).await;
             }
         }
-        result.map(drop).map_err(|source| StackError::Image { image, source })
+        result.map(drop).map_err(|source| StackError::Image {
+            image: image.to_owned(),
+            source,
+        })
     }
+}
+
+fn hash(inputs: &[u8]) -> String {
+    format!("{:x}", Bytes::copy_from_slice(&Sha256::digest(inputs)))
+}
+
+async fn has(engine: &dyn Engine, image: &ImageRef, inputs: &str) -> Result<bool, StackError> {
+    let image = engine.image(image).await?;
+    Ok(image.is_some_and(|image| image.labels.get(INPUTS_LABEL).map(String::as_str) == Some(inputs)))
+}
+
+fn dockerfile(image: &str) -> String {
+    format!("{image}.Dockerfile")
 }
 
 /// The build context of both images.

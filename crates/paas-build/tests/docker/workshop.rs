@@ -82,7 +82,10 @@ pub(crate) async fn in_workshop(test: impl AsyncFnOnce(&Workshop)) {
         .unwrap();
     let workshop = Workshop {
         engine,
-        settings: BuildSettings::new(stack, network.name.clone(), 4 << 30),
+        settings: BuildSettings {
+            languages: stack_settings,
+            ..BuildSettings::new(stack, network.name.clone(), 4 << 30)
+        },
         app: Id::from_uuid(Uuid::new_v4()),
         config: ConfigVars::default(),
         buildpacks: Vec::new(),

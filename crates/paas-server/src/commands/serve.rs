@@ -67,6 +67,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     let memory_bytes = engine.version().await?.memory_bytes;
     let build_settings = BuildSettings {
         checkpoint: failpoint::hit_in_build,
+        languages: stack_settings(&settings, network.clone()),
         ..BuildSettings::new(Stack::ours(), network.clone(), memory_bytes)
     };
 

@@ -61,7 +61,7 @@ async fn a_buildpack_from_elsewhere_is_refused_and_changes_nothing() {
         ),
         (
             json!([{ "buildpack": "heroku/cobol" }]),
-            "heroku/python, heroku/nodejs, heroku/static",
+            "heroku/ruby, heroku/python, heroku/java, heroku/go, heroku/php, heroku/rust, heroku/nodejs, heroku/static",
         ),
         (
             json!([{ "buildpack": "heroku/python" }, { "buildpack": "python" }]),

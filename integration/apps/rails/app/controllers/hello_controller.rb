@@ -1,0 +1,5 @@
+class HelloController < ActionController::Base
+  def show
+    session[:visits] = session[:visits].to_i + 1
+  end
+end

@@ -1,0 +1,5 @@
+require "sinatra/base"
+
+class Hello < Sinatra::Base
+  get("/") { erb :hello }
+end
