@@ -9,6 +9,7 @@ mod acm;
 mod app;
 mod app_feature;
 mod app_setup;
+mod app_transfer;
 mod build;
 mod buildpack_installation;
 mod collaborator;
@@ -37,6 +38,10 @@ mod slug;
 mod sni_endpoint;
 mod source;
 mod stack;
+mod team;
+mod team_app;
+mod team_feature;
+mod team_member;
 mod time;
 mod two_factor;
 
@@ -45,11 +50,12 @@ pub use acm::{AcmDomain, AcmUpdate};
 pub use app::{App, AppFilter, AppIds, AppUpdate, NewApp};
 pub use app_feature::{AppFeature, AppFeatureUpdate};
 pub use app_setup::{AppSetup, NewAppSetup, Postdeploy, SetupApp, SetupOverrides};
+pub use app_transfer::{AppTransfer, AppTransferUpdate, NewAppTransfer};
 pub use build::{Build, BuildLine, BuildResult, BuildStatus, BuildSummary, NewBuild, SourceBlob};
 pub use buildpack_installation::{
     Buildpack, BuildpackChoice, BuildpackInstallation, BuildpackInstallations, BuildpackRef,
 };
-pub use collaborator::{Collaborator, CollaboratorUser, Permission};
+pub use collaborator::{Collaborator, CollaboratorUpdate, CollaboratorUser, NewCollaborator, Permission};
 pub use config_var::{ConfigVars, ConfigVarsUpdate};
 pub use domain::{Domain, DomainUpdate, NewDomain};
 pub use dyno::{Dyno, DynoState, EnvValue, NewDyno, NewExec, NewForward, ReleaseOfDyno, Rendezvous};
@@ -76,6 +82,10 @@ pub use slug::{NewSlug, Slug, SlugBlob};
 pub use sni_endpoint::{NewSniEndpoint, SniEndpoint, SslCert};
 pub use source::{Source, SourceUrls};
 pub use stack::Stack;
+pub use team::{NewTeam, Team, TeamUpdate};
+pub use team_app::{NewTeamApp, TeamApp, TeamAppUpdate, TeamOfApp};
+pub use team_feature::TeamFeature;
+pub use team_member::{TeamMember, TeamMemberUpdate, TeamMemberUser};
 pub use time::Time;
 pub use two_factor::{NewTwoFactor, PASSWORD, TWO_FACTOR_CODE, TwoFactor, TwoFactorConfirmation};
 

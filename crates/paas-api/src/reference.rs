@@ -26,7 +26,7 @@ pub struct UserRef {
     pub email: String,
 }
 
-/// A reference in a request body: a name or id as text, or an object with either. Clients send all of these.
+/// A reference in a request body: a name, email address or id as text, or an object with one of them. Clients send all of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ResourceRef(pub String);
@@ -56,10 +56,13 @@ impl<'de> Deserialize<'de> for ResourceRef {
         enum Form {
             Text(String),
             Name { name: String },
+            Email { email: String },
             Id { id: String },
         }
         Ok(match Form::deserialize(deserializer)? {
-            Form::Text(text) | Form::Name { name: text } | Form::Id { id: text } => Self(text),
+            Form::Text(text) | Form::Name { name: text } | Form::Email { email: text } | Form::Id { id: text } => {
+                Self(text)
+            }
         })
     }
 }

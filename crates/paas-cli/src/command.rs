@@ -3,6 +3,7 @@
 mod code;
 mod names;
 mod people;
+mod teams;
 
 use std::ffi::OsString;
 
@@ -11,7 +12,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use self::{code::CodeVerb, names::NameVerb, people::PeopleVerb};
+use self::{code::CodeVerb, names::NameVerb, people::PeopleVerb, teams::TeamVerb};
 use crate::{
     app,
     app_context::Context,
@@ -197,6 +198,8 @@ enum PlatformVerb {
     MaintenanceOff(app::SwitchArgs),
     #[command(flatten)]
     Names(NameVerb),
+    #[command(flatten)]
+    Teams(TeamVerb),
     /// Run Heroku's own command against this platform, such as `paas heroku -- apps`
     Heroku(heroku::HerokuArgs),
     /// List the regions
@@ -280,6 +283,7 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::MaintenanceOn(args) => app::enable_maintenance(args, context),
         PlatformVerb::MaintenanceOff(args) => app::disable_maintenance(args, context),
         PlatformVerb::Names(verb) => names::dispatch(verb, context),
+        PlatformVerb::Teams(verb) => teams::dispatch(verb, context),
         PlatformVerb::Heroku(args) => heroku::run(args, context),
         PlatformVerb::Regions(args) => region::list(args, context),
         PlatformVerb::Code(verb) => code::dispatch(verb, context),

@@ -138,6 +138,11 @@ impl Error {
         matches!(self, Self::Api { status: 403, id, .. } if id == "two_factor")
     }
 
+    /// Whether somebody else would have been answered.
+    pub(crate) const fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Api { status: 403, .. })
+    }
+
     /// What to do next, where there is something to do.
     pub(crate) fn hint(&self) -> Option<String> {
         let text = match self {

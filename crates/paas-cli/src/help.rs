@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Topics in the order of a newcomer's day, with the verbs of each.
-const TOPICS: [(&str, &[&str]); 15] = [
+const TOPICS: [(&str, &[&str]); 16] = [
     (
         "Account",
         &[
@@ -154,6 +154,31 @@ const TOPICS: [(&str, &[&str]); 15] = [
         ],
     ),
     ("Your machine", &["local", "local:run", "local:version"]),
+    (
+        "Access and teams",
+        &[
+            "access",
+            "access:add",
+            "access:update",
+            "access:remove",
+            "teams",
+            "teams:create",
+            "teams:destroy",
+            "members",
+            "members:add",
+            "members:set",
+            "members:remove",
+            "apps:transfer",
+            "apps:transfers",
+            "apps:transfers:accept",
+            "apps:transfers:decline",
+            "apps:transfers:cancel",
+            "apps:lock",
+            "apps:unlock",
+            "apps:join",
+            "apps:leave",
+        ],
+    ),
     ("Maintenance", &["maintenance", "maintenance:on", "maintenance:off"]),
     ("Platform", &["regions", "heroku", "completion", "version", "help"]),
 ];

@@ -7,7 +7,7 @@
 //! away changes the rows *before* calling one of the `end` functions: so no session slips through between the two.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -77,10 +77,19 @@ impl Sessions {
         self.end_where(|holder| holder.authorization == authorization);
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "for what takes access to an app away"))]
     /// Ends the sessions of an account on an app that it may not work on any longer.
     pub(crate) fn end_of(&self, app: Id<App>, account: Id<Account>) {
         self.end_where(|holder| holder.app == app && holder.account == account);
+    }
+
+    /// Who holds a session on an app.
+    pub(crate) fn accounts_on(&self, app: Id<App>) -> HashSet<Id<Account>> {
+        let live = self.lock();
+        let holders = live.sessions.values().map(|(holder, _)| holder);
+        holders
+            .filter(|holder| holder.app == app)
+            .map(|holder| holder.account)
+            .collect()
     }
 
     /// Ends all sessions on an app that is being destroyed.

@@ -9,20 +9,25 @@ use uuid::Uuid;
 use crate::{
     Actor, PgConnection, Sealer, Stamp, StoreError,
     account::Account,
-    column::{parse, unsigned},
+    column::{corrupt, parse, unsigned},
     event::{self, Change},
     release,
 };
 
+mod owner;
 mod sleep;
 
+pub(crate) use owner::hand_over;
+pub use owner::{Owner, TeamOwner, give_to_account, give_to_team, of_team, set_locked};
 pub use sleep::{asleep_at, sleep, wake};
 
 /// An app with what is shown beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppRow {
     pub app: App,
-    pub owner: Actor,
+    pub owner: Owner,
+    /// Members of the team that owns it do not see it unless they were added.
+    pub locked: bool,
     pub stack: String,
     /// The buildpacks that build it, in order. None: whichever recognises it.
     pub buildpacks: Vec<String>,
@@ -64,13 +69,17 @@ macro_rules! select_apps {
                 apps.created_at,
                 apps.updated_at,
                 apps.destroyed_at,
-                apps.owner,
-                accounts.email as owner_email,
+                apps.owner as "owner?",
+                accounts.email as "owner_email?",
+                apps.team as "team?",
+                teams.name as "team_name?",
+                apps.locked,
                 newest.created_at as "released_at?",
                 slugs.size_bytes as "slug_size_bytes?",
                 slugs.buildpack_provided_description as "buildpack_provided_description?"
             from apps
-            join accounts on accounts.id = apps.owner
+            left join accounts on accounts.id = apps.owner
+            left join teams on teams.id = apps.team
             left join lateral (
                 select releases.slug, releases.created_at
                 from releases
@@ -152,11 +161,43 @@ pub async fn by_id(conn: &mut PgConnection, id: Id<App>) -> Result<Option<AppRow
         .transpose()
 }
 
-/// The living apps of an account, by name.
-pub async fn list(conn: &mut PgConnection, owner: Id<Account>) -> Result<Vec<AppRow>, StoreError> {
+/// The living apps that an account gets to see, by name: exactly those on which its [`Standing`] has a permission.
+///
+/// [`Standing`]: paas_core::Standing
+pub async fn list(conn: &mut PgConnection, account: Id<Account>) -> Result<Vec<AppRow>, StoreError> {
     select_apps!(
-        "where apps.owner = $1 and apps.destroyed_at is null order by apps.name",
-        owner.as_uuid(),
+        "where apps.destroyed_at is null
+            and (
+                apps.owner = $1
+                or exists (select from collaborators where app = apps.id and account = $1)
+                or exists (
+                    select
+                    from team_members
+                    where team = apps.team
+                        and account = $1
+                        and (role = 'admin' or not apps.locked)
+                )
+            )
+        order by apps.name",
+        account.as_uuid(),
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(AppRow::try_from)
+    .collect()
+}
+
+/// The living apps that an account owns or was added to, by name.
+pub async fn list_joined(conn: &mut PgConnection, account: Id<Account>) -> Result<Vec<AppRow>, StoreError> {
+    select_apps!(
+        "where apps.destroyed_at is null
+            and (
+                apps.owner = $1
+                or exists (select from collaborators where app = apps.id and account = $1)
+            )
+        order by apps.name",
+        account.as_uuid(),
     )
     .fetch_all(conn)
     .await?
@@ -346,8 +387,11 @@ struct Row {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     destroyed_at: Option<DateTime<Utc>>,
-    owner: Uuid,
-    owner_email: String,
+    owner: Option<Uuid>,
+    owner_email: Option<String>,
+    team: Option<Uuid>,
+    team_name: Option<String>,
+    locked: bool,
     released_at: Option<DateTime<Utc>>,
     slug_size_bytes: Option<i64>,
     buildpack_provided_description: Option<String>,
@@ -357,6 +401,15 @@ impl TryFrom<Row> for AppRow {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
+        let owner = match (row.owner.zip(row.owner_email), row.team.zip(row.team_name)) {
+            (Some((id, email)), None) => Owner::Account(Actor { id: id.into(), email }),
+            (None, Some((id, name))) => Owner::Team(TeamOwner {
+                id: id.into(),
+                name: parse("team", &name)?,
+            }),
+            // A constraint says that it is one of the two.
+            _ => return Err(corrupt("app", &row.name)),
+        };
         Ok(Self {
             app: App {
                 id: row.id.into(),
@@ -365,10 +418,8 @@ impl TryFrom<Row> for AppRow {
                 created_at: row.created_at,
                 updated_at: row.updated_at,
             },
-            owner: Actor {
-                id: row.owner.into(),
-                email: row.owner_email,
-            },
+            owner,
+            locked: row.locked,
             stack: row.stack,
             buildpacks: row.buildpacks,
             acm: row.acm,

@@ -228,7 +228,7 @@ async fn overlaps(conn: &mut PgConnection, app: Id<App>, name: &DomainName) -> R
             select
             from domains
             join apps on apps.id = domains.app
-            where apps.owner <> (select owner from apps where id = $1)
+            where coalesce(apps.owner, apps.team) <> (select coalesce(owner, team) from apps where id = $1)
                 and (
                     domains.hostname = $2
                     or (domains.hostname like $3 and split_part(domains.hostname, '.', 1) || $4 = domains.hostname)

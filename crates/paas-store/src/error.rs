@@ -59,6 +59,21 @@ pub enum StoreError {
     /// The app was destroyed in the meantime.
     #[error("the app is gone")]
     AppGone,
+    #[error("the team is gone")]
+    TeamGone,
+    #[error("the team still owns apps")]
+    TeamHasApps,
+    /// A team without one could not be changed any more.
+    #[error("the last admin of a team stays")]
+    LastAdmin,
+    #[error("is a collaborator already")]
+    CollaboratorTaken,
+    /// Another transfer of the app waits for an answer.
+    #[error("a transfer of this app is pending")]
+    TransferPending,
+    /// It was accepted, declined or taken back before, or the app has a new owner.
+    #[error("the transfer has already ended")]
+    TransferEnded,
     #[error("the app has no process type {process_type}")]
     UnknownProcessType { process_type: ProcessType },
     #[error(transparent)]
@@ -83,11 +98,14 @@ impl From<sqlx::Error> for StoreError {
             };
         };
         match database.constraint() {
-            Some("apps_name_unique" | "certificates_name_unique") => return Self::NameTaken,
+            Some("apps_name_unique" | "certificates_name_unique" | "teams_name_unique") => return Self::NameTaken,
             Some("domains_hostname_unique") => return Self::DomainTaken,
             Some("accounts_email_unique") => return Self::EmailTaken,
             Some("keys_sha256_unique") => return Self::KeyTaken,
             Some("builds_pending_unique") => return Self::BuildPending,
+            Some("collaborators_unique") => return Self::CollaboratorTaken,
+            Some("app_transfers_pending_unique") => return Self::TransferPending,
+            Some("apps_team_fkey") => return Self::TeamHasApps,
             _ => {}
         }
         // PostgreSQL, *Appendix A*: character_not_in_repertoire, untranslatable_character.

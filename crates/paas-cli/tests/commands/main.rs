@@ -25,4 +25,5 @@ mod platform;
 mod releases;
 mod remotes;
 mod routing;
+mod teams;
 mod trouble;

@@ -1,8 +1,8 @@
 //! The gate before every endpoint: who is asking, whether the token's scope is wide enough, whether the app may be touched.
 //!
 //! What an endpoint wants is in one table (`needs.rs`). The gate is a layer around all routes, so no handler can forget
-//! it, and a route without an entry in the table answers nobody. Handlers get what the gate has found as [`Caller`] and
-//! [`OwnApp`]; one that wants more than its entry says, because of what a request body holds, asks [`Granted`].
+//! it, and a route without an entry in the table answers nobody. Handlers get what the gate has found as [`Caller`],
+//! [`OwnApp`] and [`OwnTeam`]; one that wants more than its entry says, because of what a request body holds, asks [`Granted`].
 
 use std::{
     collections::HashMap,
@@ -16,8 +16,12 @@ use axum::{
 };
 use http::{Method, request::Parts};
 use paas_api::ErrorId;
-use paas_core::{AppName, Permissions, Scope};
-use paas_store::app::{self, AppRow};
+use paas_core::{App, AppName, Id, Permissions, Role, Scope, TeamAction};
+use paas_store::{
+    app::{self, AppRow},
+    collaborator,
+    team::{self, Team},
+};
 
 use super::{
     auth::{Caller, OwnApp},
@@ -39,6 +43,8 @@ pub(super) enum Need {
     Account(Scope),
     /// A token of this scope, and one of these permissions on the app that the path names.
     App(Permissions, Scope),
+    /// A token of this scope, and a role that may do this with the team that the path names.
+    Team(TeamAction, Scope),
 }
 
 /// All that the caller may do with the app that the path names.
@@ -46,6 +52,14 @@ pub(super) enum Need {
 pub(super) struct Granted {
     pub(super) permissions: Permissions,
     app: AppName,
+}
+
+/// The team that the path names, of an account that may do with it what the endpoint does.
+#[derive(Clone)]
+pub(super) struct OwnTeam {
+    pub(super) caller: Caller,
+    pub(super) team: Team,
+    pub(super) role: Role,
 }
 
 static TABLE: LazyLock<HashMap<(&str, &str), Need>> = LazyLock::new(|| {
@@ -87,7 +101,8 @@ async fn check(api: &Arc<Api>, parts: &mut Parts) -> Result<(), ApiError> {
         Need::App(any_of, scope) => {
             let caller = Caller::charge(api, parts).await?;
             caller.require(scope)?;
-            let (row, granted) = own_app(api, parts, &caller).await?;
+            let name_or_id = segment(api, parts, "app").await?;
+            let (row, granted) = app_of(api, &caller, &name_or_id).await?;
             granted.require(any_of)?;
             parts.extensions.insert(granted);
             parts.extensions.insert(OwnApp {
@@ -96,22 +111,30 @@ async fn check(api: &Arc<Api>, parts: &mut Parts) -> Result<(), ApiError> {
             });
             parts.extensions.insert(caller);
         }
+        Need::Team(action, scope) => {
+            let caller = Caller::charge(api, parts).await?;
+            caller.require(scope)?;
+            let name_or_id = segment(api, parts, "team").await?;
+            let own = team_of(api, caller, &name_or_id).await?;
+            own.require(action)?;
+            parts.extensions.insert(own);
+        }
     }
     Ok(())
 }
 
-/// The app that the path names, if the caller gets to see it.
-async fn own_app(api: &Arc<Api>, parts: &mut Parts, caller: &Caller) -> Result<(AppRow, Granted), ApiError> {
-    let Path(segments) = Path::<HashMap<String, String>>::from_request_parts(parts, api).await?;
-    let name_or_id = segments.get("app").map_or("", String::as_str);
+async fn segment(api: &Arc<Api>, parts: &mut Parts, name: &str) -> Result<String, ApiError> {
+    let Path(mut segments) = Path::<HashMap<String, String>>::from_request_parts(parts, api).await?;
+    Ok(segments.remove(name).unwrap_or_default())
+}
+
+/// An app, if the caller gets to see it.
+pub(super) async fn app_of(api: &Api, caller: &Caller, name_or_id: &str) -> Result<(AppRow, Granted), ApiError> {
     let mut connection = api.connection().await?;
     let row = app::find(&mut connection, name_or_id).await?;
     let row = row.ok_or_else(|| ApiError::not_found("app"))?;
-    let permissions = if row.owner.id == caller.account.id {
-        Permissions::ALL
-    } else {
-        Permissions::NONE
-    };
+    let standing = collaborator::standing(&mut connection, row.app.id, caller.account.id).await?;
+    let permissions = standing.permissions();
     if permissions.is_empty() {
         return Err(no_access(&row));
     }
@@ -120,6 +143,32 @@ async fn own_app(api: &Arc<Api>, parts: &mut Parts, caller: &Caller) -> Result<(
         app: row.app.name.clone(),
     };
     Ok((row, granted))
+}
+
+async fn team_of(api: &Api, caller: Caller, name_or_id: &str) -> Result<OwnTeam, ApiError> {
+    let mut connection = api.connection().await?;
+    let team = team::find(&mut connection, name_or_id).await?;
+    let team = team.ok_or_else(|| ApiError::not_found("team"))?;
+    match team::role(&mut connection, team.id, caller.account.id).await? {
+        Some(role) => Ok(OwnTeam { caller, team, role }),
+        None => Err(ApiError::new(
+            ErrorId::Forbidden,
+            format!("You do not have access to the team {}.", team.name),
+        )),
+    }
+}
+
+/// Ends what people hold open on an app who do not get to see it any more. To be called after the change has committed.
+pub(super) async fn end_lost_sessions(api: &Api, app: Id<App>) -> Result<(), ApiError> {
+    let sessions = &api.platform.sessions;
+    let mut connection = api.connection().await?;
+    for account in sessions.accounts_on(app) {
+        let standing = collaborator::standing(&mut connection, app, account).await?;
+        if standing.permissions().is_empty() {
+            sessions.end_of(app, account);
+        }
+    }
+    Ok(())
 }
 
 /// That an app's name is taken is no secret: its host answers to everybody.
@@ -152,6 +201,33 @@ impl FromRequestParts<Arc<Api>> for Granted {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, ApiError> {
         let granted = parts.extensions.get::<Self>().cloned();
         granted.ok_or_else(|| ApiError::not_found("app"))
+    }
+}
+
+impl OwnTeam {
+    /// Refuses callers whose role does not reach that far.
+    pub(super) fn require(&self, action: TeamAction) -> Result<(), ApiError> {
+        if self.role.may(action) {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            ErrorId::Forbidden,
+            format!(
+                "Your role in the team {0} is {1}, which does not allow this. Its admins can change that: see `paas \
+                 members --team {0}`.",
+                self.team.name,
+                self.role.as_str()
+            ),
+        ))
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for OwnTeam {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, ApiError> {
+        let own = parts.extensions.get::<Self>().cloned();
+        own.ok_or_else(|| ApiError::not_found("team"))
     }
 }
 

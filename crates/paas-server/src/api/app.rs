@@ -51,6 +51,7 @@ const FIELDS: [Field<AppRow>; 3] = [
     },
 ];
 
+/// Whatever the caller gets to see.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     caller: Caller,
@@ -61,6 +62,7 @@ pub(super) async fn list(
     Ok(page(&range, rows, &FIELDS)?.map(|row| answer(&api, row, None)))
 }
 
+/// What the caller owns or was added to.
 pub(super) async fn list_of(
     state: State<Arc<Api>>,
     Path(name): Path<String>,
@@ -68,7 +70,11 @@ pub(super) async fn list_of(
     wanted: Wanted,
 ) -> Result<Page<paas_api::App>, ApiError> {
     account::is_caller(&name, &caller.account)?;
-    list(state, caller, wanted).await
+    let State(api) = state;
+    let Wanted(range) = wanted;
+    let mut connection = api.connection().await?;
+    let rows = app::list_joined(&mut connection, caller.account.id).await?;
+    Ok(page(&range, rows, &FIELDS)?.map(|row| answer(&api, row, None)))
 }
 
 /// Those of the apps with these ids that the caller may see: how Heroku's command reads the apps of a pipeline.
@@ -266,10 +272,11 @@ pub(super) async fn whole(api: &Api, row: AppRow) -> Result<Json<paas_api::App>,
 }
 
 /// `repo_size` is left out of lists, where finding it out would read every repository's directory.
-fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api::App {
+pub(super) fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api::App {
     let AppRow {
         app,
         owner,
+        locked: _,
         stack,
         buildpacks: _,
         acm,
@@ -280,6 +287,10 @@ fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api::App {
         buildpack_provided_description,
     } = row;
     let settings = &api.platform.settings;
+    let team = owner.team().map(|team| NamedRef {
+        id: *team.id.as_uuid(),
+        name: team.name.to_string(),
+    });
     paas_api::App {
         acm,
         archived_at: None,
@@ -295,10 +306,10 @@ fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api::App {
         internal_routing: None,
         maintenance: app.maintenance,
         name: app.name.to_string(),
-        organization: None,
+        organization: team.clone(),
         owner: UserRef {
-            id: *owner.id.as_uuid(),
-            email: owner.email,
+            id: *owner.id(),
+            email: owner.email(),
         },
         region: region::reference(),
         released_at: released_at.map(Into::into),
@@ -307,13 +318,13 @@ fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api::App {
         slug_size: Some(slug_size_bytes.unwrap_or(0)),
         space: None,
         stack: stack::reference(&stack),
-        team: None,
+        team,
         updated_at: app.updated_at.into(),
         web_url: Some(settings.app_url(&app.name)),
     }
 }
 
-async fn repository_bytes(api: &Api, app: Id<App>) -> Result<u64, ApiError> {
+pub(super) async fn repository_bytes(api: &Api, app: Id<App>) -> Result<u64, ApiError> {
     let path = api.platform.settings.repositories().join(format!("{app}.git"));
     let bytes = tokio::task::spawn_blocking(move || directory_bytes(&path)).await;
     bytes.map_err(ApiError::internal)

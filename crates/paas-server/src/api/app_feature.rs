@@ -201,7 +201,7 @@ fn answer(row: &AppRow, entry: &Entry, enabled: bool) -> AppFeature {
         display_name: entry.display_name.to_owned(),
         doc_url: entry.doc_url.to_owned(),
         enabled,
-        feedback_email: row.owner.email.clone(),
+        feedback_email: row.owner.email(),
         id: entry.id,
         name: entry.name.to_owned(),
         state: entry.state.to_owned(),

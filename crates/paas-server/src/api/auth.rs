@@ -43,8 +43,12 @@ enum Credentials {
 }
 
 /// Whose token these headers carry: `Bearer TOKEN`, or Basic with the token as the password.
-pub(crate) async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<Account, ApiError> {
-    Ok(identify(platform, headers).await?.account)
+pub(crate) async fn authenticate(
+    platform: &Platform,
+    headers: &HeaderMap,
+) -> Result<(Account, Authorization), ApiError> {
+    let caller = identify(platform, headers).await?;
+    Ok((caller.account, caller.authorization))
 }
 
 /// Whose password these headers carry, and their code where one is wanted. Only to make an authorization; everything else

@@ -62,6 +62,17 @@ impl ApiError {
         }
     }
 
+    /// Nobody has this address; whoever asks can do nothing about it alone.
+    pub(super) fn unknown_user() -> Self {
+        Self {
+            resource: Some("user"),
+            ..Self::new(
+                ErrorId::NotFound,
+                "Couldn't find that user. The operator of this platform adds people, with `paasd user create EMAIL`.",
+            )
+        }
+    }
+
     /// `Couldn't find that process type (clock).`, and which ones there are.
     pub(super) fn unknown_process_type(name: &str, known: &[ProcessType]) -> Self {
         let known: Vec<&str> = known.iter().map(ProcessType::as_str).collect();
@@ -249,6 +260,19 @@ impl From<StoreError> for ApiError {
             ),
             StoreError::BuildEnded => Self::new(ErrorId::Conflict, "This build has already ended."),
             StoreError::AppGone => Self::not_found("app"),
+            StoreError::TeamGone => Self::not_found("team"),
+            StoreError::TeamHasApps => Self::invalid(
+                "This team still owns apps. Destroy them first, or give them to somebody else with `paas apps:transfer`.",
+            ),
+            StoreError::LastAdmin => Self::invalid(
+                "A team always has an admin, and this is the last one. Make somebody else admin first, with `paas members:set \
+                 EMAIL --role admin`.",
+            ),
+            StoreError::CollaboratorTaken => Self::invalid("User is already a collaborator on the app."),
+            StoreError::TransferPending => Self::invalid(
+                "This app is offered to somebody already. Take that offer back first, with `paas apps:transfers:cancel`.",
+            ),
+            StoreError::TransferEnded => Self::new(ErrorId::Conflict, "This transfer has already ended."),
             StoreError::UnknownProcessType { process_type } => Self::unknown_process_type(process_type.as_str(), &[]),
             StoreError::Config(error) => error.into(),
             StoreError::Quantity(error) => error.into(),

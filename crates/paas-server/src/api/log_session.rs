@@ -16,13 +16,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, StreamExt, future, stream};
 use http::{HeaderMap, StatusCode, header};
 use paas_api::{LogSession, NewLogSession};
-use paas_core::{App, Id, LogSource};
-use paas_store::app;
+use paas_core::{App, Id, LogSource, Permission};
+use paas_store::{app, authorization, collaborator};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{auth::OwnApp, body::Body, capability::Purpose, error::ApiError, origin::Origin, state::Api};
-use crate::logs::{Filter, Stored};
+use crate::{
+    logs::{Filter, Stored},
+    sessions::Holder,
+};
 
 const USUAL_LINES: u32 = 100;
 const MOST_LINES: u32 = 1500;
@@ -40,6 +43,9 @@ const COME_BACK_AFTER: Duration = Duration::from_secs(10);
 struct Session {
     id: Uuid,
     app: Uuid,
+    /// Who made it: its URL is good for nobody who may not see the app any more.
+    account: Uuid,
+    authorization: Uuid,
     made_at: i64,
     lines: u32,
     tail: bool,
@@ -51,7 +57,7 @@ struct Session {
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
     origin: Origin,
-    OwnApp { row, .. }: OwnApp,
+    OwnApp { caller, row }: OwnApp,
     Body(new): Body<NewLogSession>,
 ) -> Result<(StatusCode, Json<LogSession>), ApiError> {
     let NewLogSession {
@@ -69,6 +75,8 @@ pub(super) async fn create(
     let session = Session {
         id: *paas_store::new_id::<Session>(now).as_uuid(),
         app: *row.app.id.as_uuid(),
+        account: *caller.account.id.as_uuid(),
+        authorization: *caller.authorization.id.as_uuid(),
         made_at: now.timestamp(),
         lines: lines.unwrap_or(USUAL_LINES).min(MOST_LINES),
         tail: tail.unwrap_or(false),
@@ -96,13 +104,26 @@ pub(super) async fn stream(
     let last_seen: Option<u64> = text("last-event-id").and_then(|id| id.trim().parse().ok());
     let session = open(&api, &segment, last_seen.is_some()).ok_or_else(|| ApiError::not_found("log session"))?;
     let app: Id<App> = Id::from_uuid(session.app);
+    let holder = Holder {
+        account: session.account.into(),
+        authorization: session.authorization.into(),
+        app,
+    };
+    let held = api.platform.sessions.begin(holder);
     let mut connection = api.connection().await?;
     app::find(&mut connection, &app.to_string())
         .await?
         .ok_or_else(|| ApiError::not_found("app"))?;
+    let standing = collaborator::standing(&mut connection, app, holder.account).await?;
+    let token = authorization::get(&mut connection, holder.account, holder.authorization, api.now()).await?;
+    if token.is_none() || !standing.permissions().contains(Permission::View) {
+        return Err(ApiError::not_found("log session"));
+    }
     drop(connection);
 
     let lines = lines(&api, app, &session, last_seen).await?;
+    // The session is over when nobody reads the stream any more.
+    let lines = lines.take_until(async move { held.ended().cancelled().await });
     let is_event_stream = text("accept").is_some_and(|accept| accept.contains("text/event-stream"));
     if is_event_stream {
         let events = lines.map(|stored| Ok::<_, Infallible>(event(&stored)));

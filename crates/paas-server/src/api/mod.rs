@@ -29,6 +29,7 @@ mod acm;
 mod app;
 mod app_feature;
 mod app_setup;
+mod app_transfer;
 mod build;
 mod buildpack_installation;
 mod buildpack_registry;
@@ -57,7 +58,12 @@ mod source;
 mod stack;
 mod status;
 mod stream;
+mod team;
+mod team_app;
+mod team_feature;
+mod team_member;
 mod two_factor;
+mod user;
 
 use std::sync::Arc;
 
@@ -93,6 +99,7 @@ pub(crate) fn router(platform: Arc<Platform>) -> Router {
 /// Every route. Each has an entry in `needs.rs`, or answers nobody.
 fn endpoints() -> Router<Arc<Api>> {
     people()
+        .merge(teams())
         .merge(apps())
         .merge(absent())
         .merge(names())
@@ -128,7 +135,6 @@ fn people() -> Router<Arc<Api>> {
         )
         .route("/oauth/sessions", get(session::list))
         .route("/oauth/sessions/{session}", delete(session::delete))
-        .route("/teams", get(absent::list))
         .merge(identity())
 }
 
@@ -156,6 +162,61 @@ fn identity() -> Router<Arc<Api>> {
         .route("/login/{login}", get(login::show).post(login::submit))
 }
 
+/// Who works on what together.
+fn teams() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/teams", get(team::list).post(team::create))
+        .route("/teams/permissions", get(team::permissions))
+        .route(
+            "/teams/{team}",
+            get(team::info).patch(team::update).delete(team::delete),
+        )
+        .route("/teams/{team}/features", get(team_feature::list))
+        .route("/teams/{team}/features/{feature}", get(team_feature::info))
+        .route("/teams/{team}/invitations", get(team::invitations).put(team::invite))
+        .route("/teams/{team}/invitations/{invitation}", delete(team::invitation))
+        .route(
+            "/teams/{team}/members",
+            get(team_member::list)
+                .put(team_member::put)
+                .post(team_member::create)
+                .patch(team_member::update),
+        )
+        .route("/teams/{team}/members/{member}", delete(team_member::delete))
+        .route("/teams/{team}/members/{member}/apps", get(team_member::apps))
+        .route("/teams/{team}/apps", get(team_app::list))
+        .route("/teams/apps", post(team_app::create))
+        .route("/teams/apps/{app}", get(team_app::info).patch(team_app::update))
+        .route(
+            "/teams/apps/{app}/collaborators",
+            get(collaborator::list).post(collaborator::create),
+        )
+        .route(
+            "/teams/apps/{app}/collaborators/{collaborator}",
+            get(collaborator::info)
+                .patch(collaborator::update)
+                .delete(collaborator::delete),
+        )
+        .route(
+            "/apps/{app}/collaborators",
+            get(collaborator::list).post(collaborator::create),
+        )
+        .route(
+            "/apps/{app}/collaborators/{collaborator}",
+            get(collaborator::info).delete(collaborator::delete),
+        )
+        .route(
+            "/account/app-transfers",
+            get(app_transfer::list).post(app_transfer::create),
+        )
+        .route(
+            "/account/app-transfers/{transfer}",
+            get(app_transfer::info)
+                .patch(app_transfer::update)
+                .delete(app_transfer::delete),
+        )
+}
+
 fn apps() -> Router<Arc<Api>> {
     Router::new()
         .route("/apps", get(app::list).post(app::create))
@@ -164,7 +225,6 @@ fn apps() -> Router<Arc<Api>> {
             "/apps/{app}/config-vars",
             get(config_var::info).patch(config_var::update),
         )
-        .route("/apps/{app}/collaborators", get(collaborator::list))
         .route(
             "/apps/{app}/buildpack-installations",
             get(buildpack_installation::list).put(buildpack_installation::update),

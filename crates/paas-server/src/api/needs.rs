@@ -4,9 +4,12 @@
 //! protects (*OAuth*): config vars and whatever else shows secrets want a `-protected` scope, the account itself and
 //! its other tokens want `global`. A pattern is written as its route is in `mod.rs`; a test compares the two.
 
-use paas_core::{Permissions, Scope};
+use paas_core::{
+    Permissions, Scope,
+    TeamAction::{self, Look, SeeMembers},
+};
 
-use super::access::Need::{self, Account, App, Free, Login, Public};
+use super::access::Need::{self, Account, App, Free, Login, Public, Team};
 
 const GLOBAL: Scope = Scope::Global;
 const IDENTITY: Scope = Scope::Identity;
@@ -19,6 +22,7 @@ const VIEW: Permissions = Permissions::VIEW;
 const DEPLOY: Permissions = Permissions::DEPLOY;
 const OPERATE: Permissions = Permissions::OPERATE;
 const MANAGE: Permissions = Permissions::MANAGE;
+const RULE: TeamAction = TeamAction::Manage;
 /// What both of them open: config vars, one-off dynos, scale, rollback, maintenance.
 const RUN: Permissions = DEPLOY.with(OPERATE);
 
@@ -66,7 +70,52 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /auth/{login}", Public),
     ("GET /login/{login}", Public),
     ("POST /login/{login}", Public),
+    // teams
     ("GET /teams", Account(READ)),
+    ("POST /teams", Account(GLOBAL)),
+    ("GET /teams/permissions", Account(READ)),
+    ("GET /teams/{team}", Team(Look, READ)),
+    ("PATCH /teams/{team}", Team(RULE, GLOBAL)),
+    ("DELETE /teams/{team}", Team(RULE, GLOBAL)),
+    ("GET /teams/{team}/features", Team(Look, READ)),
+    ("GET /teams/{team}/features/{feature}", Team(Look, READ)),
+    ("GET /teams/{team}/invitations", Team(SeeMembers, READ)),
+    ("PUT /teams/{team}/invitations", Team(RULE, GLOBAL)),
+    ("DELETE /teams/{team}/invitations/{invitation}", Team(RULE, GLOBAL)),
+    ("GET /teams/{team}/members", Team(SeeMembers, READ)),
+    ("PUT /teams/{team}/members", Team(RULE, GLOBAL)),
+    ("POST /teams/{team}/members", Team(RULE, GLOBAL)),
+    ("PATCH /teams/{team}/members", Team(RULE, GLOBAL)),
+    // Its handler asks for more, unless it is oneself who leaves.
+    ("DELETE /teams/{team}/members/{member}", Team(Look, GLOBAL)),
+    ("GET /teams/{team}/members/{member}/apps", Team(SeeMembers, READ)),
+    ("GET /teams/{team}/apps", Team(Look, READ)),
+    // Its handler asks for more when it names a team.
+    ("POST /teams/apps", Account(WRITE)),
+    ("GET /teams/apps/{app}", App(VIEW, READ)),
+    ("PATCH /teams/apps/{app}", App(MANAGE, WRITE)),
+    // Members add themselves, and whoever was added leaves: the handlers ask for more when it is somebody else.
+    ("GET /teams/apps/{app}/collaborators", App(VIEW, READ)),
+    ("POST /teams/apps/{app}/collaborators", App(VIEW, WRITE)),
+    ("GET /teams/apps/{app}/collaborators/{collaborator}", App(VIEW, READ)),
+    (
+        "PATCH /teams/apps/{app}/collaborators/{collaborator}",
+        App(MANAGE, WRITE),
+    ),
+    (
+        "DELETE /teams/apps/{app}/collaborators/{collaborator}",
+        App(VIEW, WRITE),
+    ),
+    ("GET /apps/{app}/collaborators", App(VIEW, READ)),
+    ("POST /apps/{app}/collaborators", App(VIEW, WRITE)),
+    ("GET /apps/{app}/collaborators/{collaborator}", App(VIEW, READ)),
+    ("DELETE /apps/{app}/collaborators/{collaborator}", App(VIEW, WRITE)),
+    // The handlers ask who owns the app, and to whom it was offered.
+    ("GET /account/app-transfers", Account(READ)),
+    ("POST /account/app-transfers", Account(WRITE)),
+    ("GET /account/app-transfers/{transfer}", Account(READ)),
+    ("PATCH /account/app-transfers/{transfer}", Account(WRITE)),
+    ("DELETE /account/app-transfers/{transfer}", Account(WRITE)),
     // apps
     ("GET /apps", Account(READ)),
     ("POST /apps", Account(WRITE)),
@@ -76,7 +125,6 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("DELETE /apps/{app}", App(MANAGE, WRITE)),
     ("GET /apps/{app}/config-vars", App(RUN, READ_PROTECTED)),
     ("PATCH /apps/{app}/config-vars", App(RUN, WRITE_PROTECTED)),
-    ("GET /apps/{app}/collaborators", App(VIEW, READ)),
     ("GET /apps/{app}/buildpack-installations", App(VIEW, READ)),
     ("PUT /apps/{app}/buildpack-installations", App(RUN, WRITE)),
     ("POST /filters/apps", Account(READ)),

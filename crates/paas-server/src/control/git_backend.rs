@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use http::HeaderMap;
-use paas_core::App;
+use paas_core::{App, Permission, Scope};
 use paas_store::{self as store, account::Account};
 use tokio::sync::oneshot;
 
@@ -15,37 +15,56 @@ use super::{
 };
 use crate::{
     api,
-    git::{Backend, Deploying, NewSource, Refusal},
+    git::{Admission, Backend, Deploying, NewSource, Refusal, Service},
     platform::Platform,
+    sessions::Holder,
 };
 
 pub(crate) struct GitBackend(pub(crate) Arc<Platform>);
 
 #[async_trait]
 impl Backend for GitBackend {
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Account, Refusal> {
-        api::authenticate(&self.0, headers).await.map_err(|error| {
+    async fn admit(&self, headers: &HeaderMap, name: Option<&str>, wanted: Service) -> Result<Admission, Refusal> {
+        let (account, authorization) = api::authenticate(&self.0, headers).await.map_err(|error| {
             if error.is_unavailable() {
                 Refusal::Unavailable
             } else {
                 Refusal::Unauthenticated
             }
+        })?;
+        let scope = match wanted {
+            Service::UploadPack => Scope::Read,
+            Service::ReceivePack => Scope::Write,
+        };
+        if !Scope::any_covers(&authorization.scope, scope) {
+            return Err(Refusal::Forbidden(format!(
+                "The scope of this token does not allow it: it takes {}. See `paas authorizations`.",
+                scope.as_str()
+            )));
+        }
+        let name = name.ok_or(Refusal::NotFound)?;
+        let mut conn = self.0.store.connection().await.map_err(|error| unavailable(&error))?;
+        let found = store::app::find(&mut conn, name)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let app = found.ok_or(Refusal::NotFound)?.app;
+        let holder = Holder {
+            account: account.id,
+            authorization: authorization.id,
+            app: app.id,
+        };
+        let session = self.0.sessions.begin(holder);
+        self.check(&app, &account).await?;
+        Ok(Admission {
+            app,
+            account,
+            session: Some(session),
         })
     }
 
-    async fn app(&self, name: &str, account: &Account) -> Result<App, Refusal> {
-        let found = async {
-            let mut conn = self.0.store.connection().await?;
-            store::app::find(&mut conn, name).await
-        };
-        match found.await {
-            Ok(Some(row)) if row.owner.id == account.id => Ok(row.app),
-            Ok(_) => Err(Refusal::NotFound),
-            Err(error) => Err(unavailable(&error)),
-        }
-    }
-
     async fn deploy(&self, source: NewSource) -> Result<Deploying, Refusal> {
+        // A push takes a while: whoever lost access meanwhile deploys nothing.
+        self.check(&source.app, &source.account).await?;
         let NewSource {
             app,
             account,
@@ -78,6 +97,28 @@ impl Backend for GitBackend {
             }
         });
         Ok(Deploying { output, accepted })
+    }
+}
+
+impl GitBackend {
+    /// Code is fetched and pushed by those who deploy (Dev Center, *App Permissions and Allowed Actions*).
+    async fn check(&self, app: &App, account: &Account) -> Result<(), Refusal> {
+        let standing = async {
+            let mut conn = self.0.store.connection().await?;
+            store::collaborator::standing(&mut conn, app.id, account.id).await
+        };
+        let permissions = standing.await.map_err(|error| unavailable(&error))?.permissions();
+        if permissions.contains(Permission::Deploy) {
+            Ok(())
+        } else if permissions.is_empty() {
+            Err(Refusal::NotFound)
+        } else {
+            Err(Refusal::Forbidden(format!(
+                "You do not have the deploy permission on the app {0}. Those who manage it can give it to you: see `paas access \
+                 -a {0}`.",
+                app.name
+            )))
+        }
     }
 }
 

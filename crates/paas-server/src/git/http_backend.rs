@@ -1,6 +1,6 @@
 //! Git's smart HTTP (git's `gitprotocol-http`): two questions, each answered by a `git` that is spawned for it.
 
-use std::{io, process::Stdio, sync::Arc, time::Duration};
+use std::{future, io, process::Stdio, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -16,7 +16,6 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use paas_core::App;
-use paas_store::account::Account;
 use serde::Deserialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -26,10 +25,11 @@ use tokio::{
 };
 
 use super::{
-    Git, Refusal,
+    Admission, Git, Refusal,
     process::{self, Service},
     push::Pushes,
 };
+use crate::sessions::Session;
 
 mod upload;
 
@@ -75,9 +75,12 @@ async fn advertise(
     Query(query): Query<InfoRefs>,
     headers: HeaderMap,
 ) -> Result<Response, GitError> {
-    let (app, _) = admit(&git, &repository, &headers).await?;
+    let service = query.service.as_deref().and_then(Service::from_name);
+    let wanted = service.unwrap_or(Service::UploadPack);
+    let Admission { app, session, .. } = admit(&git, &repository, wanted, &headers).await?;
+    drop(session);
     let name = query.service.ok_or(GitError::DumbClient)?;
-    let service = Service::from_name(&name).ok_or(GitError::UnknownService)?;
+    let service = service.ok_or(GitError::UnknownService)?;
     let mut command = command(&git, service, &app, &headers).await?;
     command.arg("--advertise-refs").stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(ADVERTISEMENT, command.output())
@@ -105,15 +108,18 @@ async fn upload_pack(
     request: Request,
 ) -> Result<Response, GitError> {
     let service = Service::UploadPack;
-    let (app, _) = admit(&git, &repository, request.headers()).await?;
+    let Admission { app, session, .. } = admit(&git, &repository, service, request.headers()).await?;
     check_content_type(service, request.headers())?;
     let mut command = command(&git, service, &app, request.headers()).await?;
     let (output, body) = channel();
     let exchange = Exchange::spawn(&mut command, service, request, output)?;
     let stop = git.stop.clone();
     git.tracker.spawn(async move {
-        // Dropped at a stop, and with it the process.
-        stop.run_until_cancelled(exchange.run()).await;
+        // Dropped at a stop or when access is lost, and with it the process.
+        tokio::select! {
+            _ = stop.run_until_cancelled(exchange.run()) => {}
+            () = lost(session.as_ref()) => {}
+        }
     });
     Ok(answer(service, "result", body))
 }
@@ -124,30 +130,46 @@ async fn receive_pack(
     request: Request,
 ) -> Result<Response, GitError> {
     let service = Service::ReceivePack;
-    let (app, account) = admit(&git, &repository, request.headers()).await?;
+    let Admission { app, account, session } = admit(&git, &repository, service, request.headers()).await?;
     check_content_type(service, request.headers())?;
     let mut command = command(&git, service, &app, request.headers()).await?;
     let push = Pushes::begin(&git, app, account);
     process::introduce(&mut command, &git, &push);
     let (output, body) = channel();
     let exchange = Exchange::spawn(&mut command, service, request, output)?;
-    let stop = git.stop.clone();
+    let stop = git.stop.child_token();
     git.tracker.spawn(async move {
-        exchange.run_to_the_end(stop).await;
+        // Whoever loses access while they push is treated as one who went away.
+        let push_ends = exchange.run_to_the_end(stop.clone());
+        let cut_off = async {
+            lost(session.as_ref()).await;
+            stop.cancel();
+            future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = push_ends => {}
+            () = cut_off => {}
+        }
         drop(push);
     });
     Ok(answer(service, "result", body))
 }
 
 /// Who asks, and for which app.
-async fn admit(git: &Git, repository: &str, headers: &HeaderMap) -> Result<(App, Account), GitError> {
-    // Authentication first: without a token nobody learns which apps there are.
-    let account = git.backend.authenticate(headers).await.map_err(GitError::Refused)?;
-    let name = repository
-        .strip_suffix(".git")
-        .ok_or(GitError::Refused(Refusal::NotFound))?;
-    let app = git.backend.app(name, &account).await.map_err(GitError::Refused)?;
-    Ok((app, account))
+async fn admit(git: &Git, repository: &str, wanted: Service, headers: &HeaderMap) -> Result<Admission, GitError> {
+    let name = repository.strip_suffix(".git");
+    git.backend
+        .admit(headers, name, wanted)
+        .await
+        .map_err(GitError::Refused)
+}
+
+/// When whoever asked may not go on.
+async fn lost(session: Option<&Session>) {
+    match session {
+        Some(session) => session.ended().cancelled().await,
+        None => future::pending().await,
+    }
 }
 
 async fn command(git: &Arc<Git>, service: Service, app: &App, headers: &HeaderMap) -> Result<Command, GitError> {
@@ -321,6 +343,7 @@ impl IntoResponse for GitError {
                 StatusCode::NOT_FOUND,
                 "Couldn't find that app: see `paas apps` for its name and `git remote -v` for what you push to.",
             ),
+            Self::Refused(Refusal::Forbidden(why)) => text(StatusCode::FORBIDDEN, &why),
             Self::Refused(Refusal::Unavailable) => {
                 let mut response = text(
                     StatusCode::SERVICE_UNAVAILABLE,

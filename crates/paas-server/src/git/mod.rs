@@ -25,6 +25,8 @@ use paas_store::account::Account;
 use tokio::sync::oneshot;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::sessions::Session;
+
 pub(crate) mod frame;
 mod http_backend;
 mod process;
@@ -34,21 +36,28 @@ mod repository;
 pub(crate) mod source;
 
 pub(crate) use http_backend::router;
-pub(crate) use process::{HOOK_APP, HOOK_PUSH, HOOK_SOCKET};
+pub(crate) use process::{HOOK_APP, HOOK_PUSH, HOOK_SOCKET, Service};
 pub(crate) use receive::Receiver;
 pub(crate) use repository::Repositories;
 
 /// What git asks of the rest of the platform.
 #[async_trait]
 pub(crate) trait Backend: Send + Sync + 'static {
-    /// Whose request this is: Basic authentication, any user name, a token as the password.
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Account, Refusal>;
-
-    /// The app of this name, if the account may push to it.
-    async fn app(&self, name: &str, account: &Account) -> Result<App, Refusal>;
+    /// Whose request this is (Basic authentication, any user name, a token as the password), and the app of this name, if
+    /// they may do with it what they want to. Who they are is asked first, also when there can be no such name: without a
+    /// token nobody learns which apps there are.
+    async fn admit(&self, headers: &HeaderMap, name: Option<&str>, wanted: Service) -> Result<Admission, Refusal>;
 
     /// Starts a deploy, which goes on whether or not anybody listens.
     async fn deploy(&self, source: NewSource) -> Result<Deploying, Refusal>;
+}
+
+/// Somebody who may do what they want to with an app.
+pub(crate) struct Admission {
+    pub(crate) app: App,
+    pub(crate) account: Account,
+    /// Ended when they may not go on.
+    pub(crate) session: Option<Session>,
 }
 
 /// Why a request of git's is not answered.
@@ -57,6 +66,8 @@ pub(crate) enum Refusal {
     /// Without credentials, or with wrong ones.
     Unauthenticated,
     NotFound,
+    /// They see the app, but may not do this with it; why, in words for them.
+    Forbidden(String),
     /// The database does not answer, or something else that passes.
     Unavailable,
 }

@@ -24,7 +24,7 @@ pub(crate) const HOOK_PUSH: &str = "PAAS_HOOK_PUSH";
 pub(crate) const HOOK_APP: &str = "PAAS_HOOK_APP";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Service {
+pub(crate) enum Service {
     UploadPack,
     ReceivePack,
 }

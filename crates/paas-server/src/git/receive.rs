@@ -304,10 +304,13 @@ fn unwritable(error: io::Error) -> Rejection {
     })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn refused(refusal: Refusal) -> Rejection {
     Rejection(match refusal {
-        Refusal::NotFound => "The app was destroyed meanwhile.".to_owned(),
+        Refusal::NotFound => {
+            "The app was destroyed meanwhile, or you do not have access to it any more: nothing was deployed."
+                .to_owned()
+        }
+        Refusal::Forbidden(why) => why,
         Refusal::Unauthenticated => "The account has lost its access meanwhile.".to_owned(),
         Refusal::Unavailable => "The platform cannot start a build right now. Push again in a moment.".to_owned(),
     })

@@ -77,13 +77,13 @@ struct Deployed {
 
 #[async_trait]
 impl Backend for TestPlatform {
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Account, Refusal> {
+    async fn admit(&self, headers: &HeaderMap, name: Option<&str>, _: Service) -> Result<Admission, Refusal> {
         let given = headers
             .get("authorization")
             .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "))
             .and_then(|value| String::from_utf8(BASE64_STANDARD.decode(value).ok()?).ok());
-        match given.as_deref().and_then(|pair| pair.split_once(':')) {
-            Some((_, TOKEN)) => Ok(Account {
+        let account = match given.as_deref().and_then(|pair| pair.split_once(':')) {
+            Some((_, TOKEN)) => Account {
                 id: Id::from_uuid(Uuid::from_u128(9)),
                 email: "ada@example.com".to_owned(),
                 name: None,
@@ -94,14 +94,15 @@ impl Backend for TestPlatform {
                 disabled_at: None,
                 created_at: DateTime::UNIX_EPOCH,
                 updated_at: DateTime::UNIX_EPOCH,
-            }),
-            _ => Err(Refusal::Unauthenticated),
-        }
-    }
-
-    async fn app(&self, name: &str, _account: &Account) -> Result<App, Refusal> {
+            },
+            _ => return Err(Refusal::Unauthenticated),
+        };
         match name {
-            "hello" => Ok(self.app.clone()),
+            Some("hello") => Ok(Admission {
+                app: self.app.clone(),
+                account,
+                session: None,
+            }),
             _ => Err(Refusal::NotFound),
         }
     }

@@ -11,7 +11,7 @@ async fn a_new_app_has_two_releases_without_code_and_an_event() {
     let mut conn = world.conn().await;
     let row = find(&mut conn, "hello").await.unwrap().unwrap();
     assert_eq!(row.app.id, id);
-    assert_eq!(row.owner.email, "ann@example.com");
+    assert_eq!(row.owner.email(), "ann@example.com");
     assert_eq!(
         (row.stack.as_str(), row.subnet, row.app.maintenance),
         ("paas-12", 0, false)

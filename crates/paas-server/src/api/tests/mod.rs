@@ -1,5 +1,6 @@
 //! The API on a real database and an engine in memory, through its router, as a client would see it.
 
+mod access;
 mod buildpacks;
 mod builds;
 mod destroy;
@@ -16,3 +17,4 @@ mod shape;
 mod slugs;
 mod story;
 mod stream;
+mod team;

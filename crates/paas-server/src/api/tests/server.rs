@@ -105,7 +105,7 @@ impl Server {
         self.send_json(Method::PATCH, path, body).await
     }
 
-    async fn send_json(&self, method: Method, path: &str, body: Value) -> Answer {
+    pub(super) async fn send_json(&self, method: Method, path: &str, body: Value) -> Answer {
         let request = self.request(method, path);
         self.send(request.map(|_| Body::from(body.to_string()))).await
     }
@@ -122,7 +122,7 @@ impl Server {
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.service.call(request).await.unwrap();
+        let response = self.open(request).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Answer {
@@ -130,6 +130,11 @@ impl Server {
             headers: parts.headers,
             text: String::from_utf8(bytes.to_vec()).unwrap(),
         }
+    }
+
+    /// An answer whose body is still to be read.
+    pub(super) async fn open(&self, request: Request<Body>) -> axum::response::Response {
+        self.service.call(request).await.unwrap()
     }
 
     /// The path of one of our own absolute URLs.

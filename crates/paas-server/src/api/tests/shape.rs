@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The shapes, in the words of the published schema: `name type`, `?` where null is allowed, `|` for one of several.
-const SHAPES: [(&str, &str); 31] = [
+const SHAPES: [(&str, &str); 36] = [
     (
         "account",
         "allow_tracking bool; beta bool; created_at time; email email; federated bool; id uuid; identity_provider \
@@ -70,6 +70,37 @@ const SHAPES: [(&str, &str); 31] = [
         "collaborator",
         "app {name:str, id:uuid}; created_at time; id uuid; permissions [{name:str, description:str}]; role \
          enum(admin/collaborator/member/owner)?; updated_at time; user {email:email, federated:bool, id:uuid}",
+    ),
+    (
+        "team",
+        "id uuid; created_at time; credit_card_collections bool; default bool; enterprise_account {id:uuid, name:str}?; \
+         identity_provider {id:uuid, name:str, owner:{id:uuid, name:str, type:enum(team/enterprise-account)}}?; \
+         membership_limit num?; name str; provisioned_licenses bool; role enum(admin/collaborator/member/owner)?; type \
+         enum(enterprise/team); updated_at time; pipeline_cost_consent_at time?; pipeline_cost_consent_user_email str?",
+    ),
+    (
+        "team-app",
+        "archived_at time?; buildpack_provided_description str?; build_stack {id:uuid, name:str}; created_at time; git_url \
+         str; id uuid; internal_routing bool?; joined bool; locked bool; maintenance bool; name str; team {name:str}?; owner \
+         {email:email, id:uuid}?; region {id:uuid, name:str}; released_at time?; repo_size int?; slug_size int?; space \
+         {id:uuid, name:str}?; stack {id:uuid, name:str}; updated_at time; web_url uri?; base_image_name str?; buildpacks \
+         [{id:str, version:str, homepage:str}]?; current_build_architecture [str]; generation str",
+    ),
+    (
+        "team-member",
+        "created_at time; email str; federated bool; id uuid; identity_provider {id:uuid, name:str, redacted:bool, \
+         owner:{id:uuid, name:str, type:enum(team/enterprise-account)}}?; role enum(admin/collaborator/member/owner)?; \
+         two_factor_authentication bool; updated_at time; user {email:email, id:uuid, name:str?}",
+    ),
+    (
+        "team-feature",
+        "created_at time; description str; doc_url str; enabled bool; id uuid; name str; state str; updated_at time; \
+         display_name str; feedback_email str",
+    ),
+    (
+        "app-transfer",
+        "app {name:str, id:uuid}; created_at time; id uuid; owner {email:email, id:uuid}; recipient {email:email, id:uuid}; \
+         state enum(pending/accepted/declined); updated_at time",
     ),
     (
         "domain",
@@ -296,6 +327,7 @@ async fn lists_of_what_the_platform_does_not_have_are_empty() {
         "/users/~/pipeline-couplings",
         "/spaces",
         "/teams",
+        "/account/app-transfers",
     ] {
         assert_eq!(server.get(path).await.ok(), json!([]), "{path}");
     }
