@@ -24,7 +24,7 @@ const OPERATE: Permissions = Permissions::OPERATE;
 const MANAGE: Permissions = Permissions::MANAGE;
 const RULE: TeamAction = TeamAction::Manage;
 /// What both of them open: config vars, one-off dynos, scale, rollback, maintenance.
-const RUN: Permissions = DEPLOY.with(OPERATE);
+pub(super) const RUN: Permissions = DEPLOY.with(OPERATE);
 
 /// Sorted by room, as in `mod.rs`.
 pub(super) const NEEDS: &[(&str, Need)] = &[

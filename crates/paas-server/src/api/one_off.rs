@@ -11,10 +11,11 @@ use paas_engine::{Environment, TerminalSize};
 use paas_store::{self as store, Connection, Stamp, one_off, release};
 
 use super::{
-    app,
+    access, app,
     auth::{Caller, OwnApp, authenticate},
     body::Body,
     error::ApiError,
+    needs,
     state::Api,
 };
 use crate::{
@@ -140,7 +141,7 @@ impl Wanted {
     }
 }
 
-/// A session of the caller's, from before a last look at whether the token still is one.
+/// A session of the caller's, from before a last look at whether the token still is one and still opens the app's dynos.
 pub(super) async fn open(api: &Api, headers: &HeaderMap, caller: &Caller, app: Id<App>) -> Result<Session, ApiError> {
     let session = api.platform.sessions.begin(Holder {
         account: caller.account.id,
@@ -148,6 +149,8 @@ pub(super) async fn open(api: &Api, headers: &HeaderMap, caller: &Caller, app: I
         app,
     });
     authenticate(&api.platform, headers).await?;
+    let (_, granted) = access::app_of(api, caller, &app.to_string()).await?;
+    granted.require(needs::RUN)?;
     Ok(session)
 }
 
