@@ -12,6 +12,7 @@ use crate::{
     column::{corrupt, parse, unsigned},
     event::{self, Change},
     release,
+    team::Team,
 };
 
 mod owner;
@@ -49,6 +50,13 @@ pub struct NewApp {
     pub id: Id<App>,
     pub name: AppName,
     pub stack: String,
+}
+
+/// Which team's an app is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct OfTeam<'a> {
+    pub team: &'a Team,
+    pub is_locked: bool,
 }
 
 /// Apps are made one at a time, so that two never choose the same subnet.
@@ -96,12 +104,38 @@ macro_rules! select_apps {
     };
 }
 
-/// Makes the app with the smallest free subnet, v1 `Initial release` and v2 `Enable Logplex`. Fails with
-/// [`StoreError::NameTaken`].
+/// Makes an app of the stamp's account, with the smallest free subnet, v1 `Initial release` and v2 `Enable Logplex`. Fails
+/// with [`StoreError::NameTaken`].
 pub async fn create(conn: &mut PgConnection, sealer: &Sealer, new: NewApp, stamp: Stamp) -> Result<AppRow, StoreError> {
     let mut transaction = conn.begin().await?;
+    insert(&mut transaction, sealer, &new, stamp).await?;
+    let row = by_id(&mut transaction, new.id).await?.ok_or(StoreError::AppGone)?;
+    transaction.commit().await?;
+    Ok(row)
+}
+
+/// Makes an app of a team, as [`create`] does; whoever makes it has joined it. Fails with [`StoreError::NotInTeam`], too.
+pub async fn create_of_team(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    new: NewApp,
+    of: OfTeam<'_>,
+    stamp: Stamp,
+) -> Result<AppRow, StoreError> {
+    let mut transaction = conn.begin().await?;
+    insert(&mut transaction, sealer, &new, stamp).await?;
+    give_to_team(&mut transaction, new.id, of.team, stamp).await?;
+    if of.is_locked {
+        set_locked(&mut transaction, new.id, true, stamp).await?;
+    }
+    let row = by_id(&mut transaction, new.id).await?.ok_or(StoreError::AppGone)?;
+    transaction.commit().await?;
+    Ok(row)
+}
+
+async fn insert(conn: &mut PgConnection, sealer: &Sealer, new: &NewApp, stamp: Stamp) -> Result<(), StoreError> {
     sqlx::query!("select pg_advisory_xact_lock($1)", SUBNET_LOCK)
-        .execute(&mut *transaction)
+        .execute(&mut *conn)
         .await?;
     // One more candidate than there are apps: at least one is free.
     sqlx::query!(
@@ -115,7 +149,7 @@ pub async fn create(conn: &mut PgConnection, sealer: &Sealer, new: NewApp, stamp
         new.stack,
         stamp.at,
     )
-    .execute(&mut *transaction)
+    .execute(&mut *conn)
     .await?;
     for description in ["Initial release", "Enable Logplex"] {
         let first = release::NewRelease {
@@ -124,19 +158,9 @@ pub async fn create(conn: &mut PgConnection, sealer: &Sealer, new: NewApp, stamp
             config: &ConfigVars::default(),
             description,
         };
-        release::insert(&mut transaction, sealer, first, stamp).await?;
+        release::insert(&mut *conn, sealer, first, stamp).await?;
     }
-    record(
-        &mut transaction,
-        new.id,
-        "create",
-        stamp,
-        json!({ "name": new.name.as_str() }),
-    )
-    .await?;
-    let row = by_id(&mut transaction, new.id).await?.ok_or(StoreError::AppGone)?;
-    transaction.commit().await?;
-    Ok(row)
+    record(conn, new.id, "create", stamp, json!({ "name": new.name.as_str() })).await
 }
 
 /// The living app with this name or id.

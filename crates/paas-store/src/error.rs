@@ -61,6 +61,9 @@ pub enum StoreError {
     AppGone,
     #[error("the team is gone")]
     TeamGone,
+    /// Its admins and members bring apps into a team, and nobody else.
+    #[error("apps come into a team by its admins and members")]
+    NotInTeam,
     #[error("the team still owns apps")]
     TeamHasApps,
     /// A team without one could not be changed any more.

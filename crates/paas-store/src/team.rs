@@ -181,7 +181,7 @@ pub async fn delete(conn: &mut PgConnection, id: Id<Team>, stamp: Stamp) -> Resu
 }
 
 /// Holds the team for this transaction: changes of its members happen one after the other. `false` when it is gone.
-pub(crate) async fn lock(conn: &mut PgConnection, id: Id<Team>) -> Result<bool, StoreError> {
+pub async fn lock(conn: &mut PgConnection, id: Id<Team>) -> Result<bool, StoreError> {
     let held = sqlx::query_scalar!("select id from teams where id = $1 for update", id.as_uuid());
     Ok(held.fetch_optional(conn).await?.is_some())
 }

@@ -22,6 +22,8 @@ pub struct TeamMember {
     pub id: Uuid,
     pub user: Actor,
     pub role: Role,
+    /// Whether they log in with a second factor.
+    pub two_factor: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -35,6 +37,11 @@ pub async fn list(conn: &mut PgConnection, team: Id<Team>) -> Result<Vec<TeamMem
             people.account as "account!",
             accounts.email,
             people.role as "role!",
+            exists (
+                select from two_factors
+                where two_factors.account = accounts.id
+                    and confirmed_at is not null
+            ) as "two_factor!",
             people.created_at as "created_at!",
             people.updated_at as "updated_at!"
         from (
@@ -190,6 +197,7 @@ struct Row {
     account: Uuid,
     email: String,
     role: String,
+    two_factor: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -205,6 +213,7 @@ impl TryFrom<Row> for TeamMember {
                 email: row.email,
             },
             role: parse("team member", &row.role)?,
+            two_factor: row.two_factor,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })

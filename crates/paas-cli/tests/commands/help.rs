@@ -151,6 +151,28 @@ fn alone_the_command_shows_its_topics() {
       local:run           Run a command on this machine, with the variables of .env
       local:version       Print the version of what `local` runs
 
+    Access and teams
+      access              List who has access to an app
+      access:add          Give somebody access to an app
+      access:update       Change what somebody may do with the app of a team
+      access:remove       Take somebody's access to an app away
+      teams               List the teams that you are a member of
+      teams:create        Make a team, whose first admin you are
+      teams:destroy       Remove a team that owns no apps
+      members             List the members of a team
+      members:add         Add somebody to a team
+      members:set         Change what a member of a team is
+      members:remove      Remove somebody from a team and from all its apps
+      apps:transfer       Give an app to a team, or offer it to somebody
+      apps:transfers      List the apps that are offered to you, or by you
+      apps:transfers:accept Become the owner of an app that is offered to you
+      apps:transfers:decline Decline an app that is offered to you
+      apps:transfers:cancel Take an offer back
+      apps:lock           Keep members of the team from seeing and joining an app
+      apps:unlock         Let members of the team see and join an app again
+      apps:join           Add yourself to the app of a team
+      apps:leave          Remove yourself from an app
+
     Maintenance
       maintenance         Print whether an app is in maintenance mode
       maintenance:on      Answer an app's visitors with a maintenance page

@@ -16,10 +16,10 @@ use axum::{
 };
 use http::{Method, request::Parts};
 use paas_api::ErrorId;
-use paas_core::{App, AppName, Id, Permissions, Role, Scope, TeamAction};
+use paas_core::{App, AppName, Id, Permission, Permissions, Role, Scope, TeamAction};
 use paas_store::{
     app::{self, AppRow},
-    collaborator,
+    authorization, collaborator,
     team::{self, Team},
 };
 
@@ -29,6 +29,7 @@ use super::{
     needs::NEEDS,
     state::Api,
 };
+use crate::sessions::{Holder, Session};
 
 /// What an endpoint wants of whoever calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +157,18 @@ async fn team_of(api: &Api, caller: Caller, name_or_id: &str) -> Result<OwnTeam,
             format!("You do not have access to the team {}.", team.name),
         )),
     }
+}
+
+/// Registers what somebody opens without their token, by a URL that was made for them. `None`: their token is not good any
+/// more, or they do not get to see the app.
+pub(super) async fn hold(api: &Api, holder: Holder) -> Result<Option<Session>, ApiError> {
+    let session = api.platform.sessions.begin(holder);
+    let mut connection = api.connection().await?;
+    let app = app::find(&mut connection, &holder.app.to_string()).await?;
+    let standing = collaborator::standing(&mut connection, holder.app, holder.account).await?;
+    let token = authorization::get(&mut connection, holder.account, holder.authorization, api.now()).await?;
+    let may = app.is_some() && token.is_some() && standing.permissions().contains(Permission::View);
+    Ok(may.then_some(session))
 }
 
 /// Ends what people hold open on an app who do not get to see it any more. To be called after the change has committed.

@@ -12,7 +12,7 @@ use paas_core::{App, AppName, Id, Permissions};
 use paas_store::{
     StoreError,
     account::Account,
-    app::{self, AppRow},
+    app::{self, AppRow, OfTeam},
 };
 use tokio::sync::watch;
 use uuid::{Uuid, uuid};
@@ -102,6 +102,16 @@ pub(super) async fn create(
 
 /// A new app of this owner, with a name that is wanted or invented.
 pub(super) async fn make(api: &Api, new: NewApp, owner: &Account) -> Result<AppRow, ApiError> {
+    make_of(api, new, None, owner).await
+}
+
+/// A new app of a team, or of whoever makes it.
+pub(super) async fn make_of(
+    api: &Api,
+    new: NewApp,
+    team: Option<OfTeam<'_>>,
+    by: &Account,
+) -> Result<AppRow, ApiError> {
     if let Some(region) = &new.region
         && !region::is_ours(region.as_str())
     {
@@ -115,13 +125,13 @@ pub(super) async fn make(api: &Api, new: NewApp, owner: &Account) -> Result<AppR
         stack::check(stack.as_str())?;
     }
     let row = match new.name.filter(|name| !name.is_empty()) {
-        Some(name) => create_named(api, name.parse()?, owner)
+        Some(name) => create_named(api, name.parse()?, team, by)
             .await
             .map_err(|error| name_taken(error, &name))?,
-        None => create_invented(api, owner).await?,
+        None => create_invented(api, team, by).await?,
     };
-    api.announce(row.app.id, "Initial release", owner);
-    api.announce(row.app.id, "Enable Logplex", owner);
+    api.announce(row.app.id, "Initial release", by);
+    api.announce(row.app.id, "Enable Logplex", by);
     Ok(row)
 }
 
@@ -236,23 +246,27 @@ async fn wait_until_gone(api: &Api, id: Id<App>, passes: &mut watch::Receiver<u6
     }
 }
 
-async fn create_named(api: &Api, name: AppName, owner: &Account) -> Result<AppRow, StoreError> {
-    let stamp = api.stamp(owner);
+async fn create_named(api: &Api, name: AppName, team: Option<OfTeam<'_>>, by: &Account) -> Result<AppRow, StoreError> {
+    let stamp = api.stamp(by);
     let new = app::NewApp {
         id: paas_store::new_id(stamp.at),
         name,
         stack: stack::NAME.to_owned(),
     };
     let mut transaction = api.store().begin().await?;
-    let row = app::create(&mut transaction, &api.store().sealer, new, stamp).await?;
+    let sealer = &api.store().sealer;
+    let row = match team {
+        Some(of) => app::create_of_team(&mut transaction, sealer, new, of, stamp).await?,
+        None => app::create(&mut transaction, sealer, new, stamp).await?,
+    };
     transaction.commit().await?;
     Ok(row)
 }
 
-async fn create_invented(api: &Api, owner: &Account) -> Result<AppRow, StoreError> {
+async fn create_invented(api: &Api, team: Option<OfTeam<'_>>, by: &Account) -> Result<AppRow, StoreError> {
     let mut attempt = 1;
     loop {
-        match create_named(api, haiku::invent(), owner).await {
+        match create_named(api, haiku::invent(), team, by).await {
             Err(StoreError::NameTaken) if attempt < INVENTIONS => attempt += 1,
             result => return result,
         }

@@ -115,7 +115,7 @@ fn answer(api: &Api, origin: &Origin, setup: AppSetup) -> paas_api::AppSetup {
         },
         build: build.map(|(build, status)| BuildSummary {
             id: *build.as_uuid(),
-            output_stream_url: stream::url(api, origin, *build.as_uuid()),
+            output_stream_url: stream::url(api, origin, app, *build.as_uuid()),
             status: match status {
                 BuildStatus::Pending => paas_api::BuildStatus::Pending,
                 BuildStatus::Succeeded { .. } => paas_api::BuildStatus::Succeeded,

@@ -277,7 +277,7 @@ fn answer(api: &Api, origin: &Origin, app: &AppRow, row: BuildRow) -> paas_api::
         generation: "cedar".to_owned(),
         id: *build.id.as_uuid(),
         labs: std::collections::BTreeMap::new(),
-        output_stream_url: stream::url(api, origin, *build.id.as_uuid()),
+        output_stream_url: stream::url(api, origin, app.app.id, *build.id.as_uuid()),
         release: release.map(|release| IdRef { id: *release.as_uuid() }),
         slug: slug.map(|slug| IdRef { id: *slug.as_uuid() }),
         source_blob: SourceBlob {

@@ -16,6 +16,7 @@ use paas_store::{
     StoreError,
     app::{AppRow, Owner},
     collaborator::{self, Collaborator},
+    team,
 };
 
 use super::{
@@ -61,6 +62,10 @@ pub(super) async fn create(
         user,
     } = new;
     let mut transaction = api.store().begin().await?;
+    if let Some(team) = row.owner.team() {
+        // Whoever is being removed from the team does not join one of its apps meanwhile.
+        team::lock(&mut transaction, team.id).await?;
+    }
     let user = user::find(&mut transaction, user.as_str(), &caller.account).await?;
     let standing = collaborator::standing(&mut transaction, row.app.id, user.id).await?;
     let joins = user.id == caller.account.id && standing.may_join() && !granted.permissions.any_of(Permissions::SHARE);

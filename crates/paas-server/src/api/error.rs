@@ -261,6 +261,10 @@ impl From<StoreError> for ApiError {
             StoreError::BuildEnded => Self::new(ErrorId::Conflict, "This build has already ended."),
             StoreError::AppGone => Self::not_found("app"),
             StoreError::TeamGone => Self::not_found("team"),
+            StoreError::NotInTeam => Self::new(
+                ErrorId::Forbidden,
+                "Only the admins and members of a team bring apps into it. Ask one of them: see `paas members`.",
+            ),
             StoreError::TeamHasApps => Self::invalid(
                 "This team still owns apps. Destroy them first, or give them to somebody else with `paas apps:transfer`.",
             ),

@@ -16,12 +16,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, StreamExt, future, stream};
 use http::{HeaderMap, StatusCode, header};
 use paas_api::{LogSession, NewLogSession};
-use paas_core::{App, Id, LogSource, Permission};
-use paas_store::{app, authorization, collaborator};
+use paas_core::{App, Id, LogSource};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{auth::OwnApp, body::Body, capability::Purpose, error::ApiError, origin::Origin, state::Api};
+use super::{access, auth::OwnApp, body::Body, capability::Purpose, error::ApiError, origin::Origin, state::Api};
 use crate::{
     logs::{Filter, Stored},
     sessions::Holder,
@@ -109,18 +108,8 @@ pub(super) async fn stream(
         authorization: session.authorization.into(),
         app,
     };
-    let held = api.platform.sessions.begin(holder);
-    let mut connection = api.connection().await?;
-    app::find(&mut connection, &app.to_string())
-        .await?
-        .ok_or_else(|| ApiError::not_found("app"))?;
-    let standing = collaborator::standing(&mut connection, app, holder.account).await?;
-    let token = authorization::get(&mut connection, holder.account, holder.authorization, api.now()).await?;
-    if token.is_none() || !standing.permissions().contains(Permission::View) {
-        return Err(ApiError::not_found("log session"));
-    }
-    drop(connection);
-
+    let held = access::hold(&api, holder).await?;
+    let held = held.ok_or_else(|| ApiError::not_found("log session"))?;
     let lines = lines(&api, app, &session, last_seen).await?;
     // The session is over when nobody reads the stream any more.
     let lines = lines.take_until(async move { held.ended().cancelled().await });

@@ -1,19 +1,38 @@
-//! Under which URL a client reached us: links in answers must lead it back the same way.
+//! Under which URL a client reached us, and by which token: links in answers must lead it back the same way, and those that
+//! are their own permission are good for no longer than its own.
 
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::{header, request::Parts, uri::Authority};
 
-use super::{error::ApiError, state::Api};
+use paas_core::Id;
+use paas_store::{account::Account, authorization::Authorization};
 
-/// `http://127.0.0.1:5050`, `https://api.example.com`: whatever stood in front of the path.
-pub(super) struct Origin(String);
+use super::{auth::Caller, error::ApiError, state::Api};
+
+pub(super) struct Origin {
+    /// `http://127.0.0.1:5050`, `https://api.example.com`: whatever stood in front of the path.
+    base: String,
+    /// `None`: the endpoint asks nobody who they are.
+    reader: Option<Reader>,
+}
+
+/// For whom links are made.
+#[derive(Clone, Copy)]
+pub(super) struct Reader {
+    pub(super) account: Id<Account>,
+    pub(super) authorization: Id<Authorization>,
+}
 
 impl Origin {
     /// An absolute URL; `path` begins with a slash.
     pub(super) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.0)
+        format!("{}{path}", self.base)
+    }
+
+    pub(super) const fn reader(&self) -> Option<Reader> {
+        self.reader
     }
 }
 
@@ -31,6 +50,14 @@ impl FromRequestParts<Arc<Api>> for Origin {
             Some("https") => "https",
             _ => "http",
         };
-        Ok(Self(format!("{scheme}://{host}")))
+        // The gate has found out who asks before any handler takes its arguments.
+        let reader = parts.extensions.get::<Caller>().map(|caller| Reader {
+            account: caller.account.id,
+            authorization: caller.authorization.id,
+        });
+        Ok(Self {
+            base: format!("{scheme}://{host}"),
+            reader,
+        })
     }
 }

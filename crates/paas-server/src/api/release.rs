@@ -242,7 +242,7 @@ fn answer(api: &Api, origin: &Origin, app: &App, row: ReleaseRow) -> paas_api::R
         eligible_for_rollback: is_eligible_for_rollback,
         id: *release.id.as_uuid(),
         oci_image: None,
-        output_stream_url: has_release_phase.then(|| stream::url(api, origin, *release.id.as_uuid())),
+        output_stream_url: has_release_phase.then(|| stream::url(api, origin, app.id, *release.id.as_uuid())),
         slug: slug.map(|id| IdRef { id }),
         status: match release.status {
             ReleaseStatus::Pending => paas_api::ReleaseStatus::Pending,

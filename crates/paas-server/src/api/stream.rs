@@ -10,10 +10,12 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderName, header};
+use paas_core::{App, Id};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{capability::Purpose, error::ApiError, origin::Origin, state::Api};
+use super::{access, capability::Purpose, error::ApiError, origin::Origin, state::Api};
+use crate::sessions::Holder;
 
 /// Proxies that collect an answer before they pass it on must not.
 const NO_BUFFERING: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
@@ -23,21 +25,53 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(20);
 /// What Heroku sends meanwhile, and every client of it leaves out.
 const KEEP_ALIVE: Bytes = Bytes::from_static(b"\0");
 
-/// Where the output of a build or a release can be read, without credentials.
-pub(super) fn url(api: &Api, origin: &Origin, id: Uuid) -> String {
-    let segment = api.capabilities.issue(Purpose::Output, id.as_bytes());
+/// What was written for a build or a release, and for whom a URL leads to it. All of it travels in the URL.
+struct Output {
+    id: Uuid,
+    holder: Holder,
+}
+
+/// Where the output of a build or a release can be read, without credentials: by whom the URL was made for, until they lose
+/// their access to the app.
+pub(super) fn url(api: &Api, origin: &Origin, app: Id<App>, id: Uuid) -> String {
+    // Nobody has no access.
+    let (account, authorization) = origin.reader().map_or((Uuid::nil(), Uuid::nil()), |reader| {
+        (*reader.account.as_uuid(), *reader.authorization.as_uuid())
+    });
+    let payload = [id, *app.as_uuid(), account, authorization].map(Uuid::into_bytes);
+    let segment = api.capabilities.issue(Purpose::Output, payload.as_flattened());
     origin.url(&format!("/streams/{segment}"))
 }
 
 /// Plain text from the beginning, then live until it is finished. 404 while nothing was written.
 pub(super) async fn output(State(api): State<Arc<Api>>, Path(segment): Path<String>) -> Result<Response, ApiError> {
-    let payload = api.capabilities.open(Purpose::Output, &segment);
-    let id = payload.and_then(|payload| Uuid::from_slice(&payload).ok());
-    let id = id.ok_or_else(|| ApiError::not_found("stream"))?;
+    let not_found = || ApiError::not_found("stream");
+    let Output { id, holder } = open(&api, &segment).ok_or_else(not_found)?;
+    let held = access::hold(&api, holder).await?.ok_or_else(not_found)?;
     let stream = api.platform.outputs.follow(id).await.map_err(ApiError::internal)?;
-    let stream = stream.ok_or_else(|| ApiError::not_found("stream"))?;
+    let stream = stream.ok_or_else(not_found)?;
+    let stream = kept_alive(stream, KEEP_ALIVE_EVERY).take_until(async move { held.ended().cancelled().await });
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), NO_BUFFERING];
-    Ok((headers, Body::from_stream(kept_alive(stream, KEEP_ALIVE_EVERY))).into_response())
+    Ok((headers, Body::from_stream(stream)).into_response())
+}
+
+fn open(api: &Api, segment: &str) -> Option<Output> {
+    let payload = api.capabilities.open(Purpose::Output, segment)?;
+    let (ids, []) = payload.as_chunks::<16>() else {
+        return None;
+    };
+    let &[id, app, account, authorization] = ids else {
+        return None;
+    };
+    let holder = Holder {
+        account: Uuid::from_bytes(account).into(),
+        authorization: Uuid::from_bytes(authorization).into(),
+        app: Uuid::from_bytes(app).into(),
+    };
+    Some(Output {
+        id: Uuid::from_bytes(id),
+        holder,
+    })
 }
 
 /// The stream, and a NUL wherever it is silent for long.

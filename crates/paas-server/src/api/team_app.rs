@@ -7,7 +7,7 @@ use http::StatusCode;
 use paas_api::{ErrorId, NewApp, NewTeamApp, ResourceRef, TeamAppUpdate, TeamOfApp};
 use paas_core::TeamAction;
 use paas_store::{
-    app::{self, AppRow},
+    app::{self, AppRow, OfTeam},
     team::{self, Team},
     team_member,
 };
@@ -83,21 +83,11 @@ pub(super) async fn create(
             "Only the app of a team can be locked: name the team, with --team.",
         ));
     }
-    let row = apps::make(&api, NewApp { name, region, stack }, &caller.account).await?;
-    let row = match &team {
-        Some(team) => {
-            let (id, stamp) = (row.app.id, api.stamp(&caller.account));
-            let mut transaction = api.store().begin().await?;
-            app::give_to_team(&mut transaction, id, team, stamp).await?;
-            if locked == Some(true) {
-                app::set_locked(&mut transaction, id, true, stamp).await?;
-            }
-            let row = app::by_id(&mut transaction, id).await?;
-            transaction.commit().await?;
-            row.ok_or_else(|| ApiError::not_found("app"))?
-        }
-        None => row,
-    };
+    let of = team.as_ref().map(|team| OfTeam {
+        team,
+        is_locked: locked == Some(true),
+    });
+    let row = apps::make_of(&api, NewApp { name, region, stack }, of, &caller.account).await?;
     Ok((StatusCode::CREATED, Json(answer(&api, row, true, Some(0)))))
 }
 

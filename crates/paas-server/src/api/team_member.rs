@@ -187,6 +187,7 @@ fn answer(member: TeamMember) -> paas_api::TeamMember {
         id,
         user,
         role,
+        two_factor,
         created_at,
         updated_at,
     } = member;
@@ -197,7 +198,7 @@ fn answer(member: TeamMember) -> paas_api::TeamMember {
         id,
         identity_provider: None,
         role: Some(role.as_str().to_owned()),
-        two_factor_authentication: false,
+        two_factor_authentication: two_factor,
         updated_at: updated_at.into(),
         user: TeamMemberUser {
             email: user.email,

@@ -1,14 +1,18 @@
 //! Who owns an app: a person, or a team. Each function here makes one the owner instead of the other.
 
-use paas_core::{App, Id, Permission, Standing, TeamName};
+use paas_core::{App, Id, Permission, Standing, TeamAction, TeamName};
 use serde_json::json;
 use sqlx::Connection;
 use uuid::Uuid;
 
 use super::record;
 use crate::{
-    Actor, PgConnection, Stamp, StoreError, account::Account, app_transfer::AppTransfer, collaborator::Collaborator,
-    new_id, team::Team,
+    Actor, PgConnection, Stamp, StoreError,
+    account::Account,
+    app_transfer::AppTransfer,
+    collaborator::Collaborator,
+    new_id,
+    team::{self, Team},
 };
 
 /// Who owns an app.
@@ -76,9 +80,18 @@ pub async fn set_locked(conn: &mut PgConnection, id: Id<App>, on: bool, stamp: S
     Ok(transaction.commit().await?)
 }
 
-/// Makes a team the owner. Whoever was it before stays, with every permission; other collaborators keep theirs.
+/// Makes a team the owner. Whoever was it before stays, with every permission; other collaborators keep theirs. Fails with
+/// [`StoreError::NotInTeam`] when the stamp's account may not bring apps into the team.
 pub async fn give_to_team(conn: &mut PgConnection, id: Id<App>, team: &Team, stamp: Stamp) -> Result<(), StoreError> {
     let mut transaction = conn.begin().await?;
+    // A removal from the team waits, and takes from this app, too, what it gives here.
+    if !team::lock(&mut transaction, team.id).await? {
+        return Err(StoreError::TeamGone);
+    }
+    let role = team::role(&mut transaction, team.id, stamp.by).await?;
+    if !role.is_some_and(|role| role.may(TeamAction::AddApps)) {
+        return Err(StoreError::NotInTeam);
+    }
     let before = owner_for_update(&mut transaction, id).await?;
     sqlx::query!(
         "update apps

@@ -1,7 +1,7 @@
 use paas_core::Permissions;
 
 use super::*;
-use crate::{app, collaborator, fixture::World, testing::noon};
+use crate::{app, collaborator, fixture::World, testing::noon, two_factor};
 
 fn name(text: &str) -> TeamName {
     text.parse().unwrap()
@@ -112,4 +112,57 @@ async fn a_team_keeps_while_it_owns_apps_and_removal_takes_collaborations_away()
         None
     );
     assert_eq!(noon(), world.stamp().at);
+}
+
+#[tokio::test]
+async fn only_admins_and_members_bring_apps_into_a_team() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let team = create(&mut conn, &name("acme"), world.stamp()).await.unwrap();
+    let bob = world.database.account("bob").await;
+    let by_bob = Stamp {
+        by: bob,
+        ..world.stamp()
+    };
+    let of = app::OfTeam {
+        team: &team,
+        is_locked: true,
+    };
+    let new = || app::NewApp {
+        id: new_id(noon()),
+        name: "ours".parse().unwrap(),
+        stack: "paas-12".to_owned(),
+    };
+    let sealer = &world.store().sealer;
+    let refused = app::create_of_team(&mut conn, sealer, new(), of, by_bob).await;
+    assert!(matches!(refused, Err(StoreError::NotInTeam)), "{refused:?}");
+    assert!(app::find(&mut conn, "ours").await.unwrap().is_none());
+
+    team_member::put(&mut conn, team.id, bob, Role::Member, world.stamp())
+        .await
+        .unwrap();
+    let made = app::create_of_team(&mut conn, sealer, new(), of, by_bob).await.unwrap();
+    assert!(made.locked);
+    assert_eq!(made.owner.team().map(|owner| owner.id), Some(team.id));
+    assert!(
+        collaborator::find(&mut conn, made.app.id, "bob@example.com")
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn a_team_sees_who_has_a_second_factor() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let team = create(&mut conn, &name("acme"), world.stamp()).await.unwrap();
+    two_factor::begin(&mut conn, &world.store().sealer, world.ann, b"secret", noon())
+        .await
+        .unwrap();
+    for expected in [false, true] {
+        let members = team_member::list(&mut conn, team.id).await.unwrap();
+        assert_eq!(members[0].two_factor, expected);
+        two_factor::confirm(&mut conn, world.ann, noon()).await.unwrap();
+    }
 }

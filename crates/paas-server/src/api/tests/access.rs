@@ -258,7 +258,7 @@ async fn changes_of_an_app_want_the_permission_for_what_they_change() {
     assert!(!refused(json!({ "name": "theirs" })).await);
 }
 
-/// A log that somebody follows, and the end of their access.
+/// A log and the output of a build that somebody follows, and the end of their access.
 async fn ends_with_access(server: &Server, token: &str, app: &str, remove: impl AsyncFnOnce()) {
     let path = format!("/apps/{app}/log-sessions");
     let session = call(server, token, Method::POST, &path, json!({ "tail": true }))
@@ -272,10 +272,39 @@ async fn ends_with_access(server: &Server, token: &str, app: &str, remove: impl 
         .await
         .ok();
     let unopened = Server::path_of(&idle["logplex_url"]);
+    let row = {
+        let mut connection = server.platform.store.connection().await.unwrap();
+        paas_store::app::find(&mut connection, app).await.unwrap().unwrap()
+    };
+    server.deploy(&row, &[("web", "./web")]).await;
+    let builds = call(server, token, Method::GET, &format!("/apps/{app}/builds"), Value::Null).await;
+    let build = &builds.json()[0];
+    let mut building = server
+        .platform
+        .outputs
+        .write(build["id"].as_str().unwrap().parse().unwrap())
+        .await
+        .unwrap();
+    building.line("-----> Building").await.unwrap();
+    let output = Server::path_of(&build["output_stream_url"]);
+    let read = async || server.open(server.request(Method::GET, &output)).await;
+    let reading = read().await;
+    assert_eq!(reading.status(), StatusCode::OK);
+    let own = &server.get(&format!("/apps/{app}/builds")).await.json()[0];
+    let own = Server::path_of(&own["output_stream_url"]);
 
     remove().await;
-    let end = tokio::time::timeout(Duration::from_secs(30), followed.into_body().collect()).await;
-    assert!(end.is_ok(), "the followed log goes on");
+    for (stream, what) in [(followed, "log"), (reading, "output")] {
+        let end = tokio::time::timeout(Duration::from_secs(30), stream.into_body().collect()).await;
+        assert!(end.is_ok(), "the followed {what} goes on");
+    }
+    assert_eq!(
+        read().await.status(),
+        StatusCode::NOT_FOUND,
+        "the output is taken up again"
+    );
+    let others = server.open(server.request(Method::GET, &own)).await;
+    assert_eq!(others.status(), StatusCode::OK, "others lose their output, too");
     assert_eq!(
         open().await.status(),
         StatusCode::NOT_FOUND,
@@ -288,7 +317,7 @@ async fn ends_with_access(server: &Server, token: &str, app: &str, remove: impl 
 }
 
 #[tokio::test]
-async fn a_collaborator_who_is_removed_follows_no_log() {
+async fn a_collaborator_who_is_removed_follows_nothing() {
     let server = server().await;
     server.app("mine").await;
     let token = server.stranger("ann@example.com").await;
@@ -301,7 +330,7 @@ async fn a_collaborator_who_is_removed_follows_no_log() {
 }
 
 #[tokio::test]
-async fn a_member_who_is_removed_follows_no_log_of_any_app_of_the_team() {
+async fn a_member_who_is_removed_follows_nothing_of_any_app_of_the_team() {
     let server = server().await;
     server.post("/teams", json!({ "name": "acme" })).await.ok();
     server
@@ -318,7 +347,7 @@ async fn a_member_who_is_removed_follows_no_log_of_any_app_of_the_team() {
 }
 
 #[tokio::test]
-async fn members_follow_no_log_of_an_app_that_is_locked_against_them() {
+async fn members_follow_nothing_of_an_app_that_is_locked_against_them() {
     let server = server().await;
     server.post("/teams", json!({ "name": "acme" })).await.ok();
     server
