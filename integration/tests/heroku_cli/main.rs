@@ -3,6 +3,7 @@
 //! The client is installed from npm into `target/tools`, once. Each story does much with one platform, and says
 //! which commands it covers: `docs/heroku-compatibility.md` is made from that.
 
+mod access;
 mod app;
 mod clients;
 mod code;
