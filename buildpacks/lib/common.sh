@@ -20,6 +20,13 @@ seconds_since() {
   awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1fs", to - from }'
 }
 
+# Counts the seconds since a value of EPOCHREALTIME as those of a step, which the end of the build log sums up.
+#
+# usage: took STEP EPOCHREALTIME      STEP is one word, such as: restore
+took() {
+  printf '%s %s\n' "$1" "$(seconds_since "$2")" >> "$RESULT_DIR/times"
+}
+
 # Config vars are files (Dev Center, "Buildpack API"). This makes variables of them for what the app itself runs while
 # it is built, except for those that would change how the build works.
 export_config() {

@@ -65,7 +65,7 @@ const CANNOT: [(&str, &str); 17] = [
     ),
 ];
 
-const OWN_BUILDPACKS: &str = "the buildpacks are those of the platform, and none from elsewhere";
+const OWN_BUILDPACKS: &str = "names such as `heroku/python` mean the platform's own; any other buildpack is fetched from its https address at each build";
 const SSH: &str = "comes by SSH to port 80, which is the router's; `paas` does it over the API";
 const FIXED_HOST: &str = "asks a host of Heroku's that is written into the client";
 

@@ -99,6 +99,32 @@ fn a_folder_and_an_address_are_built_as_they_are() {
     assert_eq!(app.builds()[0]["status"], "failed");
     app.paas(&["builds:cache:purge", "--confirm", "hello"]).expect_success();
     assert_eq!(app.page("/"), "hello two");
+
+    // A buildpack comes by the same road, and a push is built with it.
+    let buildpack = platform.app("buildpack");
+    buildpack
+        .clear()
+        .write("bin/detect", "#!/bin/sh\necho Foreign\n")
+        .write("bin/compile", "#!/bin/sh\necho \"       made elsewhere: $(ls $1)\"\n")
+        .write("bin/release", "#!/bin/sh\necho 'config_vars: {FROM_BUILDPACK: yes}'\n");
+    let port = host(archive(&platform, &buildpack));
+    let address = format!("http://127.0.0.1:{port}/buildpack.tgz");
+    app.paas(&["buildpacks:set", &address])
+        .expect_success()
+        .expect(&address);
+    app.says("three");
+    app.push()
+        .expect_success()
+        .expect(&format!("-----> Fetching the buildpack {address}"))
+        .expect("-----> Foreign app detected")
+        .expect("made elsewhere: ")
+        .expect(", compile ");
+    assert_eq!(app.page("/"), "hello three");
+    app.paas(&["builds:info"])
+        .expect_success()
+        .expect(&format!("Buildpacks: {address}#"));
+    // Only a first deploy takes what the buildpack wants.
+    app.paas(&["config"]).expect_success().expect_no("FROM_BUILDPACK");
 }
 
 #[test]

@@ -13,12 +13,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
-use paas_core::{App, Build, ConfigVars, Id, ImageRef, ProcessType, Procfile, Slug};
+use paas_core::{App, Build, ConfigKey, ConfigVars, Id, ImageRef, ProcessType, Procfile, Slug};
 use paas_engine::{
     ByteStream, ContainerId, ContainerSpec, Engine, Environment, Exit, Limits, Output, Role, Tmpfs, VolumeMount,
 };
@@ -26,10 +27,10 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BuildError, Buildpack, Source, Stack, StackSettings, buildpack,
+    BuildError, Buildpack, Pack, Source, Stack, StackSettings, buildpack,
     errors::is_disk_full,
     image::Ground,
-    output::{Console, human_bytes},
+    output::{Allowance, Console, human_bytes},
     report::{self, Report},
     sweep,
 };
@@ -50,6 +51,8 @@ pub struct BuildSettings {
     pub network: String,
     pub limits: Limits,
     pub timeout: Duration,
+    /// How much of what a build says is kept and shown.
+    pub output_bytes: u64,
     /// Told where a build has come to: for tests that let the process die there.
     pub checkpoint: fn(Checkpoint),
 }
@@ -72,7 +75,7 @@ pub struct BuildRequest<'a> {
     /// `SOURCE_VERSION`: the commit that is being built.
     pub commit: Option<&'a str>,
     /// Run one after the other. None of them: whichever recognises the app.
-    pub buildpacks: &'a [Buildpack],
+    pub buildpacks: &'a [Pack],
 }
 
 /// What a build made.
@@ -86,10 +89,16 @@ pub struct Built {
     pub buildpack_description: Option<String>,
     /// What the app adds to its stack, uncompressed.
     pub size_bytes: u64,
+    /// The buildpack that recognised the app, when none was chosen.
+    pub detected: Option<Buildpack>,
+    /// What the last buildpack wants to be set when the app is first deployed, unless it is set already.
+    pub default_config: BTreeMap<ConfigKey, String>,
 }
 
 /// Heroku's limit for a build (Dev Center, *Limits*).
 const TIMEOUT: Duration = Duration::from_mins(15);
+/// Far more than anybody reads; a build that talks for ever must not fill the disk. (Heroku keeps 300 MB.)
+const OUTPUT_BYTES: u64 = 50 * 1024 * 1024;
 /// Against 512 and more of a dyno, so that a build never hurts a running app.
 const CPU_WEIGHT: u32 = 128;
 const IO_WEIGHT: u16 = 50;
@@ -104,7 +113,7 @@ const ENV_DIR_BYTES: u64 = 128 * MEBIBYTE;
 /// Unpacks the kit, then lets it go on with the rest of standard input: the source. `head` reads not one byte more than
 /// it is told to.
 const BOOT: &str = r#"set -o pipefail
-head -c "$1" | tar -x --no-same-owner -C /tmp && exec /tmp/buildpacks/bin/build "$2" "$3""#;
+head -c "$1" | tar -x --no-same-owner -C /tmp && exec /tmp/buildpacks/bin/build "${@:2}""#;
 
 /// How `buildpacks/bin/build` ends.
 mod status {
@@ -114,12 +123,13 @@ mod status {
     pub(super) const DISK_FULL: i32 = 23;
     pub(super) const BROKEN_SOURCE: i32 = 24;
     pub(super) const RELEASE_FAILED: i32 = 25;
+    pub(super) const NO_BUILDPACK: i32 = 26;
 }
 
 impl BuildSettings {
     /// A build gets half of the machine's memory, within reason: the other half is for what runs.
     pub fn new(stack: Stack, network: impl Into<String>, machine_memory_bytes: u64) -> Self {
-        let memory_bytes = (machine_memory_bytes / 2).clamp(*MEMORY_BYTES.start(), *MEMORY_BYTES.end());
+        let memory_bytes = memory_share(machine_memory_bytes, 1);
         let network = network.into();
         Self {
             stack,
@@ -135,9 +145,16 @@ impl BuildSettings {
                 pids: PIDS,
             },
             timeout: TIMEOUT,
+            output_bytes: OUTPUT_BYTES,
             checkpoint: |_| {},
         }
     }
+}
+
+/// What each of several builds at a time may use: half of the machine's memory together, within reason.
+pub fn memory_share(machine_memory_bytes: u64, builds: usize) -> u64 {
+    let share = machine_memory_bytes / 2 / u64::try_from(builds.max(1)).unwrap_or(u64::MAX);
+    share.clamp(*MEMORY_BYTES.start(), *MEMORY_BYTES.end())
 }
 
 impl Builder {
@@ -235,22 +252,27 @@ impl Builder {
         let stack = self.stack_for(request, console, stop).await?;
         let kit = buildpack::kit(request.config);
         let ground = Ground::find(&*self.engine, request.app, &stack.run).await?;
-        let spec = self.container(request, &stack, &ground, kit.len());
-        let input = request.source.input_after(kit).await?;
+        let (arguments, tars) = arguments(request.buildpacks).await?;
+        let spec = self.container(request, &stack, &ground, kit.len(), arguments);
+        let input = request.source.input_after(kit, &tars).await?;
         let (output, pieces) = mpsc::channel(64);
         let run = self.engine.run(&spec, input, output, stop.clone());
-        let (exit, saw_full_disk) = tokio::join!(run, forward(pieces, console));
+        let allowance = Allowance::new(self.settings.output_bytes);
+        let (exit, saw_full_disk) = tokio::join!(run, forward(pieces, console, allowance));
 
         // Errors of a run may come after the container was made.
         let container = self.find_container(&spec.name).await;
         let built = match (exit, &container) {
-            (Ok(exit), Some(container)) => match self.judge(exit, saw_full_disk, request) {
-                Ok(()) => self.pack(request, &ground, container, console).await,
-                Err(BuildError::WrongBuildpack { buildpack }) => Err(BuildError::WrongBuildpack {
-                    buildpack: report::misfit(&*self.engine, container).await.unwrap_or(buildpack),
-                }),
-                Err(error) => Err(error),
-            },
+            (Ok(exit), Some(container)) => {
+                let reached = match exit.code {
+                    status::NOT_DETECTED | status::NO_BUILDPACK => report::misfit(&*self.engine, container).await,
+                    _ => None,
+                };
+                match self.judge(exit, saw_full_disk, request, reached.unwrap_or(0)) {
+                    Ok(()) => self.pack(request, &ground, container, console).await,
+                    Err(error) => Err(error),
+                }
+            }
             (Ok(exit), None) => Err(BuildError::Broken { code: exit.code }),
             (Err(error), _) => Err(error.into()),
         };
@@ -270,7 +292,14 @@ impl Builder {
             .find_map(|container| (container.name == name).then_some(container.id))
     }
 
-    fn container(&self, request: &BuildRequest<'_>, stack: &Stack, ground: &Ground, kit_bytes: usize) -> ContainerSpec {
+    fn container(
+        &self,
+        request: &BuildRequest<'_>,
+        stack: &Stack,
+        ground: &Ground,
+        kit_bytes: usize,
+        buildpacks: Vec<String>,
+    ) -> ContainerSpec {
         let settings = &self.settings;
         let BuildRequest {
             app,
@@ -278,7 +307,7 @@ impl Builder {
             source,
             config: _,
             commit,
-            buildpacks,
+            buildpacks: _,
         } = *request;
         let mut environment = Environment::new()
             .with("HOME", "/app")
@@ -291,7 +320,6 @@ impl Builder {
         let arguments = [
             kit_bytes.to_string(),
             if source.is_gzipped { "--gzip" } else { "" }.to_owned(),
-            join(buildpacks.iter().map(|buildpack| buildpack.as_str()), " "),
         ];
         let command = ["/bin/bash", "-c", BOOT, "build"].map(str::to_owned);
         ContainerSpec {
@@ -309,7 +337,7 @@ impl Builder {
                 format!("paas-build-{build}"),
                 Role::Build { app, build },
                 stack.build.clone(),
-                command.into_iter().chain(arguments).collect(),
+                command.into_iter().chain(arguments).chain(buildpacks).collect(),
                 settings.limits,
             )
         }
@@ -322,8 +350,12 @@ impl Builder {
         console: &Console,
         stop: &CancellationToken,
     ) -> Result<Stack, BuildError> {
-        let mut languages: BTreeSet<_> = request.buildpacks.iter().copied().collect();
-        if languages.is_empty() {
+        let ours = request.buildpacks.iter().filter_map(|pack| match pack {
+            Pack::Ours(buildpack) => Some(*buildpack),
+            Pack::Fetched { .. } => None,
+        });
+        let mut languages: BTreeSet<_> = ours.collect();
+        if request.buildpacks.is_empty() {
             languages.extend(Buildpack::of(&request.source.root));
         }
         let (settings, engine) = (&self.settings, &*self.engine);
@@ -334,15 +366,26 @@ impl Builder {
             .map_err(BuildError::Language)
     }
 
-    fn judge(&self, exit: Exit, saw_full_disk: bool, request: &BuildRequest<'_>) -> Result<(), BuildError> {
+    /// `reached` is the buildpack that the build had come to.
+    fn judge(
+        &self,
+        exit: Exit,
+        saw_full_disk: bool,
+        request: &BuildRequest<'_>,
+        reached: usize,
+    ) -> Result<(), BuildError> {
         let limit_bytes = self.settings.limits.memory_bytes;
+        let pack = || request.buildpacks.get(reached).or(request.buildpacks.first()).cloned();
         Err(match exit.code {
             0 => return Ok(()),
             _ if exit.out_of_memory => BuildError::OutOfMemory { limit_bytes },
             status::OUT_OF_MEMORY => BuildError::OutOfMemory { limit_bytes },
             status::DISK_FULL => BuildError::DiskFull,
-            status::NOT_DETECTED => match request.buildpacks.first() {
-                Some(&buildpack) => BuildError::WrongBuildpack { buildpack },
+            status::NO_BUILDPACK => BuildError::NoBuildpack {
+                name: pack().map(|pack| pack.name().to_owned()).unwrap_or_default(),
+            },
+            status::NOT_DETECTED => match pack() {
+                Some(buildpack) => BuildError::WrongBuildpack { buildpack },
                 None => BuildError::NothingDetected {
                     root: request.source.root.clone(),
                 },
@@ -377,25 +420,66 @@ impl Builder {
             .make_image(&*self.engine, container, request.build, report.layer_key.as_deref())
             .await?;
         (self.settings.checkpoint)(Checkpoint::AfterImage);
-        let (size, seconds) = (human_bytes(size_bytes), started.elapsed().as_secs_f64());
-        console.detail(&format!("Done: {size} ({seconds:.1}s)")).await;
+        console.detail(&format!("Done: {}", human_bytes(size_bytes))).await;
+        let image_seconds = started.elapsed().as_secs_f64();
+        console.header(&summary(&report.times, image_seconds)).await;
+        if let Some(told) = &report.told {
+            tracing::info!(app.id = %request.app, build.id = %request.build, told, "a buildpack reports");
+        }
         Ok(Built {
             image,
             process_types,
             buildpack_description: report.description,
             size_bytes,
+            detected: report.detected,
+            default_config: report.config_vars,
         })
     }
 }
 
 /// Hands a container's output on, and tells whether it said that the disk is full.
-async fn forward(mut pieces: mpsc::Receiver<Output>, console: &Console) -> bool {
+async fn forward(mut pieces: mpsc::Receiver<Output>, console: &Console, mut allowance: Allowance) -> bool {
     let mut saw_full_disk = false;
     while let Some(piece) = pieces.recv().await {
         saw_full_disk |= is_disk_full(&String::from_utf8_lossy(&piece.bytes));
-        console.raw(piece.bytes).await;
+        allowance.pass(piece.bytes, console).await;
     }
     saw_full_disk
+}
+
+/// What `buildpacks/bin/build` is told of the buildpacks, and the tars that come before the source.
+async fn arguments(buildpacks: &[Pack]) -> Result<(Vec<String>, Vec<PathBuf>), BuildError> {
+    let (mut arguments, mut tars) = (Vec::new(), Vec::new());
+    for pack in buildpacks {
+        match pack {
+            Pack::Ours(buildpack) => arguments.push(buildpack.as_str().to_owned()),
+            Pack::Fetched { name: _, tar } => {
+                let file = tokio::fs::metadata(tar).await;
+                let file = file.map_err(|source| BuildError::ReadSource { source })?;
+                arguments.push(format!("@{}", file.len()));
+                tars.push(tar.clone());
+            }
+        }
+    }
+    Ok((arguments, tars))
+}
+
+/// `Done in 5.3s: detect 0.1s, compile 4.1s, image 1.1s`.
+fn summary(times: &[(String, f64)], image_seconds: f64) -> String {
+    let all = times.iter().map(|(step, seconds)| (step.as_str(), *seconds));
+    let all: Vec<_> = all.chain([("image", image_seconds)]).collect();
+    // What a buildpack says about its own steps is part of its `compile`.
+    let is_whole = |step: &str| ["source", "detect", "compile", "image"].contains(&step);
+    let sum: f64 = all
+        .iter()
+        .filter(|(step, _)| is_whole(step))
+        .map(|(_, seconds)| seconds)
+        .sum();
+    let steps: Vec<_> = all
+        .iter()
+        .map(|(step, seconds)| format!("{step} {seconds:.1}s"))
+        .collect();
+    format!("Done in {sum:.1}s: {}", steps.join(", "))
 }
 
 /// The Procfile's process types, and the buildpack's own for those that it does not declare.
@@ -422,6 +506,14 @@ async fn discover(procfile: Option<&Procfile>, report: &Report, console: &Consol
             .await;
     }
     process_types.extend(declared);
+    if !report.addons.is_empty() {
+        let names = report.addons.join(", ");
+        console
+            .detail(&format!(
+                "The buildpack asks for add-ons, which a build does not make: {names}"
+            ))
+            .await;
+    }
     if process_types.is_empty() {
         let hint = "There is nothing to run: add a Procfile with a line such as: web: ./server";
         console.detail(hint).await;

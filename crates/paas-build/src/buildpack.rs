@@ -4,7 +4,6 @@ use std::{fmt, str::FromStr};
 
 use include_dir::{Dir, DirEntry, include_dir};
 use paas_core::ConfigVars;
-use thiserror::Error;
 
 use crate::archive::MemoryTar;
 
@@ -12,7 +11,7 @@ use crate::archive::MemoryTar;
 pub(crate) static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../buildpacks");
 
 /// A buildpack of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Buildpack {
     Ruby,
     Python,
@@ -24,14 +23,9 @@ pub enum Buildpack {
     Static,
 }
 
-/// The name is of no buildpack that this platform has.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "there is no buildpack {name:?}: this platform has heroku/ruby, python, java, go, php, rust, nodejs and static, and runs none from elsewhere"
-)]
-pub struct UnknownBuildpack {
-    pub name: String,
-}
+/// The name is of none of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotOurs;
 
 impl Buildpack {
     /// In the order in which they are asked: an app with a `package.json` for its assets is a Ruby or Python app first,
@@ -131,7 +125,7 @@ impl Buildpack {
 }
 
 impl FromStr for Buildpack {
-    type Err = UnknownBuildpack;
+    type Err = NotOurs;
 
     /// Reads `python` and the ways in which Heroku's clients and manifests write it: `heroku/python`,
     /// `urn:buildpack:heroku/python`, the address of its repository and those of Heroku's registries.
@@ -140,7 +134,7 @@ impl FromStr for Buildpack {
         Self::ALL
             .into_iter()
             .find(|buildpack| buildpack.as_str() == name)
-            .ok_or_else(|| UnknownBuildpack { name: text.to_owned() })
+            .ok_or(NotOurs)
     }
 }
 

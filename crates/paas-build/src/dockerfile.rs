@@ -11,7 +11,10 @@ use paas_engine::{ContainerSpec, DockerfileBuild, Environment, Image, Role};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{BuildError, BuildRequest, Builder, Built, Checkpoint, image, output::Console};
+use crate::{
+    BuildError, BuildRequest, Builder, Built, Checkpoint, image,
+    output::{Allowance, Console},
+};
 
 impl Builder {
     pub(crate) async fn build_dockerfile(
@@ -37,8 +40,9 @@ impl Builder {
         let (output, mut lines) = mpsc::channel(64);
         let build = self.engine.build_image(&spec, context, output, stop.clone());
         let forward = async {
+            let mut allowance = Allowance::new(self.settings.output_bytes);
             while let Some(bytes) = lines.recv().await {
-                console.raw(bytes).await;
+                allowance.pass(bytes, console).await;
             }
         };
         let (image, ()) = tokio::join!(build, forward);
@@ -63,6 +67,8 @@ impl Builder {
             process_types,
             buildpack_description: Some("Dockerfile".to_owned()),
             size_bytes: image.size_bytes,
+            detected: None,
+            default_config: BTreeMap::new(),
         })
     }
 

@@ -6,7 +6,7 @@ use paas_core::{BuildFailure, ProcfileError};
 use paas_engine::EngineError;
 use thiserror::Error;
 
-use crate::{Buildpack, output::human_bytes};
+use crate::{Buildpack, Pack, output::human_bytes};
 
 /// Why a build ended without an image.
 #[derive(Debug, Error)]
@@ -32,8 +32,11 @@ pub enum BuildError {
         root: Vec<String>,
     },
     /// The app is not what the chosen buildpack builds.
-    #[error("the app is no {buildpack} app")]
-    WrongBuildpack { buildpack: Buildpack },
+    #[error("the app is no app for {}", buildpack.name())]
+    WrongBuildpack { buildpack: Pack },
+    /// What was fetched is none.
+    #[error("{name} is no buildpack")]
+    NoBuildpack { name: String },
     #[error("the buildpack failed")]
     CompileFailed,
     #[error("the Dockerfile failed: {message}")]
@@ -145,11 +148,23 @@ impl BuildError {
                  Each line is a process type, a colon and a command, such as: web: gunicorn app:app"
             ),
             Self::NothingDetected { root } => nothing_detected(root),
-            Self::WrongBuildpack { buildpack } => format!(
-                "App not compatible with buildpack: {buildpack}\n\n\
-                 The {buildpack} buildpack looks for {} at the root of the source.\n\
-                 Add one of these, or let the platform choose the buildpack.",
-                buildpack.looks_for()
+            Self::WrongBuildpack { buildpack } => match buildpack {
+                Pack::Ours(buildpack) => format!(
+                    "App not compatible with buildpack: {buildpack}\n\n\
+                     The {buildpack} buildpack looks for {} at the root of the source.\n\
+                     Add one of these, or let the platform choose the buildpack.",
+                    buildpack.looks_for()
+                ),
+                Pack::Fetched { name, tar: _ } => format!(
+                    "App not compatible with buildpack: {name}\n\n\
+                     Its bin/detect says that this is no app for it.\n\
+                     What it looks for is in its own documentation. Add that, or choose others: paas buildpacks:set"
+                ),
+            },
+            Self::NoBuildpack { name } => format!(
+                "There is no buildpack at {name}\n\n\
+                 A buildpack has the programs bin/detect and bin/compile at the root of its repository or archive.\n\
+                 Correct the address (a branch, tag or commit comes after #): paas buildpacks:set"
             ),
             Self::CompileFailed => "The build failed.\n\n\
                 The lines above say which command failed, and why.\n\
@@ -173,7 +188,7 @@ impl BuildError {
                 "The build ran out of memory.\n\n\
                  A build may use {} of memory, so that it cannot hurt running apps, and this one wanted more.\n\
                  Let it do less at once (for Node.js, NODE_OPTIONS=--max-old-space-size=… as a config var), or have\n\
-                 the platform's operator raise the limit.",
+                 the platform's operator raise the limit: PAAS_BUILD_MEMORY=MB, or build_memory in paasd.toml.",
                 human_bytes(*limit_bytes)
             ),
             Self::DiskFull => "The platform's disk is full.\n\n\
@@ -254,7 +269,16 @@ mod tests {
                 source: io::Error::other("gone"),
             },
             BuildError::WrongBuildpack {
-                buildpack: Buildpack::Nodejs,
+                buildpack: Pack::Ours(Buildpack::Nodejs),
+            },
+            BuildError::WrongBuildpack {
+                buildpack: Pack::Fetched {
+                    name: "https://example.com/buildpack#main".to_owned(),
+                    tar: PathBuf::new(),
+                },
+            },
+            BuildError::NoBuildpack {
+                name: "https://example.com/page".to_owned(),
             },
             BuildError::CompileFailed,
             BuildError::DockerfileFailed {

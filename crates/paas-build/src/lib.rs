@@ -13,6 +13,7 @@ mod errors;
 mod output;
 
 mod buildpack;
+mod choice;
 mod source;
 
 mod builder;
@@ -25,8 +26,9 @@ mod stack;
 
 mod sweep;
 
-pub use builder::{BuildRequest, BuildSettings, Builder, Built, Checkpoint};
-pub use buildpack::{Buildpack, UnknownBuildpack};
+pub use builder::{BuildRequest, BuildSettings, Builder, Built, Checkpoint, memory_share};
+pub use buildpack::{Buildpack, NotOurs};
+pub use choice::{Choice, Pack, RemoteBuildpack, RemoteKind, UnknownBuildpack};
 pub use errors::{BuildError, StackError};
 pub use source::Source;
 pub use stack::{Stack, StackSettings};

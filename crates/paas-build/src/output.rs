@@ -38,6 +38,37 @@ impl Console {
     }
 }
 
+/// How much of what a build tool says is still handed on. The rest is let go: the tool must not notice.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    whole: u64,
+    left: u64,
+}
+
+impl Allowance {
+    pub(crate) const fn new(bytes: u64) -> Self {
+        Self {
+            whole: bytes,
+            left: bytes,
+        }
+    }
+
+    pub(crate) async fn pass(&mut self, mut bytes: Bytes, console: &Console) {
+        if self.left == 0 {
+            return;
+        }
+        bytes.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= bytes.len() as u64;
+        console.raw(bytes).await;
+        if self.left == 0 {
+            let limit = human_bytes(self.whole);
+            let words =
+                format!("The build has said more than {limit}: the rest of it is left out, and the build goes on.");
+            console.trouble(&words).await;
+        }
+    }
+}
+
 /// `31.2M`, as Heroku writes the size of a slug.
 pub(crate) fn human_bytes(bytes: u64) -> String {
     const STEP: u64 = 1024;

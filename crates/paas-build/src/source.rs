@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use flate2::read::GzDecoder;
 use futures_util::StreamExt as _;
 use paas_core::Procfile;
@@ -25,6 +26,8 @@ pub struct Source {
     pub(crate) has_dockerfile: bool,
     /// `None` when the source has no Procfile.
     pub(crate) procfile: Option<Procfile>,
+    /// What the source's own `.buildpacks` names, in order (the convention of heroku-buildpack-multi).
+    pub buildpacks: Vec<String>,
     /// The names at the root, for the message that nothing was recognised.
     pub(crate) root: Vec<String>,
 }
@@ -49,28 +52,35 @@ impl Source {
 
     /// The whole archive as it is, for the builder of a Dockerfile, which unzips by itself.
     pub(crate) async fn stream(&self) -> Result<ByteStream, BuildError> {
-        let file = tokio::fs::File::open(&self.path)
-            .await
-            .map_err(|source| BuildError::ReadSource { source })?;
-        Ok(ReaderStream::with_capacity(file, CHUNK_BYTES).boxed())
+        stream(&self.path).await
     }
 
-    /// `first`, then the whole archive, for the standard input of a container. When the file breaks off, so does the
-    /// input, and `tar` in the container complains.
+    /// `first`, the files `then`, and the whole archive, for the standard input of a container. When a file breaks off, so
+    /// does the input, and `tar` in the container complains.
     pub(crate) async fn input_after(
         &self,
         first: Vec<u8>,
+        then: &[PathBuf],
     ) -> Result<futures_util::stream::BoxStream<'static, Input>, BuildError> {
-        let archive = self.stream().await?;
-        let archive = archive.scan((), |(), chunk| {
+        let mut input = futures_util::stream::once(std::future::ready(Ok(Bytes::from(first)))).boxed();
+        for path in then {
+            input = input.chain(stream(path).await?).boxed();
+        }
+        let input = input.chain(self.stream().await?).scan((), |(), chunk| {
             if let Err(error) = &chunk {
                 tracing::warn!(%error, "a source archive broke off while it was read");
             }
             std::future::ready(chunk.ok().map(Input::Bytes))
         });
-        let first = futures_util::stream::once(std::future::ready(Input::Bytes(first.into())));
-        Ok(first.chain(archive).boxed())
+        Ok(input.boxed())
     }
+}
+
+async fn stream(path: &Path) -> Result<ByteStream, BuildError> {
+    let file = tokio::fs::File::open(path)
+        .await
+        .map_err(|source| BuildError::ReadSource { source })?;
+    Ok(ReaderStream::with_capacity(file, CHUNK_BYTES).boxed())
 }
 
 fn scan(path: PathBuf) -> Result<Source, BuildError> {
@@ -97,6 +107,7 @@ fn scan(path: PathBuf) -> Result<Source, BuildError> {
         is_gzipped,
         has_dockerfile: found.has_dockerfile,
         procfile,
+        buildpacks: found.buildpacks,
         root: found.root,
     })
 }
@@ -106,6 +117,7 @@ struct Found {
     root: Vec<String>,
     has_dockerfile: bool,
     procfile: Option<String>,
+    buildpacks: Vec<String>,
 }
 
 fn look_through<R: io::Read>(entries: io::Result<tar::Entries<'_, R>>) -> Result<Found, BuildError> {
@@ -122,14 +134,19 @@ fn look_through<R: io::Read>(entries: io::Result<tar::Entries<'_, R>>) -> Result
             continue;
         };
         let is_file = is_at_root && kind.is_file();
-        if is_file && first == "Procfile" {
+        if is_file && (first == "Procfile" || first == ".buildpacks") {
             let mut text = Vec::new();
             entry
                 .by_ref()
                 .take(MAXIMUM_PROCFILE_BYTES)
                 .read_to_end(&mut text)
                 .map_err(broken)?;
-            found.procfile = Some(String::from_utf8_lossy(&text).into_owned());
+            let text = String::from_utf8_lossy(&text).into_owned();
+            if first == "Procfile" {
+                found.procfile = Some(text);
+            } else {
+                found.buildpacks = names(&text);
+            }
         }
         found.has_dockerfile |= is_file && first == "Dockerfile";
         if !found.root.contains(&first) {
@@ -137,6 +154,15 @@ fn look_through<R: io::Read>(entries: io::Result<tar::Entries<'_, R>>) -> Result
         }
     }
     Ok(found)
+}
+
+/// One name a line; empty lines and comments say nothing.
+fn names(text: &str) -> Vec<String> {
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The first part of a path within the archive, and whether there is no other.
@@ -178,6 +204,16 @@ mod tests {
 
         let source = open(&[("./Dockerfile", "FROM scratch")]).await.unwrap();
         assert!(source.has_dockerfile);
+    }
+
+    #[tokio::test]
+    async fn buildpacks_that_the_source_names_are_read() {
+        let named = "# for images\nhttps://example.com/x#main\n\n  heroku/python\r\n";
+        let source = open(&[(".buildpacks", named), ("deep/.buildpacks", "x")])
+            .await
+            .unwrap();
+        assert_eq!(source.buildpacks, ["https://example.com/x#main", "heroku/python"]);
+        assert!(open(&[("app.py", "")]).await.unwrap().buildpacks.is_empty());
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use chrono::DateTime;
-use paas_build::{BuildError, BuildRequest, BuildSettings, Builder, Buildpack, Built, Source, Stack};
+use paas_build::{BuildError, BuildRequest, BuildSettings, Builder, Buildpack, Built, Pack, Source, Stack};
 use paas_core::{BuildFailure, ConfigVars, Id, ImageRef, ProcessType};
 use paas_engine::{Behaviour, ContainerSpec, Engine, FakeEngine, NetworkSpec, Role};
 use tokio::sync::mpsc;
@@ -52,7 +52,8 @@ struct Try {
     engine: Arc<FakeEngine>,
     files: Vec<(&'static str, &'static str)>,
     config: ConfigVars,
-    buildpacks: Vec<Buildpack>,
+    buildpacks: Vec<Pack>,
+    output_bytes: u64,
 }
 
 impl Try {
@@ -64,6 +65,7 @@ impl Try {
             files: vec![("app.py", ""), ("Procfile", "web: ./serve\n")],
             config: ConfigVars::default(),
             buildpacks: Vec::new(),
+            output_bytes: 1 << 20,
         }
     }
 
@@ -80,10 +82,11 @@ impl Try {
         let path = folder.path().join("source.tar");
         std::fs::write(&path, tar(&self.files)).unwrap();
         let source = Source::open(path).await.unwrap();
-        let builder = Builder::new(
-            Arc::clone(&self.engine) as Arc<dyn Engine>,
-            BuildSettings::new(Stack::ours(), "builds", 1 << 30),
-        );
+        let settings = BuildSettings {
+            output_bytes: self.output_bytes,
+            ..BuildSettings::new(Stack::ours(), "builds", 1 << 30)
+        };
+        let builder = Builder::new(Arc::clone(&self.engine) as Arc<dyn Engine>, settings);
         let request = BuildRequest {
             app: Id::from_uuid(Uuid::from_u128(1)),
             build: Id::from_uuid(Uuid::new_v4()),
@@ -137,7 +140,7 @@ async fn each_way_to_fail_has_its_own_words_and_leaves_no_container() {
 #[tokio::test]
 async fn a_chosen_buildpack_is_named_when_it_does_not_fit() {
     let mut attempt = Try::new(Behaviour::exits(20));
-    attempt.buildpacks = vec![Buildpack::Nodejs];
+    attempt.buildpacks = vec![Pack::Ours(Buildpack::Nodejs)];
     let (result, output) = attempt.build().await;
     assert!(matches!(result, Err(BuildError::WrongBuildpack { .. })));
     assert!(output.contains("App not compatible with buildpack: nodejs"), "{output}");
@@ -145,9 +148,9 @@ async fn a_chosen_buildpack_is_named_when_it_does_not_fit() {
 
 #[tokio::test]
 async fn of_several_buildpacks_the_one_that_does_not_fit_is_named() {
-    let misfit = Behaviour::exits(20).leaving("/tmp/result/misfit", tar(&[("misfit", "static")]));
+    let misfit = Behaviour::exits(20).leaving("/tmp/result/misfit", tar(&[("misfit", "1")]));
     let mut attempt = Try::new(misfit);
-    attempt.buildpacks = vec![Buildpack::Nodejs, Buildpack::Static];
+    attempt.buildpacks = vec![Pack::Ours(Buildpack::Nodejs), Pack::Ours(Buildpack::Static)];
     let (_, output) = attempt.build().await;
     assert!(output.contains("App not compatible with buildpack: static"), "{output}");
 }
@@ -226,6 +229,30 @@ async fn a_kept_layer_is_announced_to_the_next_build_and_replaced_by_another() {
         .collect();
     let layers: Vec<_> = tags.iter().filter(|tag| tag.contains(":layer-")).collect();
     assert!(layers.len() == 1 && layers[0].ends_with("fedcba9876543210"), "{tags:?}");
+}
+
+#[tokio::test]
+async fn a_build_that_says_too_much_is_cut_short_and_goes_on() {
+    let mut attempt = Try::new(succeeds(&[]).saying(&"x".repeat(5000)).saying("the end"));
+    attempt.output_bytes = 2048;
+    let (result, output) = attempt.build().await;
+    result.unwrap();
+    assert_eq!(output.matches('x').count(), 2048, "{output}");
+    assert!(!output.contains("the end"), "{output}");
+    assert!(
+        output.contains(" !     The build has said more than 2.0K: the rest of it"),
+        "{output}"
+    );
+    assert!(output.contains("-----> Packing the slug"), "{output}");
+}
+
+#[test]
+fn builds_together_leave_half_of_the_machine_to_what_runs() {
+    const GIBIBYTE: u64 = 1 << 30;
+    assert_eq!(paas_build::memory_share(4 * GIBIBYTE, 1), 2 * GIBIBYTE);
+    assert_eq!(paas_build::memory_share(16 * GIBIBYTE, 4), 2 * GIBIBYTE);
+    assert_eq!(paas_build::memory_share(64 * GIBIBYTE, 1), 4 * GIBIBYTE);
+    assert_eq!(paas_build::memory_share(GIBIBYTE, 8), GIBIBYTE / 2);
 }
 
 #[tokio::test]

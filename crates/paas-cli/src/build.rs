@@ -127,13 +127,24 @@ pub(crate) fn info(args: &InfoArgs, context: &Context) -> Result<()> {
         return context.output.json(&build);
     }
     context.output.header(&format!("Build {}", build.id))?;
-    context.output.facts(&[
+    let when = build.created_at.to_string();
+    let mut facts = vec![
         ("By", build.user.email.as_str()),
         ("Commit", build.source_blob.version.as_deref().unwrap_or_default()),
         ("Stack", &build.stack),
         ("Status", build.status.as_str()),
-        ("When", &build.created_at.to_string()),
-    ])
+        ("When", &when),
+    ];
+    // The address of one from elsewhere names the very commit.
+    let buildpacks = build.buildpacks.iter().flatten();
+    let buildpacks: Vec<_> = buildpacks
+        .map(|one| one.url.strip_prefix("urn:buildpack:").unwrap_or(&one.url))
+        .collect();
+    let buildpacks = buildpacks.join("\n");
+    if !buildpacks.is_empty() {
+        facts.insert(0, ("Buildpacks", &buildpacks));
+    }
+    context.output.facts(&facts)
 }
 
 /// `builds:output`

@@ -84,7 +84,15 @@ pub(crate) struct SettingsArgs {
     #[arg(long, env = "PAAS_CONCURRENT_BUILDS", value_name = "NUMBER", global = true)]
     concurrent_builds: Option<usize>,
 
-    /// Fetch the sources of builds also from private addresses and over plain HTTP [default: no]
+    /// How much memory a build may use, in MB [default: half of the machine's, shared by builds that run at the same time]
+    #[arg(long, env = "PAAS_BUILD_MEMORY", value_name = "MB", global = true)]
+    build_memory: Option<u64>,
+
+    /// Builds start while the disk is below this many percent full [default: 85]
+    #[arg(long, env = "PAAS_BUILD_DISK_LIMIT", value_name = "PERCENT", global = true)]
+    build_disk_limit: Option<u8>,
+
+    /// Fetch the sources of builds, and buildpacks, also from private addresses and over plain HTTP [default: no]
     #[arg(
         long,
         env = "PAAS_ALLOW_PRIVATE_SOURCES",
@@ -223,6 +231,9 @@ pub(crate) struct Settings {
     pub(crate) network_pool: Pool,
     pub(crate) extra_ca: PathBuf,
     pub(crate) concurrent_builds: usize,
+    /// `None`: a share of the machine's.
+    pub(crate) build_memory_bytes: Option<u64>,
+    pub(crate) build_disk_limit_percent: u8,
     /// Whether sources are fetched from inside, too.
     pub(crate) allows_private_sources: bool,
     /// Empty: those of this machine.
@@ -309,6 +320,8 @@ impl SettingsArgs {
                 .or(file.extra_ca)
                 .unwrap_or_else(|| PathBuf::from("/usr/local/share/ca-certificates")),
             concurrent_builds: self.concurrent_builds.or(file.concurrent_builds).unwrap_or(1).max(1),
+            build_memory_bytes: build_memory(self.build_memory.or(file.build_memory))?,
+            build_disk_limit_percent: self.build_disk_limit.or(file.build_disk_limit).unwrap_or(85),
             allows_private_sources: self
                 .allow_private_sources
                 .or(file.allow_private_sources)
@@ -380,6 +393,16 @@ fn route53_from_variables() -> Route53Settings {
     }
 }
 
+/// From megabytes. With less no container starts.
+fn build_memory(megabytes: Option<u64>) -> Result<Option<u64>> {
+    match megabytes {
+        Some(megabytes @ (0..64 | 16_777_216..)) => {
+            bail!("--build-memory {megabytes}: give megabytes, at least 64, such as 2048")
+        }
+        given => Ok(given.map(|megabytes| megabytes * 1024 * 1024)),
+    }
+}
+
 fn given_or<T>(given: Vec<T>, file: Vec<T>) -> Vec<T> {
     if given.is_empty() { file } else { given }
 }
@@ -446,6 +469,11 @@ impl Settings {
 
     pub(crate) fn sources(&self) -> PathBuf {
         self.data_dir.join("sources")
+    }
+
+    /// What was fetched of buildpacks that are not ours.
+    pub(crate) fn buildpacks(&self) -> PathBuf {
+        self.data_dir.join("buildpacks")
     }
 
     pub(crate) fn outputs(&self) -> PathBuf {

@@ -25,6 +25,8 @@ use crate::{
     rendezvous::{self, Rendezvous},
 };
 
+pub(crate) mod git_server;
+
 pub(crate) struct TestPlatform {
     pub(crate) platform: Arc<Platform>,
     /// The platform's engine.

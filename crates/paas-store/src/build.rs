@@ -19,8 +19,10 @@ pub struct BuildRow {
     pub actor: Actor,
     /// What the source is called: the subject of the commit, or what the API call said.
     pub description: Option<String>,
-    /// The buildpacks that it was told to use, in order.
+    /// The buildpacks that it was told to use, in order, or the one that recognised the app.
     pub buildpacks: Vec<String>,
+    /// The commit, or the hash of the archive, of each; empty for those of the platform.
+    pub buildpack_versions: Vec<String>,
     /// Where a client of the API said that its source is.
     pub source: Option<SourceBlob>,
     /// The release that the build made.
@@ -59,6 +61,7 @@ macro_rules! select_builds {
                 builds.commit,
                 builds.description,
                 builds.buildpacks,
+                builds.buildpack_versions,
                 builds.source_url,
                 builds.source_checksum,
                 builds.status,
@@ -160,6 +163,26 @@ pub async fn fail(
     record_failure(&mut transaction, app.into(), id, why, now).await?;
     transaction.commit().await?;
     Ok(true)
+}
+
+/// Records what a build is made with. `versions` are as many as `buildpacks`.
+pub async fn set_buildpacks(
+    conn: &mut PgConnection,
+    id: Id<Build>,
+    buildpacks: &[String],
+    versions: &[String],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update builds
+        set buildpacks = $2, buildpack_versions = $3
+        where id = $1",
+        id.as_uuid(),
+        buildpacks,
+        versions,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 pub async fn get(conn: &mut PgConnection, app: Id<App>, id: Id<Build>) -> Result<Option<BuildRow>, StoreError> {
@@ -271,6 +294,7 @@ struct Row {
     commit: Option<String>,
     description: Option<String>,
     buildpacks: Vec<String>,
+    buildpack_versions: Vec<String>,
     source_url: Option<String>,
     source_checksum: Option<String>,
     status: String,
@@ -295,6 +319,7 @@ impl TryFrom<Row> for BuildRow {
             },
             description: row.description,
             buildpacks: row.buildpacks,
+            buildpack_versions: row.buildpack_versions,
             source: row.source_url.map(|url| SourceBlob {
                 url,
                 checksum: row.source_checksum,

@@ -1,6 +1,6 @@
 //! A deploy: a finished build becomes a release, in one step.
 
-use paas_core::{Build, Id, Slug};
+use paas_core::{Build, ConfigKey, ConfigVars, Id, Slug};
 use serde_json::json;
 use sqlx::Connection;
 
@@ -19,6 +19,23 @@ pub struct Deploy {
     pub slug: Slug,
     /// What the release is called: `Deploy 1a2b3c4d`.
     pub description: String,
+    /// The buildpack that recognised the app, when none was chosen.
+    pub detected_buildpack: Option<String>,
+    /// Set with an app's first slug, where nobody has set it yet (Dev Center, *Buildpack API*).
+    pub default_config: Vec<(ConfigKey, String)>,
+}
+
+impl Deploy {
+    /// A build with nothing to tell about its buildpack.
+    pub fn new(build: Id<Build>, slug: Slug, description: impl Into<String>) -> Self {
+        Self {
+            build,
+            slug,
+            description: description.into(),
+            detected_buildpack: None,
+            default_config: Vec::new(),
+        }
+    }
 }
 
 /// Stores the slug, ends the build, makes the release (pending when the slug has a `release` process, else succeeded) and
@@ -36,7 +53,13 @@ pub async fn deploy(
         return Err(StoreError::AppGone);
     }
     let head = release::head(&mut transaction, app).await?.ok_or(StoreError::AppGone)?;
-    let config = release::config(&mut transaction, sealer, head.release.id).await?;
+    let mut config = release::config(&mut transaction, sealer, head.release.id).await?;
+    if head.release.slug.is_none() {
+        config = with_defaults(config, deploy.default_config);
+    }
+    if let Some(detected) = deploy.detected_buildpack {
+        build::set_buildpacks(&mut transaction, deploy.build, &[detected], &[String::new()]).await?;
+    }
     slug::insert(&mut transaction, &deploy.slug).await?;
     let new = NewRelease {
         app,
@@ -59,6 +82,14 @@ pub async fn deploy(
     event::record(&mut transaction, change.by(app, stamp, payload)).await?;
     transaction.commit().await?;
     Ok(row)
+}
+
+/// What is set already is somebody's choice; and what a buildpack wants is no reason to refuse an app.
+fn with_defaults(config: ConfigVars, defaults: Vec<(ConfigKey, String)>) -> ConfigVars {
+    let missing = defaults.into_iter();
+    let missing = missing.filter(|(key, _)| config.get(key.as_str()).is_none());
+    let missing: Vec<_> = missing.map(|(key, value)| (key, Some(value))).collect();
+    config.with(missing).unwrap_or(config)
 }
 
 #[cfg(test)]

@@ -78,11 +78,7 @@ impl World {
     pub(crate) async fn deploy(&self, app: Id<App>, process_types: &[&str]) -> ReleaseRow {
         let build = self.build(app).await;
         let slug = slug(app, process_types);
-        let made = Deploy {
-            build,
-            slug,
-            description: "Deploy 1a2b3c4d".to_owned(),
-        };
+        let made = Deploy::new(build, slug, "Deploy 1a2b3c4d");
         deploy(&mut *self.conn().await, &self.store().sealer, made, self.stamp())
             .await
             .unwrap()

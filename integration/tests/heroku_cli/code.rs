@@ -26,9 +26,20 @@ fn buildpacks_are_chosen_and_build_the_app() {
         .expect_success()
         .expect("1. heroku/nodejs\n2. heroku/python");
     heroku
-        .run_for(&app, &["buildpacks:add", "https://github.com/x/y.git"])
+        .run_for(&app, &["buildpacks:add", "https://github.com/x/y.git#v1"])
+        .expect_success()
+        .expect("3. https://github.com/x/y.git#v1");
+    heroku
+        .run_for(&app, &["buildpacks:add", "somebody/thing"])
+        .expect_success()
+        .expect("4. somebody/thing");
+    for other in ["https://github.com/x/y.git#v1", "somebody/thing"] {
+        heroku.run_for(&app, &["buildpacks:remove", other]).expect_success();
+    }
+    heroku
+        .run_for(&app, &["buildpacks:add", "https://me:secret@github.com/x/y.git"])
         .expect_code(2)
-        .expect("cannot be used here");
+        .expect("no user and no password");
     heroku
         .run_for(&app, &["buildpacks:add", "heroku/cobol"])
         .expect_code(2)

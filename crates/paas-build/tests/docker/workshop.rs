@@ -13,8 +13,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use paas_build::{
-    BuildError, BuildRequest, BuildSettings, Builder, Buildpack, Built, Source, Stack, StackSettings, remove_cache,
-    remove_images,
+    BuildError, BuildRequest, BuildSettings, Builder, Buildpack, Built, Pack, Source, Stack, StackSettings,
+    remove_cache, remove_images,
 };
 use paas_core::{App, ConfigVars, Id, ProcessType};
 use paas_engine::{ContainerSpec, ContainerState, DYNO_PORT, DockerEngine, Engine, Environment, NetworkSpec, Role};
@@ -42,7 +42,7 @@ pub(crate) struct Workshop {
     settings: BuildSettings,
     app: Id<App>,
     config: ConfigVars,
-    buildpacks: Vec<Buildpack>,
+    buildpacks: Vec<Pack>,
 }
 
 /// How a build went, and what it said.
@@ -107,7 +107,11 @@ impl Workshop {
     }
 
     pub(crate) fn with_buildpacks(&self, buildpacks: &[Buildpack]) -> Self {
-        let buildpacks = buildpacks.to_vec();
+        self.with_packs(buildpacks.iter().copied().map(Pack::Ours).collect())
+    }
+
+    /// Buildpacks of ours and from elsewhere, in order.
+    pub(crate) fn with_packs(&self, buildpacks: Vec<Pack>) -> Self {
         Self {
             buildpacks,
             ..self.clone()
@@ -143,6 +147,13 @@ impl Workshop {
 
     pub(crate) async fn build(&self, files: &[(&str, String)]) -> Outcome {
         self.build_tar(&tar_of(files), None, &CancellationToken::new()).await
+    }
+
+    /// The same with files that can run.
+    pub(crate) async fn build_programs(&self, files: &[(&str, String)]) -> Outcome {
+        let files: Vec<_> = files.iter().map(|(path, content)| (*path, content.as_str())).collect();
+        self.build_tar(&programs_tar(&files), None, &CancellationToken::new())
+            .await
     }
 
     /// Cancels the build once it has said `words`.
@@ -305,6 +316,18 @@ impl RunningDyno {
         connection.read_to_end(&mut answer).await.unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+/// A tar with these files, all of which can run.
+pub(crate) fn programs_tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, path, content.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
 }
 
 /// A tar with these files, under whatever names.

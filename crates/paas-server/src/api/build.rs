@@ -1,6 +1,6 @@
 //! Builds: listed, started from an upload, cancelled.
 
-use std::sync::Arc;
+use std::{iter::repeat, sync::Arc};
 
 use axum::{
     Json,
@@ -249,6 +249,7 @@ fn answer(api: &Api, origin: &Origin, app: &AppRow, row: BuildRow) -> paas_api::
         actor,
         description,
         buildpacks,
+        buildpack_versions,
         source,
         release,
         lease_expires_at: _,
@@ -268,9 +269,9 @@ fn answer(api: &Api, origin: &Origin, app: &AppRow, row: BuildRow) -> paas_api::
             id: *app.app.id.as_uuid(),
         },
         buildpacks: (!buildpacks.is_empty()).then(|| {
-            buildpacks
-                .iter()
-                .map(|name| buildpack_installation::answer(name))
+            let versions = buildpack_versions.iter().map(String::as_str).chain(repeat(""));
+            let used = buildpacks.iter().zip(versions);
+            used.map(|(name, version)| buildpack_installation::used(name, version))
                 .collect()
         }),
         created_at: build.created_at.into(),

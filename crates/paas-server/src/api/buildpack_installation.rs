@@ -1,13 +1,16 @@
-//! The buildpacks that an app is set to use: ours, in order. Without any, each build finds out by itself.
+//! The buildpacks that an app is set to use: ours and others, in order. Without any, each build finds out by itself.
 
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use paas_api::{BuildpackChoice, BuildpackInstallation, BuildpackInstallations, BuildpackRef};
-use paas_build::Buildpack;
+use paas_build::{Choice, UnknownBuildpack};
 use paas_store::app;
 
 use super::{auth::OwnApp, body::Body, error::ApiError, page::Page, state::Api};
+
+/// Each is fetched and run in every build.
+const MOST: usize = 20;
 
 pub(super) async fn list(OwnApp { row, .. }: OwnApp) -> Page<BuildpackInstallation> {
     Page::whole(installations(&row.buildpacks))
@@ -38,34 +41,34 @@ pub(super) async fn update(
     Ok(Json(installations(&chosen)))
 }
 
-/// A buildpack of ours, however a client names it.
-pub(super) fn parse(BuildpackRef(name): &BuildpackRef) -> Result<Buildpack, ApiError> {
-    name.parse().map_err(|_| {
-        let known: Vec<&str> = Buildpack::ALL.into_iter().map(Buildpack::heroku_name).collect();
+/// A buildpack, however a client names it.
+pub(super) fn parse(BuildpackRef(name): &BuildpackRef) -> Result<Choice, ApiError> {
+    name.parse().map_err(|error: UnknownBuildpack| {
+        // Heroku's command sends nothing where the registry did not know the name.
         let which = if name.is_empty() {
-            "That buildpack".to_owned()
+            "That buildpack cannot be used here: "
         } else {
-            format!("The buildpack {name}")
+            "This buildpack cannot be used: "
         };
         ApiError::invalid(format!(
-            "{which} cannot be used here: this platform runs its own buildpacks ({}), and none from other \
-             places. Choose from these, or build the app from a Dockerfile.",
-            known.join(", ")
+            "{which}{error}. Choose another, or build the app from a Dockerfile."
         ))
     })
 }
 
 /// The names that are stored; each buildpack is there once.
-fn names(buildpacks: &[Buildpack]) -> Result<Vec<String>, ApiError> {
+fn names(buildpacks: &[Choice]) -> Result<Vec<String>, ApiError> {
     let mut names: Vec<String> = Vec::new();
-    for buildpack in buildpacks {
-        if names.iter().any(|name| name == buildpack.heroku_name()) {
+    for buildpack in buildpacks.iter().map(Choice::to_string) {
+        if names.contains(&buildpack) {
             return Err(ApiError::invalid(format!(
-                "The buildpack {} is named twice: name each once.",
-                buildpack.heroku_name()
+                "The buildpack {buildpack} is named twice: name each once."
             )));
         }
-        names.push(buildpack.heroku_name().to_owned());
+        names.push(buildpack);
+    }
+    if names.len() > MOST {
+        return Err(ApiError::invalid(format!("An app has at most {MOST} buildpacks.")));
     }
     Ok(names)
 }
@@ -80,10 +83,26 @@ fn installations(names: &[String]) -> Vec<BuildpackInstallation> {
         .collect()
 }
 
-/// The form in which Heroku answers for what is in its registry.
+/// The form in which Heroku answers: an address for what is not in its registry.
 pub(super) fn answer(name: &str) -> paas_api::Buildpack {
+    let url = if name.contains("://") {
+        name.to_owned()
+    } else {
+        format!("urn:buildpack:{name}")
+    };
     paas_api::Buildpack {
         name: name.to_owned(),
-        url: format!("urn:buildpack:{name}"),
+        url,
+    }
+}
+
+/// What a build was made with: `url` leads to that very commit or archive.
+pub(super) fn used(name: &str, version: &str) -> paas_api::Buildpack {
+    match name.parse() {
+        Ok(Choice::Elsewhere(remote)) if !version.is_empty() => paas_api::Buildpack {
+            name: name.to_owned(),
+            url: remote.pinned(version),
+        },
+        _ => answer(name),
     }
 }

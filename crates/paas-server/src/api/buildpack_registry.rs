@@ -1,4 +1,4 @@
-//! What Heroku's buildpack registry answers, about our own buildpacks: `HEROKU_BUILDPACK_REGISTRY_URL` leads Heroku's
+//! What Heroku's buildpack registry answers, about our own buildpacks, and that others are fetched from Heroku's: `HEROKU_BUILDPACK_REGISTRY_URL` leads Heroku's
 //! command here. As there, nobody has to say who they are.
 
 use axum::{
@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, RawQuery},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use paas_build::Buildpack;
+use paas_build::{Buildpack, Choice, RemoteBuildpack};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use uuid::{Uuid, uuid};
@@ -29,13 +29,13 @@ pub(super) async fn search(RawQuery(query): RawQuery) -> Json<Vec<Value>> {
 }
 
 pub(super) async fn info(Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
-    Ok(Json(answer(find(&name)?)))
+    describe(&name)
 }
 
 pub(super) async fn info_in_namespace(
     Path((namespace, name)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    Ok(Json(answer(find(&format!("{namespace}/{name}"))?)))
+    describe(&format!("{namespace}/{name}"))
 }
 
 pub(super) async fn revisions(Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
@@ -61,6 +61,34 @@ pub(super) async fn readme(Path(name): Path<String>) -> Result<Json<Value>, ApiE
     Ok(Json(
         json!({ "content": BASE64_STANDARD.encode(text), "encoding": "base64" }),
     ))
+}
+
+fn describe(name: &str) -> Result<Json<Value>, ApiError> {
+    match name.parse() {
+        Ok(Choice::Ours(ours)) => Ok(Json(answer(ours))),
+        // An address is no name.
+        Ok(Choice::Elsewhere(remote)) if !name.contains("://") => Ok(Json(answer_elsewhere(&remote))),
+        _ => Err(ApiError::not_found("buildpack")),
+    }
+}
+
+/// Whether it is published there is found out when a build fetches it.
+fn answer_elsewhere(remote: &RemoteBuildpack) -> Value {
+    let (namespace, name) = remote.name().split_once('/').unwrap_or_default();
+    json!({
+        "blob_url": format!("urn:buildpack:{}", remote.name()),
+        "category": "other",
+        "created_at": MADE_AT,
+        "description": format!("Not part of this platform: each build fetches it from {}", remote.url()),
+        "id": Uuid::nil(),
+        "logo": null,
+        "name": name,
+        "namespace": namespace,
+        "source": { "type": "heroku" },
+        "support": { "address": "whoever publishes it", "method": "website" },
+        "two_factor_authentication": false,
+        "updated_at": MADE_AT,
+    })
 }
 
 fn find(name: &str) -> Result<Buildpack, ApiError> {

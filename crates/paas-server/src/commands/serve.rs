@@ -65,10 +65,14 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         .await
         .with_context(|| format!("listening on {} for the API: does another paasd run?", settings.api))?;
     let memory_bytes = engine.version().await?.memory_bytes;
-    let build_settings = BuildSettings {
+    let mut build_settings = BuildSettings {
         checkpoint: failpoint::hit_in_build,
         languages: stack_settings(&settings, network.clone()),
         ..BuildSettings::new(Stack::ours(), network.clone(), memory_bytes)
+    };
+    build_settings.limits.memory_bytes = match settings.build_memory_bytes {
+        Some(bytes) => bytes,
+        None => paas_build::memory_share(memory_bytes, settings.concurrent_builds),
     };
 
     let tracker = TaskTracker::new();

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use chrono::TimeDelta;
-use paas_build::{BuildError, BuildRequest, Buildpack, Built, Source, Stack, StackError, UnknownBuildpack};
+use paas_build::{BuildError, BuildRequest, Built, Choice, Source, Stack, StackError, UnknownBuildpack};
 use paas_core::{App, Build, BuildFailure, Id, LogSource, ReleaseStatus, Slug};
 use paas_engine::EngineError;
 use paas_store::{self as store, Stamp, StoreError, account::Account, release::ReleaseRow};
@@ -27,7 +27,10 @@ use uuid::Uuid;
 
 use super::{
     boot::{self, Verdict},
+    buildpack::{self, BuildpackError, Buildpacks},
+    disk::{self, DiskNearlyFull},
     release_phase::{self, PhaseEnd},
+    slots::Ticket,
     turns::BuildUnderWay,
 };
 use crate::{
@@ -52,7 +55,7 @@ pub(crate) struct NewBuild {
     pub(crate) commit: Option<String>,
     pub(crate) description: Option<String>,
     /// In place of those that the app is set to use.
-    pub(crate) buildpacks: Option<Vec<Buildpack>>,
+    pub(crate) buildpacks: Option<Vec<Choice>>,
     /// Where a client of the API said that the source is.
     pub(crate) blob: Option<store::build::SourceBlob>,
 }
@@ -82,7 +85,11 @@ pub(super) enum DeployError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(transparent)]
-    Buildpack(#[from] UnknownBuildpack),
+    UnknownBuildpack(#[from] UnknownBuildpack),
+    #[error(transparent)]
+    Buildpack(#[from] BuildpackError),
+    #[error(transparent)]
+    Disk(#[from] DiskNearlyFull),
     #[error("make the stack's images")]
     Stack(#[from] StackError),
     #[error(transparent)]
@@ -180,7 +187,7 @@ struct Task<'a> {
     under_way: &'a BuildUnderWay,
 }
 
-impl Task<'_> {
+impl<'a> Task<'a> {
     async fn run(mut self) -> Verdict {
         let platform = self.platform;
         let id = self.id;
@@ -220,8 +227,10 @@ impl Task<'_> {
                 }
             }
         };
+        let source = self.open(&tar).await?;
+        let buildpacks = self.bring_buildpacks(&source).await?;
         failpoint::hit("build.before");
-        let built = self.build(&tar).await?;
+        let built = self.build(&source, &buildpacks).await?;
         failpoint::hit("build.after");
         let release = self.record(built).await?;
         // From here on the release goes its way, whatever becomes of this task.
@@ -269,21 +278,41 @@ impl Task<'_> {
         Ok(boot::wait(platform, &self.new.app, release, &mut self.output).await?)
     }
 
-    async fn build(&mut self, tar: &Path) -> Result<Built, DeployError> {
-        let platform = self.platform;
-        let slots = &platform.turns.slots;
-        let _slot = match slots.try_acquire() {
-            Ok(slot) => slot,
-            Err(_) => {
-                self.output
-                    .line("-----> Waiting for another build on this machine to end")
-                    .await?;
-                tokio::select! {
-                    slot = slots.acquire() => slot.map_err(|_| BuildError::Cancelled)?,
-                    () = self.under_way.cancel.cancelled() => return Err(BuildError::Cancelled.into()),
-                }
+    async fn open(&mut self, tar: &Path) -> Result<Source, DeployError> {
+        match Source::open(tar).await {
+            Ok(source) => Ok(source),
+            Err(error) => {
+                self.explain(&error).await?;
+                Err(error.into())
             }
-        };
+        }
+    }
+
+    /// The buildpacks that somebody chose, or else those that the source names.
+    async fn bring_buildpacks(&mut self, source: &Source) -> Result<Buildpacks, DeployError> {
+        if self.buildpacks.is_empty() && !source.buildpacks.is_empty() {
+            self.output.line("-----> Using the buildpacks in .buildpacks").await?;
+            self.buildpacks.clone_from(&source.buildpacks);
+        }
+        let choices = self.buildpacks.iter().map(|name| name.parse());
+        let choices = choices.collect::<Result<Vec<Choice>, _>>()?;
+        let cancel = &self.under_way.cancel;
+        let brought = buildpack::bring(self.platform, &choices, &mut self.output, cancel).await?;
+        if !choices.is_empty() {
+            self.buildpacks = choices.iter().map(Choice::to_string).collect();
+            let mut conn = self.platform.store.connection().await?;
+            store::build::set_buildpacks(&mut conn, self.id, &self.buildpacks, &brought.versions).await?;
+        }
+        Ok(brought)
+    }
+
+    async fn build(&mut self, source: &Source, buildpacks: &Buildpacks) -> Result<Built, DeployError> {
+        let platform = self.platform;
+        let _slot = self.wait_for_slot().await?;
+        if let Some(full) = disk::check(platform).await.map_err(anyhow::Error::from)? {
+            self.trouble(&full.explanation()).await?;
+            return Err(full.into());
+        }
         let mut conn = platform.store.connection().await?;
         let head = store::release::head(&mut conn, self.new.app.id).await?;
         let config = match &head {
@@ -291,22 +320,13 @@ impl Task<'_> {
             None => paas_core::ConfigVars::default(),
         };
         drop(conn);
-        let source = match Source::open(tar).await {
-            Ok(source) => source,
-            Err(error) => {
-                self.explain(&error).await?;
-                return Err(error.into());
-            }
-        };
-        let buildpacks = self.buildpacks.iter().map(|name| name.parse());
-        let buildpacks = buildpacks.collect::<Result<Vec<Buildpack>, _>>()?;
         let request = BuildRequest {
             app: self.new.app.id,
             build: self.id,
-            source: &source,
+            source,
             config: &config,
             commit: self.new.commit.as_deref(),
-            buildpacks: &buildpacks,
+            buildpacks: &buildpacks.packs,
         };
         let (lines, mut written) = mpsc::channel::<Bytes>(QUEUED_OUTPUT);
         let output = &mut self.output;
@@ -335,6 +355,30 @@ impl Task<'_> {
         built
     }
 
+    /// The build's turn among those of the machine, until the ticket is dropped.
+    async fn wait_for_slot(&mut self) -> Result<Ticket<'a>, DeployError> {
+        let mut ticket = self.platform.turns.slots.ask();
+        let mut told = None;
+        loop {
+            let ahead = ticket.ahead();
+            if ahead == 0 {
+                return Ok(ticket);
+            }
+            if told.is_none() {
+                let line = "-----> Waiting for other builds on this machine to end";
+                self.output.line(line).await?;
+            }
+            if told != Some(ahead) {
+                self.output.line(&format!("       Number {ahead} in the queue")).await?;
+                told = Some(ahead);
+            }
+            tokio::select! {
+                () = ticket.changed() => {}
+                () = self.under_way.cancel.cancelled() => return Err(BuildError::Cancelled.into()),
+            }
+        }
+    }
+
     /// Slug, end of the build, and release: one transaction.
     async fn record(&mut self, built: Built) -> Result<ReleaseRow, DeployError> {
         let platform = self.platform;
@@ -354,6 +398,8 @@ impl Task<'_> {
             build: self.id,
             slug,
             description: description.clone(),
+            detected_buildpack: built.detected.map(|buildpack| buildpack.heroku_name().to_owned()),
+            default_config: built.default_config.into_iter().collect(),
         };
         let stamp = Stamp {
             by: self.new.actor.id,
@@ -374,7 +420,11 @@ impl Task<'_> {
     }
 
     async fn explain(&mut self, error: &BuildError) -> io::Result<()> {
-        for line in error.explanation().lines() {
+        self.trouble(&error.explanation()).await
+    }
+
+    async fn trouble(&mut self, text: &str) -> io::Result<()> {
+        for line in text.lines() {
             self.output.line(format!(" !     {line}").trim_end()).await?;
         }
         Ok(())
@@ -386,6 +436,7 @@ impl Task<'_> {
         let why = match error {
             DeployError::Build(BuildError::Cancelled) => BuildFailure::Cancelled,
             DeployError::Build(_)
+            | DeployError::UnknownBuildpack(_)
             | DeployError::Buildpack(_)
             | DeployError::Fetch(_)
             | DeployError::Archive(_)
@@ -417,7 +468,7 @@ pub(super) async fn fetch(
     let (archive, scratch, tar) = (path("partial"), path("scratch.partial"), path("tar"));
     tokio::fs::create_dir_all(settings.sources()).await?;
     tokio::select! {
-        fetched = source::fetch(address, settings.allows_private_sources, &archive) => fetched?,
+        fetched = source::fetch(address, settings.allows_private_sources, &archive) => { fetched?; }
         () = cancel.cancelled() => {
             // What is there already is swept later.
             let _ = tokio::fs::remove_file(&archive).await;
@@ -438,8 +489,9 @@ impl DeployError {
     /// What to say of it where nothing was said yet, without a full stop.
     pub(super) fn words(&self) -> Option<String> {
         Some(match self {
-            Self::Build(_) => return None,
-            Self::Buildpack(error) => format!("{error}. Choose others: paas buildpacks:set"),
+            Self::Build(_) | Self::Disk(_) => return None,
+            Self::UnknownBuildpack(error) => format!("{error}. Choose others: paas buildpacks:set"),
+            Self::Buildpack(error) => format!("{error}. Choose others with paas buildpacks:set, or try again later"),
             Self::Fetch(FetchError::Disk(_)) | Self::Archive(ArchiveError::Disk(_)) => {
                 "The source could not be written to the platform's disk; its log says why. Try again later".to_owned()
             }
@@ -486,9 +538,8 @@ async fn keep_lease(platform: &Platform, build: Id<Build>) -> Infallible {
     }
 }
 
-fn names_of(buildpacks: &[Buildpack]) -> Vec<String> {
-    let names = buildpacks.iter().map(|buildpack| buildpack.heroku_name().to_owned());
-    names.collect()
+fn names_of(buildpacks: &[Choice]) -> Vec<String> {
+    buildpacks.iter().map(Choice::to_string).collect()
 }
 
 /// What the release of a commit is called. A version that came through the API can be any text.

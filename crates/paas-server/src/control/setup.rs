@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, sync::Arc, time
 
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream};
-use paas_build::Buildpack;
+use paas_build::Choice;
 use paas_core::{App, ConfigKey, DynoSize, Id, LogSource, QuantityChange};
 use paas_engine::{Limits, Role};
 use paas_store::{
@@ -48,7 +48,7 @@ pub(crate) struct NewSetup {
     pub(crate) version: Option<String>,
     /// In place of what the `app.json` says.
     pub(crate) env: BTreeMap<ConfigKey, String>,
-    pub(crate) buildpacks: Option<Vec<Buildpack>>,
+    pub(crate) buildpacks: Option<Vec<Choice>>,
 }
 
 /// Why a setup did not come to its end, in words for whoever asked for it.
@@ -170,10 +170,7 @@ impl Setup<'_> {
         changes.extend(overrides.map(|(key, value)| (key.clone(), Some(value.clone()))));
         let (app, stamp) = (self.new.app.id, self.stamp());
         let buildpacks = self.new.buildpacks.as_ref().unwrap_or(&manifest.buildpacks);
-        let names: Vec<String> = buildpacks
-            .iter()
-            .map(|buildpack| buildpack.heroku_name().to_owned())
-            .collect();
+        let names: Vec<String> = buildpacks.iter().map(Choice::to_string).collect();
         let mut transaction = self.platform.store.begin().await?;
         let sealer = &self.platform.store.sealer;
         let set = store::release::set_config(&mut transaction, sealer, app, changes.into_iter().collect(), stamp).await;

@@ -7,14 +7,15 @@ use std::{
 };
 
 use paas_core::{App, Build, Id, Release};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::slots::Slots;
 use crate::platform::Platform;
 
 pub(crate) struct Turns {
     apps: Mutex<HashMap<Id<App>, Arc<tokio::sync::Mutex<()>>>>,
-    pub(super) slots: Semaphore,
+    pub(super) slots: Slots,
     builds: Mutex<HashMap<Id<Build>, Running>>,
     phases: watch::Sender<HashMap<Id<Release>, Running>>,
 }
@@ -58,7 +59,7 @@ impl Turns {
     pub(crate) fn new(concurrent_builds: usize) -> Self {
         Self {
             apps: Mutex::default(),
-            slots: Semaphore::new(concurrent_builds),
+            slots: Slots::new(concurrent_builds),
             builds: Mutex::default(),
             phases: watch::Sender::default(),
         }

@@ -101,25 +101,29 @@ fn check(archive: &Path, checksum: &str) -> Result<(), ArchiveError> {
     if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(ArchiveError::BadChecksum);
     }
-    let mut file = File::open(archive).map_err(ArchiveError::Disk)?;
-    let mut hasher = Sha256::new();
-    let mut chunk = vec![0; 64 * 1024];
-    loop {
-        match file.read(&mut chunk).map_err(ArchiveError::Disk)? {
-            0 => break,
-            bytes => hasher.update(&chunk[..bytes]),
-        }
-    }
-    let actual = hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing into a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    if wanted.eq_ignore_ascii_case(&actual) {
+    if wanted.eq_ignore_ascii_case(&digest(archive).map_err(ArchiveError::Disk)?) {
         Ok(())
     } else {
         Err(ArchiveError::Checksum)
     }
+}
+
+/// The SHA-256 of a file, in hexadecimal. Blocks.
+pub(crate) fn digest(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => break,
+            bytes => hasher.update(&chunk[..bytes]),
+        }
+    }
+    Ok(hasher.finalize().iter().fold(String::new(), |mut text, byte| {
+        // Writing into a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
 }
 
 fn inflate(archive: &Path, tar: &Path) -> Result<(), ArchiveError> {

@@ -95,7 +95,7 @@ impl Address {
         self.0.scheme_str() == Some("https")
     }
 
-    fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         self.0.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
     }
 
@@ -132,8 +132,8 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Writes what is at `address` into the file `target`, which must not exist.
-pub(crate) async fn fetch(address: &Address, allows_private: bool, target: &Path) -> Result<(), FetchError> {
+/// Writes what is at `address` into the file `target`, which must not exist, and tells where it was in the end.
+pub(crate) async fn fetch(address: &Address, allows_private: bool, target: &Path) -> Result<Address, FetchError> {
     let fetched = timeout(WHOLE_LIMIT, follow(address, allows_private, target)).await;
     let fetched = fetched.unwrap_or_else(|_| {
         Err(FetchError::Silent {
@@ -147,11 +147,11 @@ pub(crate) async fn fetch(address: &Address, allows_private: bool, target: &Path
     fetched
 }
 
-async fn follow(address: &Address, allows_private: bool, target: &Path) -> Result<(), FetchError> {
+async fn follow(address: &Address, allows_private: bool, target: &Path) -> Result<Address, FetchError> {
     let mut address = address.clone();
     for _ in 0..=MOST_REDIRECTIONS {
         let Some(location) = get(&address, allows_private, target).await? else {
-            return Ok(());
+            return Ok(address);
         };
         address = address.redirected(&location, allows_private)?;
     }
@@ -226,7 +226,7 @@ async fn connect(address: &Address, allows_private: bool) -> Result<Box<dyn Stre
 }
 
 /// Looked up once and used: a second answer of the same name may be another one.
-async fn look_up(address: &Address, allows_private: bool) -> Result<Vec<SocketAddr>, FetchError> {
+pub(super) async fn look_up(address: &Address, allows_private: bool) -> Result<Vec<SocketAddr>, FetchError> {
     let host = address.host().to_owned();
     let found = lookup_host((bare(&host), address.port())).await;
     let mut found: Vec<SocketAddr> = found.map(Iterator::collect).unwrap_or_default();
@@ -260,7 +260,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// An address of the sixth version without its brackets.
-fn bare(host: &str) -> &str {
+pub(super) fn bare(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 

@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use paas_build::Buildpack;
+use paas_build::Choice;
 use paas_core::{ConfigKey, DynoSize, ProcessType, QuantityChange};
 use serde_json::{Map, Value};
 use tar::Archive;
@@ -21,7 +21,7 @@ const MAXIMUM_BYTES: u64 = 1024 * 1024;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Manifest {
     pub(crate) env: BTreeMap<ConfigKey, Variable>,
-    pub(crate) buildpacks: Vec<Buildpack>,
+    pub(crate) buildpacks: Vec<Choice>,
     pub(crate) formation: BTreeMap<ProcessType, Dynos>,
     pub(crate) postdeploy: Option<String>,
     pub(crate) success_url: Option<String>,
@@ -189,7 +189,7 @@ impl Reader {
     fn buildpacks(&mut self, buildpacks: Vec<Value>) {
         for value in buildpacks {
             let url = value.get("url").or(Some(&value)).and_then(Value::as_str);
-            match url.map(str::parse::<Buildpack>) {
+            match url.map(str::parse::<Choice>) {
                 Some(Ok(buildpack)) if self.manifest.buildpacks.contains(&buildpack) => {}
                 Some(Ok(buildpack)) => self.manifest.buildpacks.push(buildpack),
                 Some(Err(error)) => self.problems.push(format!("buildpacks: {error}")),
@@ -244,6 +244,8 @@ fn old_size(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use paas_build::Buildpack;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Manifest, Vec<String>> {
@@ -264,11 +266,19 @@ mod tests {
                 },
                 "formation": {"web": {"quantity": 2, "size": "hobby"}, "worker": {"quantity": 0}},
                 "addons": ["heroku-redis:mini", {"plan": "heroku-postgresql"}],
-                "buildpacks": [{"url": "heroku/nodejs"}, {"url": "https://github.com/heroku/heroku-buildpack-python"}]
+                "buildpacks": [
+                    {"url": "heroku/nodejs"}, {"url": "https://example.com/x#v1"},
+                    {"url": "https://github.com/heroku/heroku-buildpack-python"}
+                ]
             }"#,
         )
         .unwrap();
-        assert_eq!(manifest.buildpacks, [Buildpack::Nodejs, Buildpack::Python]);
+        let buildpacks: Vec<_> = manifest.buildpacks.iter().map(Choice::to_string).collect();
+        assert_eq!(
+            buildpacks,
+            ["heroku/nodejs", "https://example.com/x#v1", "heroku/python"]
+        );
+        assert_eq!(manifest.buildpacks[0], Choice::Ours(Buildpack::Nodejs));
         assert_eq!(manifest.postdeploy.as_deref(), Some("./seed"));
         assert_eq!(manifest.success_url.as_deref(), Some("/welcome"));
         let variable = |name: &str| &manifest.env[&name.parse::<ConfigKey>().unwrap()];
@@ -290,7 +300,7 @@ mod tests {
             r#"{
                 "env": {"NOT OK": "1", "LIST": []},
                 "formation": {"we b": {}, "web": {"quantity": -1, "size": "huge"}},
-                "buildpacks": [{"url": "https://example.com/x"}, {}],
+                "buildpacks": [{"url": "file:///etc/passwd"}, {}],
                 "scripts": {"postdeploy": 3},
                 "success_url": 5
             }"#,

@@ -36,6 +36,36 @@ async fn a_deploy_ends_the_build_and_makes_a_release_with_the_apps_config() {
 }
 
 #[tokio::test]
+async fn what_a_buildpack_wants_is_set_once_and_takes_no_choice_away() {
+    let world = World::new().await;
+    let app = world.app("hello").await;
+    world.set(app, &[("LANG", Some("de_DE"))]).await.unwrap();
+    let wanted = || Vec::from(["LANG", "RACK_ENV"].map(|key| (key.parse().unwrap(), "default".to_owned())));
+    let deployed = async || {
+        let with_defaults = Deploy {
+            detected_buildpack: Some("heroku/ruby".to_owned()),
+            default_config: wanted(),
+            ..Deploy::new(world.build(app).await, slug(app, &["web"]), "Deploy")
+        };
+        let mut conn = world.conn().await;
+        let sealer = &world.store().sealer;
+        let row = deploy(&mut conn, sealer, with_defaults, world.stamp()).await.unwrap();
+        (
+            world.config(row.release.id).await,
+            build::latest(&mut conn, app).await.unwrap().unwrap(),
+        )
+    };
+    let (config, build) = deployed().await;
+    assert_eq!(config, "LANG=de_DE RACK_ENV=default");
+    assert_eq!(
+        (build.buildpacks, build.buildpack_versions),
+        (vec!["heroku/ruby".to_owned()], vec![String::new()])
+    );
+    world.set(app, &[("RACK_ENV", None)]).await.unwrap();
+    assert_eq!(deployed().await.0, "LANG=de_DE");
+}
+
+#[tokio::test]
 async fn a_build_that_lost_its_lease_leaves_nothing_behind() {
     let world = World::new().await;
     let app = world.app("hello").await;
@@ -45,11 +75,7 @@ async fn a_build_that_lost_its_lease_leaves_nothing_behind() {
         .await
         .unwrap();
     let made = slug(app, &["web"]);
-    let late = Deploy {
-        build,
-        slug: made.clone(),
-        description: "Deploy".to_owned(),
-    };
+    let late = Deploy::new(build, made.clone(), "Deploy");
     let refused = deploy(&mut conn, &world.store().sealer, late, world.stamp()).await;
     assert!(matches!(refused, Err(StoreError::BuildEnded)));
     assert_eq!(slug::get(&mut conn, made.id).await.unwrap(), None);
@@ -64,11 +90,7 @@ async fn an_app_destroyed_during_its_build_gets_no_release() {
     let build = world.build(app).await;
     let mut conn = world.conn().await;
     app::begin_destroy(&mut conn, app, world.stamp()).await.unwrap();
-    let late = Deploy {
-        build,
-        slug: slug(app, &["web"]),
-        description: "Deploy".to_owned(),
-    };
+    let late = Deploy::new(build, slug(app, &["web"]), "Deploy");
     let refused = deploy(&mut conn, &world.store().sealer, late, world.stamp()).await;
     assert!(matches!(refused, Err(StoreError::AppGone)));
 }

@@ -50,14 +50,43 @@ async fn buildpacks_stay_as_they_were_chosen_however_they_were_named() {
 }
 
 #[tokio::test]
-async fn a_buildpack_from_elsewhere_is_refused_and_changes_nothing() {
+async fn buildpacks_from_elsewhere_are_kept_with_their_addresses() {
+    let server = server().await;
+    server.app("hello").await;
+    let chosen = json!([
+        { "buildpack": "https://github.com/somebody/buildpack.git#v2" },
+        { "buildpack": { "url": "https://example.com/buildpack.tgz" } },
+        { "buildpack": "somebody/thing" },
+        { "buildpack": "heroku/python" },
+    ]);
+    let expected = [
+        "https://github.com/somebody/buildpack.git#v2",
+        "https://example.com/buildpack.tgz",
+        "urn:buildpack:somebody/thing",
+        "urn:buildpack:heroku/python",
+    ];
+    assert_eq!(urls(&put(&server, chosen).await), expected);
+    let again = json!(expected.map(|url| json!({ "buildpack": url })));
+    assert_eq!(
+        urls(&put(&server, again).await),
+        expected,
+        "what is listed can be sent back"
+    );
+}
+
+#[tokio::test]
+async fn what_can_be_no_buildpack_is_refused_and_changes_nothing() {
     let server = server().await;
     server.app("hello").await;
     put(&server, json!([{ "buildpack": "heroku/python" }])).await.ok();
     for (updates, words) in [
         (
-            json!([{ "buildpack": "https://github.com/somebody/buildpack.git" }]),
-            "cannot be used here",
+            json!([{ "buildpack": "file:///srv/buildpack" }]),
+            "must be a whole https URL",
+        ),
+        (
+            json!([{ "buildpack": "https://me:secret@example.com/buildpack" }]),
+            "no user and no password",
         ),
         (
             json!([{ "buildpack": "heroku/cobol" }]),
@@ -89,7 +118,10 @@ async fn the_registry_knows_our_buildpacks_and_asks_nobody_who_they_are() {
     };
     let names = |answer: Answer| answer.column("name");
     check("/buildpack-registry", "registry-buildpack", &get("").await.ok());
-    assert_eq!(names(get("").await), ["python", "nodejs", "static"]);
+    assert_eq!(
+        names(get("").await),
+        ["ruby", "python", "java", "go", "php", "rust", "nodejs", "static"]
+    );
     assert_eq!(
         names(get("?in[name][]=python&in[name][]=static").await),
         ["python", "static"]
@@ -104,6 +136,9 @@ async fn the_registry_knows_our_buildpacks_and_asks_nobody_who_they_are() {
     }
     assert_eq!(get("/heroku%2Fpython/revisions").await.ok()[0]["status"], "published");
     assert_eq!(get("/heroku%2Fpython/readme").await.ok()["encoding"], "base64");
+    let other = get("/somebody%2Fthing").await.ok();
+    assert_eq!(other["blob_url"], "urn:buildpack:somebody/thing");
+    check("/buildpack-registry", "registry-buildpack", &json!([other]));
     for path in ["/heroku%2Fcobol", "/heroku/cobol", "/heroku%2Fcobol/readme"] {
         assert_eq!(get(path).await.status, StatusCode::NOT_FOUND);
     }

@@ -98,8 +98,7 @@ async fn an_upload_can_be_built_again_and_with_other_buildpacks() {
         let path = format!("/apps/hello/builds/{}", build["id"].as_str().unwrap());
         until_ended(&server, &path).await;
     }
-    let other =
-        json!({ "buildpacks": [{ "url": "https://example.com/x.tgz" }], "source_blob": { "url": source["get_url"] } });
+    let other = json!({ "buildpacks": [{ "url": "heroku/cobol" }], "source_blob": { "url": source["get_url"] } });
     let refused = server.post("/apps/hello/builds", other).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
 }

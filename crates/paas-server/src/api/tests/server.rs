@@ -197,11 +197,7 @@ impl Server {
             size_bytes: 1234,
             created_at: now,
         };
-        let new = Deploy {
-            build: build.build.id,
-            slug,
-            description: "Deploy 01234567".to_owned(),
-        };
+        let new = Deploy::new(build.build.id, slug, "Deploy 01234567");
         let sealer = &self.platform.store.sealer;
         deploy::deploy(&mut connection, sealer, new, stamp).await.unwrap()
     }

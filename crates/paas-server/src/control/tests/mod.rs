@@ -1,6 +1,7 @@
 //! The controllers on a real database, a real router and an engine in memory.
 
 mod apps;
+mod buildpacks;
 mod certificates;
 mod deploy;
 mod destroy;

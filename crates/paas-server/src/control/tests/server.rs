@@ -56,11 +56,16 @@ pub(super) struct Pushed {
 impl Server {
     /// A server that was not started yet. Builds succeed and dynos answer unless the engine is taught otherwise.
     pub(super) async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// One with settings of its own.
+    pub(super) async fn with(flags: &[&str]) -> Self {
         let testing::TestPlatform {
             platform,
             engine,
             directory,
-        } = testing::platform().await;
+        } = testing::platform_with(flags).await;
         engine.teach(is_build, built());
         Self {
             account: testing::person(&platform, "ada@example.com").await,
@@ -167,12 +172,7 @@ impl Server {
             size_bytes: 1,
             created_at: stamp.at,
         };
-        let description = "Deploy".to_owned();
-        let new = deploy::Deploy {
-            build,
-            slug,
-            description,
-        };
+        let new = deploy::Deploy::new(build, slug, "Deploy");
         deploy::deploy(&mut connection, &store.sealer, new, stamp)
             .await
             .unwrap()
@@ -195,11 +195,16 @@ impl Server {
 
     /// Pushes a source with this Procfile.
     pub(super) async fn submit(&self, app: &AppRow, procfile: &str) -> Deploy {
+        self.submit_files(app, &[("Procfile", procfile), ("app.py", "")]).await
+    }
+
+    /// Pushes these files.
+    pub(super) async fn submit_files(&self, app: &AppRow, files: &[(&str, &str)]) -> Deploy {
         self.platform.clock.advance(TimeDelta::seconds(1));
         let new = NewBuild {
             app: app.app.clone(),
             actor: self.account.clone(),
-            source: BuildSource::Tar(self.source(procfile)),
+            source: BuildSource::Tar(self.source_of(files)),
             commit: Some("0123456789abcdef".to_owned()),
             description: None,
             buildpacks: None,
@@ -217,6 +222,24 @@ impl Server {
         Pushed { verdict, output }
     }
 
+    /// Waits until a deploy has said this.
+    pub(super) async fn says(&self, deploy: &Deploy, words: &str) {
+        let output = self.platform.outputs.follow(*deploy.build.as_uuid()).await;
+        let mut output = std::pin::pin!(output.unwrap().unwrap());
+        let mut said = String::new();
+        let listen = async {
+            while let Some(bytes) = output.try_next().await.unwrap() {
+                said.push_str(&String::from_utf8_lossy(&bytes));
+                if said.contains(words) {
+                    return true;
+                }
+            }
+            false
+        };
+        let has_said = timeout(LIMIT, listen).await;
+        assert!(matches!(has_said, Ok(true)), "not {words:?}:\n{said}");
+    }
+
     /// An output, from its start to its end.
     pub(super) async fn output(&self, id: uuid::Uuid) -> String {
         let output = self.platform.outputs.follow(id).await.unwrap().unwrap();
@@ -230,10 +253,6 @@ impl Server {
             }
         }
         String::from_utf8(bytes).unwrap()
-    }
-
-    fn source(&self, procfile: &str) -> PathBuf {
-        self.source_of(&[("Procfile", procfile), ("app.py", "")])
     }
 
     /// A source with these files.

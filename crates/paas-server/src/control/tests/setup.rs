@@ -120,7 +120,7 @@ async fn what_is_wrong_with_a_manifest_is_told_before_anything_is_built() {
         (Some("{"), "not valid JSON"),
         (Some(r#"{"env":{"MISSING":{"required":true}}}"#), "MISSING is required"),
         (
-            Some(r#"{"buildpacks":[{"url":"https://example.com/x"}]}"#),
+            Some(r#"{"buildpacks":[{"url":"heroku/cobol"}]}"#),
             "there is no buildpack",
         ),
     ] {

@@ -29,7 +29,7 @@ async fn fetched(url: &str, allows_private: bool) -> Result<String, FetchError> 
     let target = directory.path().join("archive");
     let result = fetch(&Address::parse(url, allows_private)?, allows_private, &target).await;
     assert_eq!(target.exists(), result.is_ok(), "a file of a failed fetch stays behind");
-    result.map(|()| std::fs::read_to_string(target).unwrap())
+    result.map(|_| std::fs::read_to_string(target).unwrap())
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
