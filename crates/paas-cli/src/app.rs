@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use paas_api::{Account, App, AppUpdate, Dyno, NewApp};
+use paas_api::{App, AppUpdate, Dyno, NewApp, NewTeamApp, TeamApp};
 
 use crate::{
     app_context::{AppArgs, Context},
@@ -18,15 +18,9 @@ use crate::{
     output::Style,
 };
 
-#[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    /// Include the apps of all teams, and those that others share with you
-    #[arg(short = 'A', long)]
-    all: bool,
-    /// Print the apps as JSON
-    #[arg(short, long)]
-    json: bool,
-}
+mod list;
+
+pub(crate) use list::{ListArgs, list};
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
@@ -50,6 +44,12 @@ pub(crate) struct CreateArgs {
     /// The stack that the app's dynos start from
     #[arg(short, long)]
     stack: Option<String>,
+    /// The team that is to own it
+    #[arg(short, long)]
+    team: Option<String>,
+    /// Keep members of the team from seeing and joining it
+    #[arg(long, requires = "team")]
+    locked: bool,
     /// Print the app as JSON
     #[arg(long)]
     json: bool,
@@ -119,30 +119,9 @@ pub(crate) struct ErrorsArgs {
     _app: AppArgs,
 }
 
-/// `apps`
-pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
-    let path = if args.all { "/apps" } else { "/users/~/apps" };
-    let mut apps: Vec<App> = context.client.list(path, "id")?;
-    apps.sort_by(|one, other| one.name.cmp(&other.name));
-    if args.json {
-        return context.output.json(&apps);
-    }
-    if apps.is_empty() {
-        return context.output.note("You have no apps.");
-    }
-    let account: Account = context.client.get("/account")?;
-    context.output.header(&format!("{} Apps", account.email))?;
-    apps.iter().try_for_each(|app| context.output.line(&app.name))
-}
-
 /// `create`
 pub(crate) fn create(args: &CreateArgs, context: &Context) -> Result<()> {
     let wanted_name = args.name.as_ref().or(args.app.as_ref());
-    let wanted = NewApp {
-        name: wanted_name.cloned(),
-        region: args.region.clone().map(Into::into),
-        stack: args.stack.clone().map(Into::into),
-    };
     let what = wanted_name.map_or_else(|| "Creating app".to_owned(), |name| format!("Creating {name}"));
     let told = |app: &App| {
         let mut told = match wanted_name {
@@ -157,9 +136,9 @@ pub(crate) fn create(args: &CreateArgs, context: &Context) -> Result<()> {
         }
         told
     };
-    let app: App = context
+    let app = context
         .output
-        .action(&what, || context.client.post("/apps", &wanted), told)?;
+        .action(&what, || make(wanted_name, args, context), told)?;
     if let Some(buildpack) = &args.buildpack {
         buildpack::choose_first(&app.name, buildpack, context)?;
     }
@@ -180,6 +159,25 @@ pub(crate) fn create(args: &CreateArgs, context: &Context) -> Result<()> {
         Some(_) => Ok(()),
         None => git_remote::set(&args.remote, &url),
     }
+}
+
+fn make(name: Option<&String>, args: &CreateArgs, context: &Context) -> Result<App> {
+    let name = name.cloned();
+    let region = args.region.clone().map(Into::into);
+    let stack = args.stack.clone().map(Into::into);
+    let Some(team) = args.team.clone() else {
+        return context.client.post("/apps", &NewApp { name, region, stack });
+    };
+    let new = NewTeamApp {
+        locked: args.locked.then_some(true),
+        name,
+        personal: None,
+        region,
+        stack,
+        team: Some(team.into()),
+    };
+    let made: TeamApp = context.client.post("/teams/apps", &new)?;
+    get(&made.name, context)
 }
 
 /// `apps:info`

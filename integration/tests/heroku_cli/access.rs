@@ -106,6 +106,9 @@ fn people_share_apps_alone_and_in_teams() {
     you.run(&["apps:lock", "-a", "ours"])
         .expect_success()
         .expect("Locking ours... done");
+    you.beside(&["apps", "--team", "acme"])
+        .expect_alike()
+        .expect("=== Apps in team acme\n\nours [locked]\n");
     let again = you.beside(&["apps:lock", "-a", "ours"]);
     again.expect("This app is already locked.");
     forbidden(&ann, &["apps:info", "-a", "ours"]);
@@ -144,6 +147,13 @@ fn people_share_apps_alone_and_in_teams() {
         .expect_success()
         .expect("ann@example.com");
     forbidden(&you, &["apps:destroy", "-a", "mine", "--confirm", "mine"]);
+    you.paas(&["create", "yours", "--team", "acme", "--locked", "--no-remote"])
+        .expect_success();
+    you.beside(&["apps"])
+        .expect_alike()
+        .expect("Collaborated Apps")
+        .expect("mine    ann@example.com")
+        .expect("yours   acme@herokumanager.com");
     you.covers(&[
         "access",
         "access:add",

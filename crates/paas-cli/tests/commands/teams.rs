@@ -346,3 +346,72 @@ fn apps_are_locked_and_change_hands() {
     DELETE /account/app-transfers/hello
     ");
 }
+
+#[test]
+fn an_app_is_made_for_a_team() {
+    let mut made = team_app(true);
+    made["owner"]["email"] = "acme@herokumanager.com".into();
+    let paas = Paas::new()
+        .on("POST /teams/apps", made)
+        .on("GET /apps/hello", owned_by_team());
+    assert_snapshot!(paas.run("create hello --team acme --locked"), @r#"
+    exit: 0
+    --- stdout
+    http://hello.localhost:8080/ | http://127.0.0.1:5050/hello.git
+    --- stderr
+    Creating hello... done
+    --- requests
+    POST /teams/apps | {"locked":true,"name":"hello","team":"acme"}
+    GET /apps/hello
+    "#);
+    let paas = Paas::new();
+    assert_snapshot!(paas.run("create hello --locked"), @r"
+    exit: 2
+    --- stderr
+     !    the following required arguments were not provided: --team <TEAM>
+
+    hint: write `paas create --team <TEAM> --locked <NAME>`
+    ");
+}
+
+#[test]
+fn the_apps_of_others_and_of_a_team_are_listed_apart() {
+    let paas = Paas::new()
+        .on("GET /users/~/apps", json!([owned_by_team(), app("mine")]))
+        .on("GET /account", account());
+    assert_snapshot!(paas.run("apps"), @r"
+    exit: 0
+    --- stdout
+    === dev@example.com Apps
+
+    mine
+
+    Collaborated Apps
+
+      Name    Email
+     ────────────────────────────────
+      hello   acme@herokumanager.com
+
+    --- requests
+    GET /users/~/apps | range=id ..; max=1000
+    GET /account
+    ");
+    let paas = Paas::new().on("GET /teams/acme/apps", json!([team_app(true)]));
+    assert_snapshot!(paas.run("apps --team acme"), @r"
+    exit: 0
+    --- stdout
+    === Apps in team acme
+
+    hello [locked]
+    --- requests
+    GET /teams/acme/apps | range=id ..; max=1000
+    ");
+    let paas = Paas::new().on("GET /teams/acme/apps", json!([]));
+    assert_snapshot!(paas.run("apps -t acme"), @r"
+    exit: 0
+    --- stdout
+    There are no apps in team acme.
+    --- requests
+    GET /teams/acme/apps | range=id ..; max=1000
+    ");
+}
