@@ -57,6 +57,39 @@ fn a_node_app_is_built() {
 
 #[test]
 #[ignore = "needs docker"]
+fn frameworks_without_a_procfile_and_workspaces_are_served() {
+    let platform = Platform::start();
+    let flask = platform.app("flask");
+    flask.fixture("flask");
+    flask.push().expect_success().expect("web: gunicorn app:app");
+    assert!(flask.page("/").contains("Hello from Flask at http://"));
+
+    let fastapi = platform.app("fastapi");
+    fastapi.fixture("fastapi");
+    fastapi.push().expect_success().expect("web: uvicorn app.main:app");
+    assert_eq!(fastapi.page("/"), r#"{"hello":"FastAPI"}"#);
+
+    let workspace = platform.app("workspace");
+    workspace.fixture("node-workspace");
+    workspace
+        .push()
+        .expect_success()
+        .expect("before the install")
+        .expect("build number 1")
+        .expect("Pruning development dependencies")
+        .expect("after the pruning");
+    assert_eq!(workspace.page("/"), "Hello from a workspace\n");
+    workspace.write("README.md", "One line more.\n");
+    workspace.push().expect_success().expect("build number 2");
+    workspace
+        .paas(&["config:set", "NODE_MODULES_CACHE=false"])
+        .expect_success();
+    workspace.write("README.md", "Two lines more.\n");
+    workspace.push().expect_success().expect("build number 1");
+}
+
+#[test]
+#[ignore = "needs docker"]
 fn a_static_site_is_served() {
     serves("hello-static", "-----> ", "/about", "<");
 }

@@ -35,8 +35,9 @@ fetch_java() {
     rm -rf "$place"
     mkdir -p "$place"
     if ! curl -fsSL --retry 2 --connect-timeout 10 --max-time 300 \
-      "https://api.adoptium.net/v3/binary/latest/$major/ga/linux/$arch/jdk/hotspot/normal/eclipse" \
-      | tar -xz --strip-components=1 --no-same-owner -C "$place"; then
+      "https://api.adoptium.net/v3/binary/latest/$major/ga/linux/$arch/jdk/hotspot/normal/eclipse" 2> /tmp/fetch-error \
+      | tar -xz --strip-components=1 --no-same-owner -C "$place" 2> /dev/null; then
+      indent < /tmp/fetch-error
       rm -rf "$place"
       fail "Java $major, asked for in system.properties, could not be fetched." '' \
         "This stack has Java $STACK_JAVA of its own. Others come from adoptium.net, which does not have this one, or" \

@@ -39,8 +39,12 @@ install_and_build() {
     'The lines above say which, and why. If the lock file does not fit package.json, run the install on your' \
     'own machine and commit the lock file.'
   detail "Done in $(seconds_since "$started")"
+  cached_folders restore
   if has_script heroku-postbuild; then run_script heroku-postbuild; else run_script build; fi
-  if ! is_without_development; then
+  cached_folders store
+  # It is the builds' alone.
+  rm -rf .next/cache node_modules/.cache
+  if ! is_without_development && is_pruned "$manager"; then
     header 'Pruning development dependencies'
     "prune_with_$manager" 2>&1 | indent || fail 'The development packages could not be removed.'
   fi
@@ -50,6 +54,39 @@ install_and_build() {
 # Without scripts nobody needs development packages, not even for a moment.
 is_without_development() {
   [[ -n $inputs && $manager == npm ]]
+}
+
+# What Heroku's users set to keep development packages (Dev Center, "Node.js Support").
+is_pruned() {
+  case $1 in
+    npm) [[ $(config NPM_CONFIG_PRODUCTION) != false ]] ;;
+    yarn) [[ $(config YARN_PRODUCTION) != false ]] ;;
+    berry) [[ $(config YARN2_SKIP_PRUNING) != true ]] ;;
+    pnpm) [[ $(config PNPM_SKIP_PRUNING) != true ]] ;;
+  esac
+}
+
+# What builds keep for the next one: folders that package.json names (`cacheDirectories`), and those of frameworks that
+# say so. node_modules itself is made anew, out of the package manager's cache.
+#
+# usage: cached_folders store|restore
+cached_folders() {
+  local folder
+  if [[ $(config NODE_MODULES_CACHE) == false ]]; then
+    rm -rf "$CACHED/folders"
+    return 0
+  fi
+  while IFS= read -r folder; do
+    case $folder in '' | /* | *..* | node_modules) continue ;; esac
+    if [[ $1 == store && -d $folder ]]; then
+      mkdir -p "$(dirname "$CACHED/folders/$folder")"
+      rm -rf "$CACHED/folders/$folder"
+      cp -a "$folder" "$CACHED/folders/$folder"
+    elif [[ $1 == restore && -d $CACHED/folders/$folder && ! -e $folder ]]; then
+      mkdir -p "$(dirname "$folder")"
+      cp -a "$CACHED/folders/$folder" "$folder"
+    fi
+  done < <(jq -r '((.cacheDirectories // .cache_directories // []) + [".next/cache", ".nuxt/cache", "node_modules/.cache"])[]' package.json)
 }
 
 run_script() {

@@ -45,12 +45,29 @@ install_packages() {
 
 # The versions that the app asks for are Composer's to compare; which ones there are is for us to say.
 check_platform() {
+  if [[ ! -f composer.lock ]]; then
+    if ! satisfies "$(jq -r '.require.php // "*"' composer.json)"; then no_platform; fi
+    return 0
+  fi
   if composer check-platform-reqs --no-ansi --no-dev --lock > /tmp/platform 2>&1 || ! grep -qE '(missing|failed)' /tmp/platform; then
     return 0
   fi
   grep -E '(missing|failed)' /tmp/platform | indent
+  no_platform
+}
+
+# Whether the PHP that is here is one that composer.json allows.
+satisfies() {
+  # shellcheck disable=SC2016  # PHP reads it
+  php -r 'require "/usr/share/php/Composer/Semver/autoload.php";
+    exit(Composer\Semver\Semver::satisfies(PHP_VERSION, $argv[1]) ? 0 : 1);' "$1" 2> /dev/null
+}
+
+no_platform() {
+  local extensions
+  mapfile -t extensions < <(php -m | sed '/^\[/d;/^$/d' | sort -fu | paste -sd ' ' | fold -s -w 90)
   fail "The app asks for another PHP, or for an extension that is not here." '' \
-    "This stack has PHP $(php -r 'echo PHP_VERSION;') with: $(php -m | sed '/^\[/d;/^$/d' | sort -fu | paste -sd ' ' | fold -s -w 90 | head -n 4)" \
+    "This stack has PHP $(php -r 'echo PHP_VERSION;') with:" "${extensions[@]}" \
     'Change "require" in composer.json, run composer update, and commit both files. With a Dockerfile an app may bring' \
     'any other PHP.'
 }

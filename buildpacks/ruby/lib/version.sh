@@ -34,7 +34,9 @@ fetch_ruby() {
     detail "Fetching Ruby $ruby_version"
     rm -rf "$CACHED"/ruby-* /tmp/ruby
     mkdir -p /tmp/ruby
-    if ! curl -fsSL --retry 2 --connect-timeout 10 --max-time 180 "$url" | tar -xz --strip-components=2 -C /tmp/ruby; then
+    if ! curl -fsSL --retry 2 --connect-timeout 10 --max-time 180 "$url" 2> /tmp/fetch-error \
+      | tar -xz --strip-components=2 -C /tmp/ruby 2> /dev/null; then
+      indent < /tmp/fetch-error
       no_ruby "$wanted" 'Other versions are downloaded from GitHub (spinel-coop/rv-ruby), which did not work: either it' \
         'has no such version, or this platform cannot reach GitHub.'
     fi

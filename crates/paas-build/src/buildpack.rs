@@ -120,7 +120,7 @@ impl Buildpack {
         let is_there = |sign: &&str| root.iter().any(|name| name == sign);
         Self::ALL
             .into_iter()
-            .find(|buildpack| buildpack.signs().iter().any(|sign| is_there(sign)))
+            .find(|buildpack| buildpack.signs().iter().any(is_there))
     }
 }
 

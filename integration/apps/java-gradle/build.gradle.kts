@@ -1,0 +1,5 @@
+plugins { application }
+
+application { mainClass = "com.example.Hello" }
+
+tasks.register("stage") { dependsOn("build") }
