@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 const COMMANDS: &str = include_str!("heroku/commands.txt");
 
 /// Commands that work, and do something else than on Heroku.
-const DIFFERS: [(&str, &str); 9] = [
+const DIFFERS: [(&str, &str); 13] = [
     (
         "apps:create",
         "the remote is `https://git.<domain>/<app>.git`; there is one region",
@@ -35,11 +35,15 @@ const DIFFERS: [(&str, &str); 9] = [
         "logs",
         "the log keeps 16 MB and 30 days; a tail goes on after a restart of the platform that takes less than ten seconds",
     ),
+    ("ps:copy", SSH),
+    ("ps:exec", SSH),
+    ("ps:forward", SSH),
+    ("ps:socks", SSH),
     ("regions", "there is one: the machine of the platform"),
 ];
 
 /// Commands that cannot work, by the beginning of their names.
-const CANNOT: [(&str, &str); 17] = [
+const CANNOT: [(&str, &str); 13] = [
     ("apps:errors", FIXED_HOST),
     ("apps:favorites", FIXED_HOST),
     ("ci:rerun", FIXED_HOST),
@@ -54,10 +58,6 @@ const CANNOT: [(&str, &str); 17] = [
     ("pipelines:diff", FIXED_HOST),
     ("pipelines:setup", FIXED_HOST),
     ("ps:autoscale:", FIXED_HOST),
-    ("ps:copy", SSH),
-    ("ps:exec", SSH),
-    ("ps:forward", SSH),
-    ("ps:socks", SSH),
     ("run:inside", "is for Heroku's Fir generation only"),
     (
         "spaces",
@@ -66,7 +66,7 @@ const CANNOT: [(&str, &str); 17] = [
 ];
 
 const OWN_BUILDPACKS: &str = "names such as `heroku/python` mean the platform's own; any other buildpack is fetched from its https address at each build";
-const SSH: &str = "comes by SSH to port 80, which is the router's; `paas` does it over the API";
+const SSH: &str = "wants the router on port 80, and `HEROKU_EXEC_URL`; `paas` does it over the API";
 const FIXED_HOST: &str = "asks a host of Heroku's that is written into the client";
 
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one

@@ -202,7 +202,11 @@ impl<'platform> Heroku<'platform> {
             .env("GIT_SSL_CAINFO", self.authority())
             .env("HEROKU_GIT_HOST", self.git_host())
             .env("HEROKU_DATA_HOST", "127.0.0.1")
-            .env("HEROKU_EXEC_URL", format!("https://{}/", self.platform.https()))
+            .env(
+                "HEROKU_EXEC_URL",
+                format!("https://localhost:{}/", self.platform.https().port()),
+            )
+            .env("STORY_PORT_80", self.platform.http().port().to_string())
             .env("HEROKU_BUILDPACK_REGISTRY_URL", format!("{api}/buildpack-registry"))
             .env("HEROKU_NETRC_WRITE", "true")
             // Otherwise long words for people are broken into lines of 80 columns.

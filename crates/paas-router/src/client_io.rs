@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::{
     frames::Frames,
-    framing::{Framing, Verdict},
+    framing::{Framing, Speech, Verdict},
 };
 
 /// hyper waits for a client that does not read for as long as it is connected; this does not (slow read attacks).
@@ -71,7 +71,7 @@ impl Abandon for Box<TlsStream<TcpStream>> {
     }
 }
 
-/// Whether a client may begin with the preface of HTTP/2 (RFC 9113 §3.3, "prior knowledge").
+/// Whether a client may begin with the preface of HTTP/2 (RFC 9113 §3.3, "prior knowledge"), or of SSH (RFC 4253 §4.2).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Preface {
     Awaited,
@@ -79,8 +79,16 @@ enum Preface {
     Past,
 }
 
-/// How the preface begins, and nothing else that is understood.
-const PREFACE: &[u8] = b"PRI ";
+/// How the prefaces begin, and nothing else that is understood; of one length.
+const PREFACES: [(&[u8; PREFACE_BYTES], Speech); 2] = [(b"PRI ", Speech::Http2), (b"SSH-", Speech::Ssh)];
+const PREFACE_BYTES: usize = 4;
+
+/// Whether these first bytes are the beginning of a preface, or more than that.
+fn may_be_preface(read: &[u8]) -> bool {
+    PREFACES
+        .iter()
+        .any(|(preface, _)| read.starts_with(*preface) || preface.starts_with(read))
+}
 
 impl<S> ClientIo<S> {
     /// A client that speaks HTTP/1, or perhaps HTTP/2 with prior knowledge.
@@ -136,6 +144,11 @@ impl<S> ClientIo<S> {
         self.preface = Preface::Past;
         self.is_prefix_followed = false;
         self
+    }
+
+    /// After the verdict says that this is not HTTP at all: the stream, and what was read of it.
+    pub(crate) fn into_parts(self) -> (S, Vec<u8>) {
+        (self.stream, self.prefix)
     }
 }
 
@@ -237,14 +250,14 @@ impl<S: AsyncRead + Unpin> ClientIo<S> {
     /// Looks at the first bytes, and keeps them when they are not for HTTP/1. The driver looks after each poll.
     fn poll_preface(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>, before: usize) -> Poll<io::Result<()>> {
         let read = &buf.filled()[before..];
-        if read.is_empty() || !(read.starts_with(PREFACE) || PREFACE.starts_with(read)) {
+        if read.is_empty() || !may_be_preface(read) {
             self.preface = Preface::Past;
             return Poll::Ready(Ok(()));
         }
         let mut read = read.to_vec();
         buf.set_filled(before);
-        while read.len() < PREFACE.len() && PREFACE.starts_with(&read) {
-            let mut more = [0; PREFACE.len()];
+        while read.len() < PREFACE_BYTES && may_be_preface(&read) {
+            let mut more = [0; PREFACE_BYTES];
             let mut more = ReadBuf::new(&mut more);
             let has_ended = match Pin::new(&mut self.stream).poll_read(cx, &mut more)? {
                 Poll::Ready(()) => more.filled().is_empty(),
@@ -259,8 +272,9 @@ impl<S: AsyncRead + Unpin> ClientIo<S> {
             read.extend_from_slice(more.filled());
         }
         self.prefix = read;
-        if self.prefix.starts_with(PREFACE) {
-            self.verdict.becomes_http2();
+        let spoken = PREFACES.iter().find(|(preface, _)| self.prefix.starts_with(*preface));
+        if let Some((_, speech)) = spoken {
+            self.verdict.becomes(*speech);
             return Poll::Pending;
         }
         self.preface = Preface::Past;

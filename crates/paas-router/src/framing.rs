@@ -33,6 +33,14 @@ pub(crate) struct Framing {
     verdict: Arc<Verdict>,
 }
 
+/// What a client turned out to speak by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    Http1,
+    Http2,
+    Ssh,
+}
+
 /// What was found on a connection, for the handler of its requests.
 pub(crate) struct Verdict {
     /// The number of the first malformed request, counted from 0.
@@ -40,8 +48,8 @@ pub(crate) struct Verdict {
     cause: AtomicU8,
     /// The connection became a tunnel: bytes have no shape any more.
     is_tunnel: AtomicBool,
-    /// The client began with the preface of HTTP/2.
-    is_http2: AtomicBool,
+    /// A [`Speech`].
+    speech: AtomicU8,
     /// How many heads have come whole.
     heads: AtomicU32,
     /// The next byte begins a head.
@@ -276,7 +284,7 @@ impl Verdict {
             malformed: AtomicU32::new(NONE),
             cause: AtomicU8::new(0),
             is_tunnel: AtomicBool::new(false),
-            is_http2: AtomicBool::new(false),
+            speech: AtomicU8::new(Speech::Http1 as u8),
             heads: AtomicU32::new(0),
             is_between: AtomicBool::new(true),
             answered: AtomicU32::new(0),
@@ -313,12 +321,17 @@ impl Verdict {
         self.is_flooded.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn becomes_http2(&self) {
-        self.is_http2.store(true, Ordering::Relaxed);
+    pub(crate) fn becomes(&self, speech: Speech) {
+        self.speech.store(speech as u8, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_http2(&self) -> bool {
-        self.is_http2.load(Ordering::Relaxed)
+    /// Whether HTTP/1 is not what the client speaks.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.speech.load(Ordering::Relaxed) != Speech::Http1 as u8
+    }
+
+    pub(crate) fn is_ssh(&self) -> bool {
+        self.speech.load(Ordering::Relaxed) == Speech::Ssh as u8
     }
 
     pub(crate) fn answered(&self) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!             bytes
-//! wait ────────────────▶ hyper ──▶ end, or HTTP/2 by prior knowledge
+//! wait ────────────────▶ hyper ──▶ end, HTTP/2 by prior knowledge, or SSH
 //!   ▲                      │
 //!   └── nothing for a tick ┘
 //! ```
@@ -43,6 +43,7 @@ use crate::{
     http2,
     proxy::Client,
     settings::Limits,
+    ssh,
 };
 
 /// Also the limit of a request head.
@@ -64,6 +65,7 @@ enum End<S> {
     /// The client says nothing; or it says more than hyper was made for.
     Again(ClientIo<S>),
     Http2(ClientIo<S>),
+    Ssh(ClientIo<S>),
 }
 
 /// What a look at a connection found.
@@ -87,6 +89,7 @@ pub(crate) async fn serve<S: ClientStream>(mut stream: ClientIo<S>, client: Clie
             End::Closed => return,
             End::Again(stream) => stream,
             End::Http2(stream) => return Box::pin(http2::serve(stream, client)).await,
+            End::Ssh(stream) => return Box::pin(ssh::hand_over(stream, &client.shared)).await,
         };
     }
 }
@@ -136,7 +139,7 @@ async fn talk<S: ClientStream>(stream: ClientIo<S>, client: &Client, mut clock: 
             if Pin::new(&mut connection).poll(cx).is_ready() {
                 return Poll::Ready(true);
             }
-            if verdict.is_http2() || (verdict.wants_room() && verdict.is_answered() && !verdict.is_frozen()) {
+            if verdict.is_foreign() || (verdict.wants_room() && verdict.is_answered() && !verdict.is_frozen()) {
                 return Poll::Ready(false);
             }
             clock.as_mut().poll(cx).map(|()| false)
@@ -146,7 +149,7 @@ async fn talk<S: ClientStream>(stream: ClientIo<S>, client: &Client, mut clock: 
             return End::Closed;
         }
         let is_untouched = watch.is_untouched();
-        if ended || (is_untouched && (verdict.is_http2() || verdict.wants_room())) {
+        if ended || (is_untouched && (verdict.is_foreign() || verdict.wants_room())) {
             return apart(connection.into_parts(), verdict);
         }
         if verdict.wants_room() && verdict.is_answered() {
@@ -182,7 +185,10 @@ fn apart<S, H>(parts: Option<Parts<TokioIo<ClientIo<S>>, H>>, verdict: &Verdict)
         return End::Closed;
     };
     let stream = parts.io.into_inner();
-    if verdict.is_http2() {
+    if verdict.is_ssh() {
+        return End::Ssh(stream);
+    }
+    if verdict.is_foreign() {
         return End::Http2(stream.into_http2());
     }
     if verdict.wants_room() {

@@ -56,6 +56,7 @@ mod restriction;
 mod rules;
 mod shared;
 mod shared_map;
+mod ssh;
 mod table;
 mod tls;
 mod tunnel;

@@ -77,6 +77,7 @@ impl Router {
             socket,
             trusted_proxies: trusted,
             proxy_protocol: introduce,
+            ssh,
             limits,
         } = settings;
         FeedServer::check(&socket).await?;
@@ -105,6 +106,7 @@ impl Router {
         let places = limits.connections.min(open_files() / 4 * 3);
         let shared = Arc::new(Shared {
             guests: Guests::new(places, limits.connections_per_address),
+            ssh,
             proxies: Proxies { trusted, introduce },
             limits,
             https_port: addresses.https.map(|address| address.port()),

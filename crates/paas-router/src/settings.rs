@@ -23,6 +23,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// They introduce each connection by the PROXY protocol. From anybody else none is expected.
     pub proxy_protocol: bool,
+    /// Where connections go whose client speaks SSH on the HTTP port; nowhere without it.
+    pub ssh: Option<PathBuf>,
     pub limits: Limits,
 }
 

@@ -1,7 +1,12 @@
 //! What all connections of a router have in common.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -11,6 +16,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// Where clients find us over TLS; `None` when they do not.
     pub(crate) https_port: Option<u16>,
+    /// Where SSH goes.
+    pub(crate) ssh: Option<PathBuf>,
     pub(crate) proxies: Proxies,
     pub(crate) guests: Arc<Guests>,
     pub(crate) tables: Tables,

@@ -492,6 +492,11 @@ impl Settings {
         self.data_dir.join("router.sock")
     }
 
+    /// Where the router hands SSH over.
+    pub(crate) fn ssh_socket(&self) -> PathBuf {
+        self.data_dir.join("ssh.sock")
+    }
+
     pub(crate) fn hook_socket(&self) -> PathBuf {
         self.data_dir.join("hook.sock")
     }

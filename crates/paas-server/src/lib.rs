@@ -19,6 +19,7 @@ mod git;
 mod log_drain;
 mod logs;
 mod source;
+mod ssh;
 
 mod commands;
 mod hook;

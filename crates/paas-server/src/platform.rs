@@ -18,6 +18,7 @@ use crate::{
     output::Outputs,
     rendezvous::Rendezvous,
     sessions::Sessions,
+    ssh::Ssh,
 };
 
 /// The parts that API, git and controllers work with. Shared as `Arc<Platform>`; holds no state of its own that a
@@ -40,6 +41,8 @@ pub(crate) struct Platform {
     pub(crate) rendezvous: Arc<Rendezvous>,
     /// What people hold open, to be ended when they lose the right to it.
     pub(crate) sessions: Arc<Sessions>,
+    /// Who may come to a dyno by SSH.
+    pub(crate) ssh: Ssh,
     /// Where DNS records have to point.
     pub(crate) addresses: AddressFinder,
     /// Tells the controller to look again. Carries no facts.

@@ -23,6 +23,7 @@ use crate::{
     output::Outputs,
     platform::Platform,
     rendezvous::{self, Rendezvous},
+    ssh::Ssh,
 };
 
 pub(crate) mod git_server;
@@ -90,6 +91,7 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
         one_offs: OneOffs::default(),
         rendezvous: Rendezvous::new(rendezvous_limits()),
         sessions: Arc::default(),
+        ssh: Ssh::new().unwrap(),
         addresses: AddressFinder::new(
             settings.public_addresses.clone(),
             Metadata::of_this_machine(),

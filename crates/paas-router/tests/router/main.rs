@@ -21,6 +21,7 @@ mod proxies;
 mod response;
 mod rules;
 mod smuggling;
+mod ssh;
 mod stop;
 mod stream;
 mod swap;

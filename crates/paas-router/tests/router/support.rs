@@ -192,6 +192,7 @@ pub(crate) fn settings(directory: &TempDir, limits: Limits) -> Settings {
         socket: directory.path().join("router.sock"),
         trusted_proxies: Vec::new(),
         proxy_protocol: false,
+        ssh: None,
         limits,
     }
 }

@@ -24,7 +24,7 @@ use paas_store::{
 };
 
 use super::{
-    auth::{Caller, OwnApp},
+    auth::{self, Caller, OwnApp},
     error::ApiError,
     needs::NEEDS,
     state::Api,
@@ -102,7 +102,13 @@ async fn check(api: &Arc<Api>, parts: &mut Parts) -> Result<(), ApiError> {
         Need::App(any_of, scope) => {
             let caller = Caller::charge(api, parts).await?;
             caller.require(scope)?;
-            let name_or_id = segment(api, parts, "app").await?;
+            let mut name_or_id = segment(api, parts, "app").await?;
+            // A client of `ps:exec` names the app as the user of its credentials instead.
+            if name_or_id.is_empty()
+                && let Some((user, _)) = auth::basic(&parts.headers)
+            {
+                name_or_id = user;
+            }
             let (row, granted) = app_of(api, &caller, &name_or_id).await?;
             granted.require(any_of)?;
             parts.extensions.insert(granted);

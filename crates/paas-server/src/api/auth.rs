@@ -65,6 +65,14 @@ pub(super) async fn authenticate_password(api: &Api, headers: &HeaderMap) -> Res
     Ok(Some(account))
 }
 
+/// Basic credentials that are not an account's.
+pub(super) fn basic(headers: &HeaderMap) -> Option<(String, Secret)> {
+    match credentials(headers)? {
+        Credentials::Basic { user, password } => Some((user, password)),
+        Credentials::Token(_) => None,
+    }
+}
+
 /// A token of another kind than an account's, for whoever knows it.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
     match credentials(headers)? {

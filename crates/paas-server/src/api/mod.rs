@@ -38,6 +38,7 @@ mod config_var;
 mod domain;
 mod dyno;
 mod dyno_size;
+mod exec;
 mod formation;
 mod haiku;
 mod key;
@@ -322,6 +323,8 @@ fn runtime() -> Router<Arc<Api>> {
         .route("/apps/{app}/dynos/{dyno}/actions/stop", post(dyno::restart))
         .route("/apps/{app}/dynos/{dyno}/actions/exec", post(rendezvous::exec))
         .route("/apps/{app}/dynos/{dyno}/actions/forward", post(rendezvous::forward))
+        .route("/api/v2", get(exec::list))
+        .route("/api/v2/{dyno}", put(exec::reserve))
         .route("/rendezvous/{secret}", get(rendezvous::meet))
         .route("/apps/{app}/available-dyno-sizes", get(dyno_size::list_of_app))
         .route("/apps/{app}/log-sessions", post(log_session::create))

@@ -195,6 +195,9 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
         "POST /apps/{app}/dynos/{dyno}/actions/forward",
         App(RUN, WRITE_PROTECTED),
     ),
+    // Their app is the user of the credentials.
+    ("GET /api/v2", App(VIEW, READ)),
+    ("PUT /api/v2/{dyno}", App(RUN, WRITE_PROTECTED)),
     ("GET /rendezvous/{secret}", Public),
     ("GET /apps/{app}/available-dyno-sizes", App(VIEW, READ)),
     ("POST /apps/{app}/log-sessions", App(VIEW, READ)),

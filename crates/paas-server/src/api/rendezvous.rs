@@ -17,12 +17,9 @@ use serde::Deserialize;
 
 use super::{auth::OwnApp, body::Body, dyno, error::ApiError, one_off, state::Api};
 use crate::{
-    control::{self, BesideDyno},
+    control::{self, BesideDyno, SHELL},
     rendezvous::{Invitation, Invited, Target, receive},
 };
-
-/// A shell that is there: Debian's images have bash, others may not.
-const SHELL: &str = "command -v bash >/dev/null && exec bash || exec sh";
 
 /// `?host=localhost&port=5432`: where a forwarded connection goes, as the dyno knows it.
 #[derive(Deserialize)]
@@ -163,7 +160,11 @@ fn answer(name: String, invitation: &Invitation) -> paas_api::Rendezvous {
 }
 
 /// The container of a dyno that runs and may be entered, and the dyno's name.
-async fn running(api: &Api, row: &paas_store::app::AppRow, name: &str) -> Result<(String, ContainerId), ApiError> {
+pub(super) async fn running(
+    api: &Api,
+    row: &paas_store::app::AppRow,
+    name: &str,
+) -> Result<(String, ContainerId), ApiError> {
     let not_running = |name: &str, state: &str| {
         ApiError::invalid(format!(
             "Dyno {name} is {state}: there is nothing to connect to. See which dynos are up, and choose one of those."

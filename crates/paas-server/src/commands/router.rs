@@ -16,8 +16,10 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         https: Some(settings.https),
         inherited,
         socket: settings.router_socket(),
+        ssh: Some(settings.ssh_socket()),
         trusted_proxies: settings.trusted_proxies,
         proxy_protocol: settings.proxy_protocol,
+
         limits: paas_router::Limits::default(),
     };
     paas_router::run(router, stop).await.context("running the router")

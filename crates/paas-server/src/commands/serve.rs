@@ -40,6 +40,7 @@ use crate::{
     platform::Platform,
     rendezvous::{self, Rendezvous},
     sessions,
+    ssh::{self, Ssh},
 };
 
 /// How long tasks get to come to a safe place after a signal.
@@ -91,6 +92,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         one_offs: OneOffs::default(),
         rendezvous: Rendezvous::new(rendezvous::Limits::default()),
         sessions: Arc::default(),
+        ssh: Ssh::new().context("making a key for SSH")?,
         addresses: AddressFinder::new(
             settings.public_addresses.clone(),
             Metadata::of_this_machine(),
@@ -143,6 +145,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
     let hooks = git::Receiver::bind(Arc::clone(&git)).context("opening the hook's socket")?;
     let rendezvous = rendezvous::Listener::bind(Arc::clone(platform), Arc::clone(&feed)).await?;
     let rendezvous_address = rendezvous.address()?;
+    let ssh = ssh::Listener::bind(Arc::clone(platform))?;
     // The API answers every path that is not git's.
     let service = git::router(git).merge(api::router(Arc::clone(platform)));
     let serving = serve_api(platform, api_listener, service);
@@ -164,6 +167,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("certificates", certificates.run()),
         ends("router feed", feed.run()),
         ends("rendezvous", rendezvous.run()),
+        ends("SSH", ssh.run()),
         ends("firewall", firewall.run()),
         ends("log drains", log_drains.run()),
         ends("runtime metrics", control::measure(Arc::clone(platform))),

@@ -21,6 +21,9 @@ const MOST_CONNECTIONS: usize = 32;
 /// As long as a one-off dyno.
 const FORWARD_LIMIT: Duration = Duration::from_hours(24);
 
+/// A shell that is there: Debian's images have bash, others may not.
+pub(crate) const SHELL: &str = "command -v bash >/dev/null && exec bash || exec sh";
+
 /// Carries bytes between its own streams and `$1:$2`. Written in what the image has; two processes, so that neither way waits
 /// for the other.
 const RELAY: &str = r#"if command -v perl >/dev/null 2>&1; then exec perl -MIO::Socket::INET -e '
@@ -72,7 +75,7 @@ pub(crate) fn exec(platform: &Arc<Platform>, beside: BesideDyno, exec: ExecSpec)
             () = platform.stop.cancelled() => None,
         };
         if let Some(visitor) = visitor {
-            serve(&platform, &container, &exec, visitor, &session).await;
+            join(&platform, &container, &exec, visitor, &session).await;
         }
     });
 }
@@ -92,18 +95,14 @@ pub(crate) fn forward(platform: &Arc<Platform>, beside: BesideDyno) {
             while let Ok(connection) = Arc::clone(&connections).acquire_owned().await
                 && let Some(visitor) = invitation.visitors.recv().await
             {
-                let Some(Target { host, port }) = visitor.target.clone() else {
+                let Some(target) = visitor.target.clone() else {
                     continue;
                 };
-                let command = ["/bin/sh", "-c", RELAY, &host, &port.to_string()].map(str::to_owned);
-                let exec = ExecSpec {
-                    command: command.to_vec(),
-                    ..ExecSpec::default()
-                };
+                let exec = relay(&target);
                 let (relaying, container, session) = (Arc::clone(&platform), container.clone(), Arc::clone(&session));
                 platform.tracker.spawn(async move {
                     let _connection = connection;
-                    serve(&relaying, &container, &exec, visitor, &session).await;
+                    join(&relaying, &container, &exec, visitor, &session).await;
                 });
             }
         };
@@ -114,6 +113,15 @@ pub(crate) fn forward(platform: &Arc<Platform>, beside: BesideDyno) {
             () = platform.stop.cancelled() => {}
         }
     });
+}
+
+/// What carries bytes to where the dyno can connect to.
+pub(crate) fn relay(Target { host, port }: &Target) -> ExecSpec {
+    let command = ["/bin/sh", "-c", RELAY, host, &port.to_string()].map(str::to_owned);
+    ExecSpec {
+        command: command.to_vec(),
+        ..ExecSpec::default()
+    }
 }
 
 /// The container of a one-off dyno that runs.
@@ -129,7 +137,14 @@ pub(crate) async fn container_of_one_off(
         .map(|container| container.id))
 }
 
-async fn serve(platform: &Platform, container: &ContainerId, exec: &ExecSpec, visitor: Visitor, session: &Session) {
+/// Runs a program for whoever has come, to its end or to that of the session.
+pub(crate) async fn join(
+    platform: &Platform,
+    container: &ContainerId,
+    exec: &ExecSpec,
+    visitor: Visitor,
+    session: &Session,
+) {
     let Visitor {
         stdin,
         output,

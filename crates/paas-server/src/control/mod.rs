@@ -31,7 +31,7 @@ mod work;
 mod tests;
 
 pub(crate) use apps::AppsController;
-pub(crate) use beside::{BesideDyno, container_of_one_off, exec, forward};
+pub(crate) use beside::{BesideDyno, SHELL, container_of_one_off, exec, forward, join, relay};
 pub(crate) use certificates::CertificatesController;
 pub(crate) use deploy::{BuildSource, NewBuild, cancel, purge_cache, submit};
 pub(crate) use dyno::launch_command;

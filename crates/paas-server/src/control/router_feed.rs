@@ -248,9 +248,18 @@ impl RouterFeed {
             hostname: settings.domain.child(label).to_string(),
             address: settings.api,
         };
+        let mut platform_hosts = vec![host("api"), host("git")];
+        // Where clients come to dynos they also come to the API, as Heroku's does for `ps:exec`.
+        let rendezvous = settings.rendezvous_host().to_string();
+        if platform_hosts.iter().all(|host| host.hostname != rendezvous) {
+            platform_hosts.push(PlatformHost {
+                hostname: rendezvous,
+                address: settings.api,
+            });
+        }
         Some(Table {
             apps: routes.iter().map(AppEntry::from).collect(),
-            platform_hosts: vec![host("api"), host("git")],
+            platform_hosts,
             certificates: certificates.clone(),
             challenges: contents.challenges.clone(),
         })

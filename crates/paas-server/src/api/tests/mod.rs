@@ -15,6 +15,7 @@ mod refusal;
 mod server;
 mod shape;
 mod slugs;
+mod ssh;
 mod story;
 mod stream;
 mod team;

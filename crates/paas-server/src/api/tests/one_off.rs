@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Server {
     /// An app with code, whose image the engine has.
-    async fn app_with_code(&self) -> (AppRow, ReleaseRow) {
+    pub(super) async fn app_with_code(&self) -> (AppRow, ReleaseRow) {
         self.engine.add_image("paas/hello");
         let app = self.app("hello").await;
         let release = self
@@ -529,7 +529,7 @@ async fn the_next_server_adopts_what_talks_into_the_log_and_hangs_up_on_the_rest
 
 impl Server {
     /// A web dyno that is up, in a container that runs.
-    async fn dyno_with_container(&self, app: &AppRow, release: &ReleaseRow) -> Container {
+    pub(super) async fn dyno_with_container(&self, app: &AppRow, release: &ReleaseRow) -> Container {
         let id = self.dyno(release, "web.1").await;
         let role = Role::Dyno {
             app: app.app.id,

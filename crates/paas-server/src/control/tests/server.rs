@@ -116,6 +116,7 @@ impl Server {
             socket: self.platform.settings.router_socket(),
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
+            ssh: None,
             limits: paas_router::Limits::default(),
         };
         let router = Router::bind(settings).await.unwrap();
