@@ -303,7 +303,7 @@ pub(crate) fn open(args: &OpenArgs, context: &Context) -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     if command.status().is_ok_and(|status| status.success()) {
-        return context.output.note(&format!("Opening {url}"));
+        return context.output.line(format!("Opening {url}..."));
     }
     context.output.note("No browser could be started; the app is at")?;
     context.output.line(url)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use paas_api::{ConfigVars, ConfigVarsUpdate, PageRange, Release};
+use serde_json::json;
 
 use crate::{
     app_context::{AppArgs, Context},
@@ -25,15 +26,16 @@ pub(crate) struct ListArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {
-    /// The config var
-    key: String,
+    /// The config vars
+    #[arg(required = true, value_name = "KEY")]
+    keys: Vec<String>,
     #[command(flatten)]
     app: AppArgs,
     /// Print a KEY=value line that a shell can read
     #[arg(short, long, conflicts_with = "json")]
     shell: bool,
-    /// Print the value as JSON
-    #[arg(long)]
+    /// Print names and values as JSON
+    #[arg(short, long)]
     json: bool,
 }
 
@@ -74,42 +76,49 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
     context.output.facts(&Vec::from_iter(vars))
 }
 
-/// `config:get`
+/// `config:get`: an empty line for what is not set, as Heroku's command prints it.
 pub(crate) fn get(args: &GetArgs, context: &Context) -> Result<()> {
     let app = args.app.name(context)?;
     let ConfigVars(vars) = context.client.get(&path(&app))?;
-    let Some(value) = vars.get(&args.key) else {
-        return Err(Error::Absent(format!("{} is not set on {app}", args.key)));
-    };
     if args.json {
-        return context.output.json(value);
+        let mut read = args
+            .keys
+            .iter()
+            .map(|key| json!({ "key": key, "value": vars.get(key) }));
+        return match (args.keys.len(), read.next()) {
+            (1, Some(one)) => context.output.json(&one),
+            (_, first) => context.output.json(&first.into_iter().chain(read).collect::<Vec<_>>()),
+        };
     }
-    context.output.line(if args.shell {
-        shell_line(&args.key, value)
-    } else {
-        value.clone()
+    args.keys.iter().try_for_each(|key| {
+        let value = vars.get(key).cloned().unwrap_or_default();
+        context
+            .output
+            .line(if args.shell { shell_line(key, &value) } else { value })
     })
 }
 
 /// `config:set`
 pub(crate) fn set(args: &SetArgs, context: &Context) -> Result<()> {
-    let pairs = args
-        .pairs
-        .iter()
-        .map(|pair| parse(pair))
-        .collect::<Result<BTreeMap<_, _>>>()?;
+    let pairs = args.pairs.iter().map(|pair| parse(pair)).collect::<Result<Vec<_>>>()?;
     let app = args.app.name(context)?;
+    let what = format!(
+        "Setting {} and restarting {app}",
+        names(pairs.iter().map(|(key, _)| key))
+    );
+    // Of a name that comes twice, the last value counts.
+    let pairs: BTreeMap<_, _> = pairs.into_iter().collect();
     let update = pairs.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
-    let what = format!("Setting {} and restarting {app}", names(pairs.keys()));
     change(&app, &what, &ConfigVarsUpdate(update.collect()), context)?;
-    context.output.facts(&Vec::from_iter(pairs))
+    let shown = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+    context.output.facts(&shown.collect::<Vec<_>>())
 }
 
 /// `config:unset`
 pub(crate) fn unset(args: &UnsetArgs, context: &Context) -> Result<()> {
     let app = args.app.name(context)?;
     let update: BTreeMap<_, _> = args.keys.iter().map(|key| (key.clone(), None)).collect();
-    let what = format!("Unsetting {} and restarting {app}", names(update.keys()));
+    let what = format!("Unsetting {} and restarting {app}", names(args.keys.iter()));
     change(&app, &what, &ConfigVarsUpdate(update), context)
 }
 

@@ -96,7 +96,7 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
     if args.json {
         return context.output.json(&domains);
     }
-    context.output.header(&format!("{app} Platform Domain"))?;
+    context.output.header(&format!("{app} Heroku Domain"))?;
     for domain in domains.iter().filter(|domain| !is_custom(domain)) {
         context.output.line(&domain.hostname)?;
     }
@@ -104,7 +104,8 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
     if custom.is_empty() {
         return Ok(());
     }
-    context.output.line("")?;
+    // Two blank lines, as Heroku's command leaves.
+    context.output.line("\n")?;
     context.output.header(&format!("{app} Custom Domains"))?;
     let rows = custom.iter().map(|domain| {
         let (kind, target) = records(domain).swap_remove(0);

@@ -15,6 +15,9 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
+    /// Only dynos of these process types
+    #[arg(value_name = "TYPE")]
+    types: Vec<String>,
     #[command(flatten)]
     app: AppArgs,
     /// Print the dynos as JSON
@@ -48,12 +51,20 @@ enum Selection<'a> {
 pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
     let app = args.app.name(context)?;
     let mut dynos: Vec<Dyno> = context.client.list(&format!("/apps/{}/dynos", segment(&app)), "id")?;
+    if let Some(missing) = args
+        .types
+        .iter()
+        .find(|wanted| dynos.iter().all(|dyno| dyno.r#type != **wanted))
+    {
+        return Err(Error::Absent(format!("No {missing} dynos on {app}")));
+    }
+    dynos.retain(|dyno| args.types.is_empty() || args.types.contains(&dyno.r#type));
     dynos.sort_by_cached_key(|dyno| (dyno.r#type.clone(), index(&dyno.name)));
     if args.json {
         return context.output.json(&dynos);
     }
     if dynos.is_empty() {
-        return context.output.note(&format!("No dynos on {app}."));
+        return context.output.line(format!("No dynos on {app}"));
     }
     let mut groups = BTreeMap::<_, Vec<&Dyno>>::new();
     for dyno in &dynos {

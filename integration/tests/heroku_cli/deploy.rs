@@ -117,7 +117,12 @@ fn config_vars_reach_the_dynos_and_both_clients_say_the_same() {
     set.expect("Setting GREETING, LONG and restarting hello... done, v");
     beside(&["config:set", "MORE=x=y"]).expect_success().expect_alike();
     beside(&["config"]).expect_success().expect_alike();
-    beside(&["config:set", "EMPTY="]).expect_success();
+    beside(&["config:set", "ZED=1", "EMPTY="])
+        .expect_success()
+        .expect_alike();
+    beside(&["config:unset", "ZED"]).expect_success().expect_alike();
+    beside(&["ps"]).expect_success().expect_alike();
+    beside(&["domains"]).expect_success();
     let shell = beside(&["config", "--shell"]);
     shell.expect_success().expect_alike().expect("LONG='a b  c'");
     let vars = heroku.run_for(&app, &["config", "--json"]).expect_success().json();
@@ -127,8 +132,14 @@ fn config_vars_reach_the_dynos_and_both_clients_say_the_same() {
     );
     let got = beside(&["config:get", "GREETING"]);
     assert_eq!(got.expect_alike().heroku.stdout, "hi\n");
-    let nothing = heroku.run_for(&app, &["config:get", "NOTHING"]);
-    assert_eq!(nothing.expect_success().stdout.trim(), "");
+    let nothing = beside(&["config:get", "NOTHING"]);
+    assert_eq!(nothing.expect_success().expect_alike().heroku.stdout, "\n");
+    for arguments in [
+        ["config:get", "--json", "GREETING", "NOTHING"],
+        ["config:get", "--shell", "LONG", "EMPTY"],
+    ] {
+        beside(&arguments).expect_success().expect_alike();
+    }
 
     app.push().expect_success();
     assert_eq!(app.page("/env?LONG"), "a b  c");

@@ -82,9 +82,9 @@ fn one_value_is_printed_as_it_is() {
     GET /apps/hello/config-vars
     ");
     assert_snapshot!(paas.run("config:get B -a hello"), @r"
-    exit: 1
-    --- stderr
-     !    B is not set on hello
+    exit: 0
+    --- stdout
+
     --- requests
     GET /apps/hello/config-vars
     ");
@@ -104,9 +104,8 @@ fn setting_makes_a_release() {
     --- stdout
     A: x=y
        z
-    B:
     --- stderr
-    Setting A, B and restarting hello... done, v4
+    Setting B, A and restarting hello... done, v4
     --- requests
     PATCH /apps/hello/config-vars | {"A":"x=y\nz","B":""}
     GET /apps/hello/releases | range=version ..; max=1, order=desc

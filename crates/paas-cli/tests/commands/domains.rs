@@ -28,9 +28,10 @@ fn domains_are_listed_with_their_records_and_certificates() {
     assert_snapshot!(paas.run("domains -a hello"), @r"
     exit: 0
     --- stdout
-    === hello Platform Domain
+    === hello Heroku Domain
 
     hello.apps.example.com
+
 
     === hello Custom Domains
 
@@ -47,7 +48,7 @@ fn domains_are_listed_with_their_records_and_certificates() {
     assert_snapshot!(alone.run("domains -a hello"), @r"
     exit: 0
     --- stdout
-    === hello Platform Domain
+    === hello Heroku Domain
 
     hello.apps.example.com
     --- requests

@@ -41,8 +41,8 @@ fn an_app_without_dynos_says_so() {
     let paas = Paas::new().on("GET /apps/hello/dynos", json!([]));
     assert_snapshot!(paas.run("ps -a hello"), @r"
     exit: 0
-    --- stderr
-    No dynos on hello.
+    --- stdout
+    No dynos on hello
     --- requests
     GET /apps/hello/dynos | range=id ..; max=1000
     ");
