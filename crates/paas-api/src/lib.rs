@@ -26,6 +26,7 @@ mod log_session;
 mod login;
 mod oauth_authorization;
 mod oauth_client;
+mod oauth_token;
 mod range;
 mod rate_limit;
 mod reference;
@@ -72,6 +73,7 @@ pub use oauth_authorization::{
     AccessToken, Authorization, AuthorizationUpdate, AuthorizationUser, ClientCredentials, ClientRef, NewAuthorization,
 };
 pub use oauth_client::{NewOauthClient, OauthClient, OauthClientUpdate};
+pub use oauth_token::{OauthRefusal, OauthToken};
 pub use range::{Order, PageRange};
 pub use rate_limit::RateLimit;
 pub use reference::{AppRef, IdRef, NamedRef, ResourceRef, UserRef};

@@ -206,7 +206,7 @@ pub async fn by_token_hash(
     Ok(Some((account, authorization)))
 }
 
-/// Those that have not expired, oldest first; sessions are not among them.
+/// Those that have not expired, or can be refreshed, oldest first; sessions are not among them.
 pub async fn list(
     conn: &mut PgConnection,
     account: Id<Account>,
@@ -237,7 +237,7 @@ async fn list_of_kind(
         from authorizations
         where account = $1
             and is_session = $2
-            and (expires_at is null or expires_at > $3)
+            and (expires_at is null or expires_at > $3 or refresh_hash is not null)
         order by created_at, id",
         account.as_uuid(),
         is_session,
@@ -246,7 +246,7 @@ async fn list_of_kind(
     Ok(authorizations.fetch_all(conn).await?)
 }
 
-/// An authorization or a session that has not expired.
+/// An authorization or a session that has not expired, or has a client that may refresh it.
 pub async fn get(
     conn: &mut PgConnection,
     account: Id<Account>,
@@ -260,7 +260,7 @@ pub async fn get(
         from authorizations
         where account = $1
             and id = $2
-            and (expires_at is null or expires_at > $3)",
+            and (expires_at is null or expires_at > $3 or refresh_hash is not null)",
         account.as_uuid(),
         id.as_uuid(),
         now,
@@ -317,6 +317,66 @@ pub async fn rotate(
     Ok(rotated.fetch_optional(conn).await?)
 }
 
+/// Lets the program that acts by it get another token with this secret.
+pub async fn make_refreshable(
+    conn: &mut PgConnection,
+    id: Id<Authorization>,
+    client: Uuid,
+    refresh: TokenHash,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update authorizations
+        set client = $2, refresh_hash = $3
+        where id = $1",
+        id.as_uuid(),
+        client,
+        refresh.digest.as_slice(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Another token for whoever has the secret of [`make_refreshable`] and is this client; the old one is worth nothing from then
+/// on. `None` for anybody else, and for an account that may do nothing.
+pub async fn refresh(
+    conn: &mut PgConnection,
+    (client, refresh): (Uuid, TokenHash),
+    (token_hash, expires_at): (TokenHash, DateTime<Utc>),
+    now: DateTime<Utc>,
+) -> Result<Option<Authorization>, StoreError> {
+    let refreshed = sqlx::query_as!(
+        Authorization,
+        "update authorizations
+        set token_hash = $3, token_mask = $4, expires_at = $5, updated_at = $6
+        where refresh_hash = $2
+            and client = $1
+            and account in (select id from accounts where disabled_at is null)
+        returning id, account, description, scope, client, is_session, token_mask,
+            created_at, updated_at, expires_at, last_used_at",
+        client,
+        refresh.digest.as_slice(),
+        token_hash.digest.as_slice(),
+        token_hash.mask(),
+        expires_at,
+        now,
+    );
+    Ok(refreshed.fetch_optional(conn).await?)
+}
+
+/// Which authorization a client refreshes with this secret.
+pub async fn by_refresh_hash(conn: &mut PgConnection, refresh: TokenHash) -> Result<Option<Authorization>, StoreError> {
+    let authorization = sqlx::query_as!(
+        Authorization,
+        "select id, account, description, scope, client, is_session, token_mask,
+            created_at, updated_at, expires_at, last_used_at
+        from authorizations
+        where refresh_hash = $1",
+        refresh.digest.as_slice(),
+    );
+    Ok(authorization.fetch_optional(conn).await?)
+}
+
 /// Revokes it; `None` when the account has no such authorization.
 pub async fn delete(
     conn: &mut PgConnection,
@@ -345,6 +405,9 @@ pub async fn delete_all(
     sqlx::query!("delete from logins where account = $1", account.as_uuid())
         .execute(&mut *conn)
         .await?;
+    sqlx::query!("delete from oauth_grants where account = $1", account.as_uuid())
+        .execute(&mut *conn)
+        .await?;
     let deleted = sqlx::query!(
         "delete from authorizations
         where account = $1
@@ -357,7 +420,12 @@ pub async fn delete_all(
 
 /// Forgets what has expired, of everybody.
 pub async fn delete_expired(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<u64, StoreError> {
-    let deleted = sqlx::query!("delete from authorizations where expires_at <= $1", now);
+    let deleted = sqlx::query!(
+        "delete from authorizations
+        where expires_at <= $1
+            and refresh_hash is null",
+        now,
+    );
     Ok(deleted.execute(conn).await?.rows_affected())
 }
 

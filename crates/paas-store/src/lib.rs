@@ -42,6 +42,7 @@ pub mod key;
 pub mod log_drain;
 pub mod login;
 pub mod oauth_client;
+pub mod oauth_grant;
 pub mod one_off;
 pub mod release;
 pub mod routing;

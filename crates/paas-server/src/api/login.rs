@@ -10,7 +10,7 @@
 //! the command and the browser know, so nobody can make a browser send this form for them; a form that another site sends
 //! is refused all the same. Whoever knows the address can finish the login, but only the command gets its token.
 
-mod html;
+pub(super) mod html;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -278,7 +278,7 @@ fn page(login: &Login, headers: &HeaderMap, trouble: Option<&str>) -> Page {
 }
 
 /// Browsers say where a form was sent from (Fetch, *Origin header*; Fetch Metadata); what is no browser says nothing.
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_other_site = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
     let host = text("host").unwrap_or_default();
@@ -288,14 +288,14 @@ fn is_from_elsewhere(headers: &HeaderMap) -> bool {
 }
 
 /// A field of a form (URL Standard, *application/x-www-form-urlencoded*).
-fn field(form: &[u8], name: &str) -> Option<String> {
+pub(super) fn field(form: &[u8], name: &str) -> Option<String> {
     let form = form.get(..LONGEST_FORM_BYTES).unwrap_or(form);
     let mut fields = form_urlencoded::parse(form);
     fields.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
 }
 
 /// Refusals are for people here.
-async fn or_page(work: impl Future<Output = Result<Response, ApiError>>) -> Response {
+pub(super) async fn or_page(work: impl Future<Output = Result<Response, ApiError>>) -> Response {
     match work.await {
         Ok(response) => response,
         Err(error) => {

@@ -47,6 +47,8 @@ mod log_session;
 mod login;
 mod oauth_authorization;
 mod oauth_client;
+mod oauth_grant;
+mod oauth_token;
 mod one_off;
 mod region;
 mod release;
@@ -158,6 +160,12 @@ fn identity() -> Router<Arc<Api>> {
             "/oauth/clients/{client}/actions/rotate-credentials",
             post(oauth_client::rotate),
         )
+        .route("/oauth/authorize", get(oauth_grant::authorize))
+        .route(
+            "/oauth/authorize/{grant}",
+            get(oauth_grant::show).post(oauth_grant::submit),
+        )
+        .route("/oauth/token", post(oauth_token::create))
         .route("/auth", post(login::create))
         .route("/auth/{login}", get(login::wait))
         .route("/login/{login}", get(login::show).post(login::submit))

@@ -70,6 +70,11 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /auth/{login}", Public),
     ("GET /login/{login}", Public),
     ("POST /login/{login}", Public),
+    // What people allow to programs: who asks shows a password, a secret address, or a code and the secret of the program.
+    ("GET /oauth/authorize", Public),
+    ("GET /oauth/authorize/{grant}", Public),
+    ("POST /oauth/authorize/{grant}", Public),
+    ("POST /oauth/token", Public),
     // teams
     ("GET /teams", Account(READ)),
     ("POST /teams", Account(GLOBAL)),

@@ -259,7 +259,7 @@ fn checked(
 }
 
 /// In the order of [`Scope::ALL`], each once.
-fn checked_scope(scope: &[String]) -> Result<Vec<String>, ApiError> {
+pub(super) fn checked_scope(scope: &[String]) -> Result<Vec<String>, ApiError> {
     let known = Scope::ALL.map(Scope::as_str);
     if scope.is_empty() || scope.iter().any(|word| !known.contains(&word.as_str())) {
         let known = known.join(", ");

@@ -176,6 +176,10 @@ fn checked_url(url: &str) -> Result<&str, ApiError> {
             .parse::<std::net::Ipv4Addr>()
             .is_ok_and(|host| host.is_loopback() || host.is_private());
     match parsed.scheme_str() {
+        // Codes go before it, where servers see them; RFC 6749 §3.1.2 allows none.
+        _ if url.contains('#') => Err(ApiError::invalid(
+            "Redirect URI must have no fragment: leave out the part from # on.",
+        )),
         Some("https") => Ok(url),
         Some("http") if is_near => Ok(url),
         _ => Err(ApiError::invalid(

@@ -7,7 +7,11 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderName, header};
 use sha2::{Digest, Sha256};
 
-pub(super) struct Page(String);
+pub(in crate::api) struct Page {
+    html: String,
+    /// Where answers to its forms may lead, besides to us.
+    leads_to: Option<String>,
+}
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c1b22;--soft:#5f5d6b;--back:#f4f3f7;--card:#fff;--line:#d5d2de;--lead:#5b3fa8;--bad:#b3261e}
@@ -18,6 +22,7 @@ font:16px/1.5 system-ui,sans-serif}
 main{width:100%;max-width:24rem;background:var(--card);border:1px solid var(--line);border-radius:12px;padding:2rem}
 h1{margin:0 0 .25rem;font-size:1.35rem}
 p{margin:.25rem 0 1rem;color:var(--soft);overflow-wrap:anywhere}
+ul{margin:0 0 1rem;padding-left:1.2rem}
 label{display:block;margin:0 0 1rem;font-weight:600;font-size:.9rem}
 input{display:block;width:100%;margin-top:.3rem;padding:.6rem .7rem;font:inherit;color:inherit;background:transparent;\
 border:1px solid var(--line);border-radius:8px}
@@ -28,17 +33,31 @@ button.quiet{margin-top:.75rem;color:var(--soft);background:none}
 .bad{color:var(--bad);font-weight:600}
 ";
 
+const PASSWORD_FORM: &str = "<form method=\"post\">\n\
+<label>Email <input name=\"email\" type=\"email\" autocomplete=\"username\" required autofocus></label>\n\
+<label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label>\n\
+<button>Log in</button>\n</form>";
+
+static STYLE_HASH: LazyLock<String> = LazyLock::new(|| BASE64_STANDARD.encode(Sha256::digest(STYLE)));
+
 /// Nothing but our own style sheet, and no form to anywhere else (Content Security Policy Level 3).
-static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+fn policy(leads_to: Option<&str>) -> String {
+    let style = &*STYLE_HASH;
+    let elsewhere = leads_to.map_or_else(String::new, |origin| format!(" {origin}"));
     format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{elsewhere}; frame-ancestors 'none'; \
+         base-uri 'none'"
     )
-});
+}
 
 impl Page {
     /// Asks for email and password, and says who wants in.
-    pub(super) fn password(description: &str, address: &str, is_elsewhere: bool, trouble: Option<&str>) -> Self {
+    pub(in crate::api) fn password(
+        description: &str,
+        address: &str,
+        is_elsewhere: bool,
+        trouble: Option<&str>,
+    ) -> Self {
         let who = if description.is_empty() {
             "A command line"
         } else {
@@ -52,18 +71,62 @@ impl Page {
         Self::new(
             "Log in",
             &format!(
-                "<p>{}</p>\n<p>Go on only if you began this login yourself.{origin}</p>\n{}<form method=\"post\">\n\
-                 <label>Email <input name=\"email\" type=\"email\" autocomplete=\"username\" required autofocus></label>\n\
-                 <label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" \
-                 required></label>\n<button>Log in</button>\n</form>",
+                "<p>{}</p>\n<p>Go on only if you began this login yourself.{origin}</p>\n{}{PASSWORD_FORM}",
                 escape(who),
                 alert(trouble),
             ),
         )
     }
 
+    /// Asks for email and password, because a program wants something.
+    pub(in crate::api) fn password_for(program: &str, trouble: Option<&str>) -> Self {
+        Self::new(
+            "Log in",
+            &format!(
+                "<p><b>{}</b> asks for access to your account on this platform. Log in to see what it wants; it does not \
+                 see your password.</p>\n{}{PASSWORD_FORM}",
+                escape(program),
+                alert(trouble),
+            ),
+        )
+    }
+
+    /// Asks whether a program may do what it wants to.
+    pub(in crate::api) fn consent(
+        program: &str,
+        origin: &str,
+        email: &str,
+        rights: &[&str],
+        trouble: Option<&str>,
+    ) -> Self {
+        let rights: String = rights
+            .iter()
+            .map(|right| format!("<li>{}</li>\n", escape(right)))
+            .collect();
+        Self::new(
+            "Allow access?",
+            &format!(
+                "<p><b>{}</b> at {} wants to act for {}:</p>\n<ul>\n{rights}</ul>\n{}<form method=\"post\">\n\
+                 <button name=\"allow\" value=\"1\">Allow</button>\n\
+                 <button class=\"quiet\" name=\"deny\" value=\"1\">Do not allow</button>\n\
+                 <button class=\"quiet\" name=\"again\" value=\"1\">Use another account</button>\n</form>\n\
+                 <p>You can take it back at any time: <code>paas authorizations</code>.</p>",
+                escape(program),
+                escape(origin),
+                escape(email),
+                alert(trouble),
+            ),
+        )
+    }
+
+    /// Lets answers to its forms lead to another site.
+    pub(in crate::api) fn leading_to(mut self, origin: String) -> Self {
+        self.leads_to = Some(origin);
+        self
+    }
+
     /// Asks for a code of the authenticator app.
-    pub(super) fn code(trouble: Option<&str>) -> Self {
+    pub(in crate::api) fn code(trouble: Option<&str>) -> Self {
         Self::new(
             "Two-factor code",
             &format!(
@@ -77,31 +140,33 @@ impl Page {
         )
     }
 
-    pub(super) fn done() -> Self {
+    pub(in crate::api) fn done() -> Self {
         Self::new(
             "Logged in",
             "<p>You can close this page and go back to your terminal.</p>",
         )
     }
 
-    pub(super) fn trouble(message: &str) -> Self {
+    pub(in crate::api) fn trouble(message: &str) -> Self {
         Self::new("That did not work", &format!("<p>{}</p>", escape(message)))
     }
 
     fn new(title: &str, body: &str) -> Self {
-        Self(format!(
+        let html = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
              content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n\
              <body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
-        ))
+        );
+        Self { html, leads_to: None }
     }
 }
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
+        let policy = policy(self.leads_to.as_deref());
         let headers = [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-            (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
+            (header::CONTENT_SECURITY_POLICY, policy.as_str()),
             (header::X_FRAME_OPTIONS, "DENY"),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             // The address is a secret; forms of our own keep their origin, by which they are known.
@@ -109,7 +174,7 @@ impl IntoResponse for Page {
             (header::CACHE_CONTROL, "no-store"),
             (HeaderName::from_static("x-robots-tag"), "noindex"),
         ];
-        (headers, self.0).into_response()
+        (headers, self.html).into_response()
     }
 }
 
@@ -144,14 +209,16 @@ mod tests {
         for page in [
             Page::password(hostile, hostile, true, Some(hostile)),
             Page::code(Some(hostile)),
+            Page::password_for(hostile, Some(hostile)),
+            Page::consent(hostile, hostile, hostile, &[hostile], Some(hostile)),
             Page::trouble(hostile),
         ] {
             assert!(
-                !page.0.contains("<script") && !page.0.contains("alert('x')"),
+                !page.html.contains("<script") && !page.html.contains("alert('x')"),
                 "{}",
-                page.0
+                page.html
             );
-            assert!(page.0.contains("&lt;script&gt;alert(&#39;x&#39;)"), "{}", page.0);
+            assert!(page.html.contains("&lt;script&gt;alert(&#39;x&#39;)"), "{}", page.html);
         }
     }
 }

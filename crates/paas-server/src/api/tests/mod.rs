@@ -8,6 +8,7 @@ mod feature;
 mod log_drain;
 mod login;
 mod names;
+mod oauth;
 mod one_off;
 mod people;
 mod protocol;
