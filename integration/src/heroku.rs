@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -48,6 +49,13 @@ impl<'platform> Heroku<'platform> {
         // Everybody sees the news about Heroku's terms once, and never again.
         fs::write(cache.join("terms-of-service"), "").expect("the home can be written");
         fs::copy(platform.home().join(".gitconfig"), home.join(".gitconfig")).expect("the user has a .gitconfig");
+        let browser = home.join("browser");
+        let script = format!(
+            "#!/bin/sh\nprintf '%s\\n' \"$1\" >> '{}'\n",
+            home.join("opened").display()
+        );
+        fs::write(&browser, script).expect("the home can be written");
+        fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).expect("the home can be written");
         fs::write(home.join("guard.cjs"), include_str!("heroku/guard.cjs")).expect("the home can be written");
         let node = Node::with("heroku", &[PACKAGE]);
         let heroku = Self {
@@ -198,6 +206,9 @@ impl<'platform> Heroku<'platform> {
                 format!("--require {}", self.home.join("guard.cjs").display()),
             )
             .env("STORY_STRAYS", self.home.join("strays"))
+            // What opens a page asks it (xdg-open(1)).
+            .env("BROWSER", self.home.join("browser"))
+            .env_remove("DISPLAY")
             .env("NODE_EXTRA_CA_CERTS", self.authority())
             .env("GIT_SSL_CAINFO", self.authority())
             .env("HEROKU_GIT_HOST", self.git_host())
@@ -224,6 +235,12 @@ impl<'platform> Heroku<'platform> {
     fn ran(&self, command: &str) {
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         commands.insert(command.to_owned());
+    }
+
+    /// The pages that commands have opened in a browser.
+    pub fn opened(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.home.join("opened")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
     }
 
     /// The hosts that commands wanted to reach outside of this machine; forgotten when they have been told.

@@ -13,6 +13,7 @@ const TOPICS: [(&str, &[&str]); 16] = [
             "logout",
             "auth:whoami",
             "auth:token",
+            "auth:password",
             "auth:2fa",
             "auth:2fa:enable",
             "auth:2fa:disable",

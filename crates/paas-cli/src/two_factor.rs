@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// These ask for a password and a code, which only a person has.
-const ONLY_HERE: &str = "a terminal";
+pub(crate) const ONLY_HERE: &str = "a terminal";
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
@@ -90,7 +90,7 @@ pub(crate) fn disable(context: &Context) -> Result<()> {
 }
 
 /// Asks for a code when the platform wants one, and again when it was not right.
-fn with_code<T>(client: &Client, context: &Context, request: impl Fn(&Client) -> Result<T>) -> Result<T> {
+pub(crate) fn with_code<T>(client: &Client, context: &Context, request: impl Fn(&Client) -> Result<T>) -> Result<T> {
     let mut answer = request(client);
     let mut is_first = true;
     while let Err(error) = &answer
@@ -108,7 +108,7 @@ fn with_code<T>(client: &Client, context: &Context, request: impl Fn(&Client) ->
     answer
 }
 
-fn ask_password(context: &Context) -> Result<Secret> {
+pub(crate) fn ask_password(context: &Context) -> Result<Secret> {
     let password = context.output.ask_secret("Password: ", "a password", ONLY_HERE)?;
     // A header holds no line breaks; nothing else can be wrong with it.
     if password.chars().any(char::is_control) {

@@ -1,6 +1,10 @@
 //! `apps`, and what belongs to an app as a whole.
 
-use paas_integration::{Heroku, Platform};
+use std::time::Duration;
+
+use paas_integration::{Heroku, Platform, eventually};
+
+const SOON: Duration = Duration::from_mins(1);
 
 #[test]
 #[ignore = "needs docker, npm's heroku"]
@@ -59,6 +63,13 @@ Region:         us
     heroku
         .beside(&["apps:info", "-a", "nobody"])
         .expect("Couldn't find that app.");
+
+    let page = format!("http://hello.localhost:{http}/env?A=b");
+    heroku
+        .run(&["open", "/env?A=b", "-a", "hello"])
+        .expect_success()
+        .expect(&format!("Opening {page}..."));
+    eventually("the browser is told", SOON, || heroku.opened() == [page.as_str()]);
 
     heroku.beside(&["maintenance", "-a", "hello"]).expect_alike();
     heroku

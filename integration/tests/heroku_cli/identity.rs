@@ -226,7 +226,23 @@ fn a_password_and_a_code_log_in_at_the_terminal() {
         .paasd(&["user", "list"], "")
         .expect_success()
         .expect("ada@example.com  two-factor");
-    platform.paasd(&["user", "disable-2fa", EMAIL], "").expect_success();
+
+    // Codes to spare go with the password, wherever it is asked for.
+    let mut codes = enabled.stdout.split_whitespace().rev().skip(1);
+    let mut spare = || format!("{}\r", codes.next().unwrap());
+    let new = "a better battery";
+    let mut change = paas(&platform, &heroku, &["auth:password"]);
+    change.sees("Password: ", SOON).types(&format!("{PASSWORD}\r"));
+    change.sees("New password: ", SOON).types(&format!("{new}\r"));
+    change.sees("New password again: ", SOON).types(&format!("{new}\r"));
+    change.sees("Two-factor code: ", SOON).types(&spare());
+    change.sees("Password changed", SOON);
+    assert_eq!(change.finish(SOON).code, 0);
+    let mut disable = paas(&platform, &heroku, &["auth:2fa:disable"]);
+    disable.sees("Password: ", SOON).types(&format!("{new}\r"));
+    disable.sees("Two-factor code: ", SOON).types(&spare());
+    disable.sees("Two-factor authentication has been disabled", SOON);
+    assert_eq!(disable.finish(SOON).code, 0);
     heroku.run(&["auth:2fa"]).expect_success().expect("not enabled");
     platform.paasd(&["user", "disable", EMAIL], "").expect_success();
     heroku
@@ -234,7 +250,7 @@ fn a_password_and_a_code_log_in_at_the_terminal() {
         .expect_code(2)
         .expect("Invalid credentials provided.");
     let mut login = heroku.terminal(&["login", "-i"]);
-    typed(&mut login, PASSWORD);
+    typed(&mut login, new);
     login.sees("This account is disabled", SOON);
     assert_ne!(login.finish(SOON).code, 0);
     assert_eq!(heroku.strays(), [""; 0]);

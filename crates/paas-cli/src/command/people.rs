@@ -20,6 +20,9 @@ pub(super) enum PeopleVerb {
     /// Print the token in use
     #[command(name = "auth:token")]
     Token,
+    /// Change your password
+    #[command(name = "auth:password")]
+    Password,
     /// Print whether a login needs a code
     #[command(name = "auth:2fa", aliases = ["2fa", "twofactor"])]
     TwoFactor(two_factor::StatusArgs),
@@ -90,6 +93,7 @@ pub(super) fn dispatch(verb: &PeopleVerb, context: &Context) -> Result<()> {
         PeopleVerb::Logout => login::logout(context),
         PeopleVerb::Whoami(args) => account::whoami(args, context),
         PeopleVerb::Token => login::token(context),
+        PeopleVerb::Password => account::change_password(context),
         PeopleVerb::TwoFactor(args) => two_factor::status(args, context),
         PeopleVerb::TwoFactorEnable => two_factor::enable(context),
         PeopleVerb::TwoFactorDisable => two_factor::disable(context),

@@ -19,6 +19,7 @@ fn alone_the_command_shows_its_topics() {
       logout              Revoke the token and forget it
       auth:whoami         Print who you are
       auth:token          Print the token in use
+      auth:password       Change your password
       auth:2fa            Print whether a login needs a code
       auth:2fa:enable     Let a login need a code of an authenticator app
       auth:2fa:disable    Let the password be enough again
@@ -219,6 +220,7 @@ fn help_shows_a_verb_and_the_verbs_below_it() {
     Commands:
       auth:whoami         Print who you are
       auth:token          Print the token in use
+      auth:password       Change your password
       auth:2fa            Print whether a login needs a code
       auth:2fa:enable     Let a login need a code of an authenticator app
       auth:2fa:disable    Let the password be enough again
