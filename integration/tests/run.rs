@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -12,6 +12,32 @@ use paas_integration::{App, Background, Platform, Terminal, binary, eventually};
 
 const SOON: Duration = Duration::from_mins(1);
 const TEN_MEGABYTES: usize = 10 * 1024 * 1024;
+
+/// As from another machine: the upgrade goes through the router, in TLS.
+#[test]
+#[ignore = "needs docker"]
+fn a_command_talks_through_the_router_over_https() {
+    let platform = Platform::start();
+    let app = platform.app("hello");
+    app.push().expect_success();
+    let from_afar = |arguments: &[&str]| {
+        let mut command = app.command(&binary("paas"));
+        command
+            .env("PAAS_URL", format!("https://localhost:{}", platform.https().port()))
+            .env("PAAS_API_KEY", platform.token())
+            .env("SSL_CERT_FILE", platform.data_dir().join("local-ca/root.pem"))
+            .args(arguments);
+        command
+    };
+    let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(TEN_MEGABYTES / 10).collect();
+    let mut echo = from_afar(&["run", "-a", "hello", "-x", "cat"]);
+    let (code, echoed) = feed(&mut echo, &bytes);
+    assert_eq!(code, 0);
+    assert!(echoed == bytes, "{} bytes came back", echoed.len());
+    let mut shell = Terminal::start(&from_afar(&["ps:exec", "-a", "hello"]), (100, 30));
+    shell.types("stty size; exit 7\r").sees("30 100", SOON);
+    shell.finish(SOON).expect_code(7);
+}
 
 #[test]
 #[ignore = "needs docker"]
@@ -136,9 +162,11 @@ fn programs_files_and_connections_beside_a_dyno() {
 /// Runs `paas` with bytes that are no text.
 fn run(app: &App<'_>, arguments: &[&str], input: &[u8]) -> (i32, Vec<u8>) {
     let mut command = app.command(&binary("paas"));
+    feed(command.args(arguments).args(["-a", app.name()]), input)
+}
+
+fn feed(command: &mut Command, input: &[u8]) -> (i32, Vec<u8>) {
     let mut child = command
-        .args(arguments)
-        .args(["-a", app.name()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

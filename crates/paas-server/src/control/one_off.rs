@@ -114,10 +114,7 @@ pub(super) async fn remove_leftovers(platform: &Arc<Platform>, containers: &[Con
     drop(conn);
     for container in one_offs {
         let is_known = |row: &OneOff| container_name(row.id) == container.name;
-        let is_live = container
-            .name
-            .strip_prefix(CONTAINER_PREFIX)
-            .and_then(|id| id.parse().ok());
+        let is_live = of_container(&container.name);
         if !rows.iter().any(is_known) && !is_live.is_some_and(|id| platform.one_offs.is_live(id)) {
             tracing::info!(container.id = %container.id, "removing a one-off dyno's container that nobody waits for");
             dyno::end(platform, container).await?;
@@ -130,6 +127,11 @@ const CONTAINER_PREFIX: &str = "paas-run-";
 
 pub(super) fn container_name(id: Id<OneOff>) -> String {
     format!("{CONTAINER_PREFIX}{id}")
+}
+
+/// Whose container has this name.
+pub(super) fn of_container(name: &str) -> Option<Id<OneOff>> {
+    name.strip_prefix(CONTAINER_PREFIX)?.parse().ok()
 }
 
 /// A number for a name that is not taken.

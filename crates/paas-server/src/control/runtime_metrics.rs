@@ -7,11 +7,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
-use paas_core::{App, Dyno, DynoSize, Feature, Id, LogLine, LogSource};
+use paas_core::{App, DynoSize, Feature, Id, LogLine, LogSource};
 use paas_engine::{Container, ContainerId, Role, Usage};
 use paas_store::{self as store, feature};
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use uuid::Uuid;
 
+use super::one_off;
 use crate::platform::Platform;
 
 /// Heroku's period.
@@ -96,12 +98,14 @@ impl Meter {
     }
 }
 
-/// The sizes of the dynos of some apps.
-async fn sizes(conn: &mut store::Connection, apps: &[Id<App>]) -> Result<HashMap<Id<Dyno>, DynoSize>> {
+/// The sizes of the dynos of some apps, one-off dynos too.
+async fn sizes(conn: &mut store::Connection, apps: &[Id<App>]) -> Result<HashMap<Uuid, DynoSize>> {
     let mut sizes = HashMap::new();
     for app in apps {
         let dynos = store::dyno::of(conn, *app).await?;
-        sizes.extend(dynos.into_iter().map(|dyno| (dyno.id, dyno.size)));
+        sizes.extend(dynos.into_iter().map(|dyno| (*dyno.id.as_uuid(), dyno.size)));
+        let one_offs = store::one_off::of(conn, *app).await?;
+        sizes.extend(one_offs.into_iter().map(|dyno| (*dyno.id.as_uuid(), dyno.size)));
     }
     Ok(sizes)
 }
@@ -131,7 +135,7 @@ impl Gauge {
 struct Measured {
     app: Id<App>,
     name: String,
-    dyno: Id<Dyno>,
+    dyno: Uuid,
 }
 
 impl Measured {
@@ -140,7 +144,12 @@ impl Measured {
             Role::Dyno { app, dyno, name, .. } => Some(Self {
                 app: *app,
                 name: name.to_string(),
-                dyno: *dyno,
+                dyno: *dyno.as_uuid(),
+            }),
+            Role::OneOff { app, name, .. } => Some(Self {
+                app: *app,
+                name: name.to_string(),
+                dyno: *one_off::of_container(&container.name)?.as_uuid(),
             }),
             _ => None,
         }
@@ -191,6 +200,9 @@ fn to_f64(bytes: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use paas_core::{ImageRef, OneOff};
+    use paas_engine::{ContainerSpec, Engine as _, FakeEngine, Limits};
+
     use super::*;
 
     #[test]
@@ -212,5 +224,33 @@ mod tests {
         let gauge = Gauge::read(Some(&gauge), &usage(140), start + 2 * PERIOD);
         let [one, five, fifteen] = gauge.averages.unwrap();
         assert!(one < five && five < fifteen && fifteen < 2.0, "{one} {five} {fifteen}");
+    }
+
+    #[tokio::test]
+    async fn one_off_dynos_are_measured_under_their_own_names() {
+        let engine = FakeEngine::new(|| DateTime::from_timestamp(1_767_323_045, 0).unwrap());
+        engine.add_image("paas/hello");
+        let (app, id) = (
+            Id::<App>::from_uuid(Uuid::from_u128(1)),
+            Id::<OneOff>::from_uuid(Uuid::from_u128(2)),
+        );
+        let role = Role::OneOff {
+            app,
+            name: "run.4711".parse().unwrap(),
+            release: paas_core::ReleaseVersion::FIRST,
+        };
+        let spec = ContainerSpec::new(
+            one_off::container_name(id),
+            role,
+            ImageRef::new("paas/hello"),
+            vec!["sleep".to_owned()],
+            Limits::from(DynoSize::default()),
+        );
+        let container = engine.start(&spec).await.unwrap();
+        let measured = Measured::of(&container).unwrap();
+        assert_eq!(
+            (measured.app, measured.name.as_str(), measured.dyno),
+            (app, "run.4711", *id.as_uuid())
+        );
     }
 }
