@@ -54,6 +54,7 @@ impl Stage {
             socket: folder.path().join("router.sock"),
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
+            ssh: None,
             limits: Limits::default(),
         };
         let socket = settings.socket.clone();

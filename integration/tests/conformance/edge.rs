@@ -48,6 +48,7 @@ impl Edge {
                 socket: folder.path().join("router.sock"),
                 trusted_proxies: Vec::new(),
                 proxy_protocol: false,
+                ssh: None,
                 limits,
             };
             let socket = settings.socket.clone();

@@ -81,7 +81,10 @@ pub(super) async fn authorize(State(api): State<Arc<Api>>, headers: HeaderMap, R
         let Ok(scope) = wanted_scope(parameter("scope").as_deref()) else {
             return refuse("invalid_scope", "scope must be one or more of Heroku's scopes");
         };
-        let Ok(code_challenge) = challenge(parameter("code_challenge"), parameter("code_challenge_method")) else {
+        let Ok(code_challenge) = challenge(
+            parameter("code_challenge"),
+            parameter("code_challenge_method").as_deref(),
+        ) else {
             return refuse("invalid_request", "code_challenge must be of the method S256");
         };
         let browser = Token::generate_secret();
@@ -276,13 +279,10 @@ fn wanted_scope(scope: Option<&str>) -> Result<Vec<String>, ApiError> {
 }
 
 /// What the client will prove itself with besides its secret (RFC 7636 §4.3).
-fn challenge(challenge: Option<String>, method: Option<String>) -> Result<Option<String>, ()> {
+fn challenge(challenge: Option<String>, method: Option<&str>) -> Result<Option<String>, ()> {
     let Some(challenge) = challenge else { return Ok(None) };
     let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if method.as_deref() != Some("S256")
-        || challenge.len() != CHALLENGE_CHARACTERS
-        || !challenge.bytes().all(is_base64url)
-    {
+    if method != Some("S256") || challenge.len() != CHALLENGE_CHARACTERS || !challenge.bytes().all(is_base64url) {
         return Err(());
     }
     Ok(Some(challenge))

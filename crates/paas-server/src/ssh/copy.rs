@@ -81,7 +81,7 @@ enum Kind {
 pub(super) async fn serve(admission: &Admission, mut reader: ChannelReadHalf, writer: &ChannelWriteHalf<Msg>) {
     let mut files = Files {
         admission,
-        files: HashMap::new(),
+        open: HashMap::new(),
         next: 0,
     };
     let mut received = BytesMut::new();
@@ -109,7 +109,7 @@ pub(super) async fn serve(admission: &Admission, mut reader: ChannelReadHalf, wr
 
 struct Files<'a> {
     admission: &'a Admission,
-    files: HashMap<u32, File>,
+    open: HashMap<u32, File>,
     next: u32,
 }
 
@@ -131,7 +131,7 @@ impl Files<'_> {
             }
             CLOSE => {
                 let handle = handle(&mut packet)?;
-                self.files.remove(&handle).map(|_| Status::Ok).ok_or(Status::Failure)
+                self.open.remove(&handle).map(|_| Status::Ok).ok_or(Status::Failure)
             }
             READ => {
                 let handle = handle(&mut packet)?;
@@ -145,7 +145,7 @@ impl Files<'_> {
             }
             FSTAT => {
                 let handle = handle(&mut packet)?;
-                match self.files.get(&handle).map(|file| file.path.clone()) {
+                match self.open.get(&handle).map(|file| file.path.clone()) {
                     Some(path) => self.look(id, path, &mut answer).await,
                     None => Err(Status::Failure),
                 }
@@ -174,7 +174,7 @@ impl Files<'_> {
         if flags != FOR_READING {
             return Err(Status::PermissionDenied);
         }
-        if self.files.len() >= MOST_FILES {
+        if self.open.len() >= MOST_FILES {
             return Err(Status::Failure);
         }
         let Kind::File(_) = look(self.admission, &path).await? else {
@@ -188,7 +188,7 @@ impl Files<'_> {
             source: None,
             read: BytesMut::new(),
         };
-        self.files.insert(number, file);
+        self.open.insert(number, file);
         answer.put_u8(HANDLE);
         answer.put_u32(id);
         put_bytes(answer, &number.to_be_bytes());
@@ -203,7 +203,7 @@ impl Files<'_> {
         length: usize,
         answer: &mut BytesMut,
     ) -> Result<Status, Status> {
-        let file = self.files.get_mut(&handle).ok_or(Status::Failure)?;
+        let file = self.open.get_mut(&handle).ok_or(Status::Failure)?;
         let piece = file.read(self.admission, offset, length.min(LONGEST_PACKET - 64)).await;
         if piece.is_empty() {
             return Err(Status::EndOfFile);

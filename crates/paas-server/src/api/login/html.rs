@@ -99,10 +99,11 @@ impl Page {
         rights: &[&str],
         trouble: Option<&str>,
     ) -> Self {
-        let rights: String = rights
+        let rights: Vec<_> = rights
             .iter()
             .map(|right| format!("<li>{}</li>\n", escape(right)))
             .collect();
+        let rights = rights.concat();
         Self::new(
             "Allow access?",
             &format!(

@@ -115,9 +115,9 @@ async fn whoever_reserved_with_a_key_comes_to_the_dyno_by_ssh() {
     shell.eof().await.unwrap();
     let mut said = Vec::new();
     while !said.ends_with(b"ls\x04") {
-        match timeout(PATIENCE, shell.wait()).await.unwrap().expect("more is said") {
-            ChannelMsg::Data { data } => said.extend_from_slice(&data),
-            _ => continue,
+        let message = timeout(PATIENCE, shell.wait()).await.unwrap();
+        if let ChannelMsg::Data { data } = message.expect("more is said") {
+            said.extend_from_slice(&data);
         }
     }
     assert!(said.starts_with(b"~ $\n"), "{said:?}");
