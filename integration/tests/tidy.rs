@@ -224,7 +224,9 @@ fn migrations_add_no_column_that_old_rows_cannot_fill() {
         );
         for statement in text.to_lowercase().split(';') {
             let statement = statement.split_whitespace().collect::<Vec<_>>().join(" ");
-            let adds = statement.starts_with("alter table") && statement.contains(" add ");
+            // A constraint may speak of what is not null: whether old rows fulfil it shows when it is applied to them.
+            let adds_column = statement.contains(" add ") && !statement.contains(" add constraint ");
+            let adds = statement.starts_with("alter table") && adds_column;
             let is_strict = statement.contains("not null") && !statement.contains("default");
             assert!(!(adds && is_strict), "{name}: {statement}");
         }
