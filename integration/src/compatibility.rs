@@ -71,7 +71,7 @@ const FIXED_HOST: &str = "asks a host of Heroku's that is written into the clien
 
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one
 /// takes it out of here.
-const NOT_YET: [(&str, &str); 9] = [
+const NOT_YET: [(&str, &str); 8] = [
     ("addons", ADD_ONS),
     ("ci", "there is no continuous integration"),
     ("data", ADD_ONS),
@@ -80,7 +80,6 @@ const NOT_YET: [(&str, &str); 9] = [
     ("redis", ADD_ONS),
     ("reviewapps", "there are no review apps"),
     ("usage", ADD_ONS),
-    ("webhooks", "there are no webhooks"),
 ];
 
 const ADD_ONS: &str = "there are no add-ons";

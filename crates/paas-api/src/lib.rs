@@ -46,6 +46,7 @@ mod team_feature;
 mod team_member;
 mod time;
 mod two_factor;
+mod webhook;
 
 pub use account::{Account, AccountUpdate};
 pub use acm::{AcmDomain, AcmUpdate};
@@ -92,6 +93,10 @@ pub use team_feature::TeamFeature;
 pub use team_member::{TeamMember, TeamMemberUpdate, TeamMemberUser};
 pub use time::Time;
 pub use two_factor::{NewTwoFactor, PASSWORD, TWO_FACTOR_CODE, TwoFactor, TwoFactorConfirmation};
+pub use webhook::{
+    EventOfDelivery, NewWebhook, WEBHOOK_SECRET, WEBHOOK_SIGNATURE, Webhook, WebhookAttempt, WebhookDelivery,
+    WebhookEvent, WebhookMetadata, WebhookNotification, WebhookOfDelivery, WebhookPayload, WebhookRef, WebhookUpdate,
+};
 
 /// What every request says it wants.
 pub const ACCEPT: &str = "application/vnd.heroku+json; version=3";

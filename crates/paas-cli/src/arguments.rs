@@ -33,8 +33,16 @@ const VERBS: [Flags; 3] = [
     },
 ];
 
+/// Verbs behind which Heroku's `--url` is not the platform's, and what that flag is called here.
+const OTHER_URLS: [(&str, &str); 3] = [
+    ("clients:update", "--redirect-uri"),
+    ("webhooks:add", "--to"),
+    ("webhooks:update", "--to"),
+];
+
 /// Puts the flags of ours in front of the command, and `--` between them.
 pub(crate) fn sorted(arguments: Vec<OsString>) -> Vec<OsString> {
+    let arguments = renamed(arguments);
     let flags = |word: &OsString| {
         let word = word.to_str()?;
         VERBS.iter().find(|flags| flags.verbs.contains(&word))
@@ -70,6 +78,24 @@ pub(crate) fn sorted(arguments: Vec<OsString>) -> Vec<OsString> {
         ours.extend(words);
     }
     ours
+}
+
+/// Tells the URL that a verb is about from the one where the platform is.
+fn renamed(arguments: Vec<OsString>) -> Vec<OsString> {
+    let of = |word: &OsString| OTHER_URLS.iter().find(|(verb, _)| word == verb).map(|(_, name)| *name);
+    let Some((position, name)) = arguments
+        .iter()
+        .enumerate()
+        .find_map(|(position, word)| Some((position, of(word)?)))
+    else {
+        return arguments;
+    };
+    let rename = |(index, word): (usize, OsString)| match word.to_str() {
+        Some("--url") if index > position => name.into(),
+        Some(text) if index > position && text.starts_with("--url=") => text.replacen("--url", name, 1).into(),
+        _ => word,
+    };
+    arguments.into_iter().enumerate().map(rename).collect()
 }
 
 /// The words of a command as one line for a shell, quoted as Heroku's client does it.
@@ -124,6 +150,23 @@ mod tests {
             ("paas run rake --help", "paas run -- rake --help"),
             ("paas run", "paas run"),
             ("paas apps -a hello", "paas apps -a hello"),
+        ] {
+            assert_eq!(sort(typed), meant);
+        }
+    }
+
+    #[test]
+    fn the_url_of_a_receiver_is_not_that_of_the_platform() {
+        for (typed, meant) in [
+            (
+                "paas --url http://x webhooks:add -a hello --url https://y",
+                "paas --url http://x webhooks:add -a hello --to https://y",
+            ),
+            (
+                "paas clients:update 1 --url=https://y",
+                "paas clients:update 1 --redirect-uri=https://y",
+            ),
+            ("paas apps --url http://x", "paas apps --url http://x"),
         ] {
             assert_eq!(sort(typed), meant);
         }

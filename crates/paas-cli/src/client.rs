@@ -143,6 +143,19 @@ impl Client {
         self.read(self.call("POST", path, None, Some(body))?)
     }
 
+    /// Makes something, and reads a header of the answer beside it.
+    pub(crate) fn post_reading<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        header: &str,
+    ) -> Result<(T, Option<Secret>)> {
+        let response = self.call("POST", path, None, Some(body))?;
+        let value = response.headers().get(header).and_then(|value| value.to_str().ok());
+        let value = value.map(Secret::new);
+        Ok((self.read(response)?, value))
+    }
+
     pub(crate) fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.read(self.call("PATCH", path, None, Some(body))?)
     }

@@ -4,6 +4,7 @@ mod code;
 mod names;
 mod people;
 mod teams;
+mod webhooks;
 
 use std::ffi::OsString;
 
@@ -12,7 +13,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use self::{code::CodeVerb, names::NameVerb, people::PeopleVerb, teams::TeamVerb};
+use self::{code::CodeVerb, names::NameVerb, people::PeopleVerb, teams::TeamVerb, webhooks::WebhookVerb};
 use crate::{
     app,
     app_context::Context,
@@ -200,6 +201,8 @@ enum PlatformVerb {
     Names(NameVerb),
     #[command(flatten)]
     Teams(TeamVerb),
+    #[command(flatten)]
+    Webhooks(WebhookVerb),
     /// Run Heroku's own command against this platform, such as `paas heroku -- apps`
     Heroku(heroku::HerokuArgs),
     /// List the regions
@@ -284,6 +287,7 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::MaintenanceOff(args) => app::disable_maintenance(args, context),
         PlatformVerb::Names(verb) => names::dispatch(verb, context),
         PlatformVerb::Teams(verb) => teams::dispatch(verb, context),
+        PlatformVerb::Webhooks(verb) => webhooks::dispatch(verb, context),
         PlatformVerb::Heroku(args) => heroku::run(args, context),
         PlatformVerb::Regions(args) => region::list(args, context),
         PlatformVerb::Code(verb) => code::dispatch(verb, context),

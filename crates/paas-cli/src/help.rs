@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Topics in the order of a newcomer's day, with the verbs of each.
-const TOPICS: [(&str, &[&str]); 16] = [
+const TOPICS: [(&str, &[&str]); 17] = [
     (
         "Account",
         &[
@@ -81,6 +81,20 @@ const TOPICS: [(&str, &[&str]); 16] = [
         ],
     ),
     ("Logs", &["logs", "drains", "drains:add", "drains:remove"]),
+    (
+        "Webhooks",
+        &[
+            "webhooks",
+            "webhooks:add",
+            "webhooks:info",
+            "webhooks:update",
+            "webhooks:remove",
+            "webhooks:deliveries",
+            "webhooks:deliveries:info",
+            "webhooks:events",
+            "webhooks:events:info",
+        ],
+    ),
     (
         "Releases and builds",
         &[

@@ -58,6 +58,8 @@ mod team_member;
 mod terminal;
 mod time;
 mod two_factor;
+mod webhook;
+mod webhook_delivery;
 
 use config::Config;
 use error::Error;

@@ -42,9 +42,9 @@ pub(crate) struct UpdateArgs {
     /// What people will see
     #[arg(short, long)]
     name: Option<String>,
-    /// Where people are sent back to
+    /// Where people are sent back to (or `--url`)
     #[arg(long)]
-    url: Option<String>,
+    redirect_uri: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -117,7 +117,7 @@ pub(crate) fn rotate(args: &OneArgs, context: &Context) -> Result<()> {
 pub(crate) fn update(args: &UpdateArgs, context: &Context) -> Result<()> {
     let update = OauthClientUpdate {
         name: args.name.clone(),
-        redirect_uri: args.url.clone(),
+        redirect_uri: args.redirect_uri.clone(),
     };
     if update == OauthClientUpdate::default() {
         return Err(Error::Usage("No changes provided.".to_owned()));

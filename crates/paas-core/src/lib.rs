@@ -28,6 +28,7 @@ mod role;
 mod size;
 mod slug;
 mod team;
+mod webhook;
 
 #[cfg(test)]
 mod fixture;
@@ -72,3 +73,4 @@ pub use routing::{Routing, page_url};
 pub use size::DynoSize;
 pub use slug::Slug;
 pub use team::TeamName;
+pub use webhook::{WebhookAnswer, WebhookEntity, WebhookLevel, WebhookOutcome, WebhookUrl};

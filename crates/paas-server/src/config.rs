@@ -134,7 +134,7 @@ pub(crate) struct SettingsArgs {
     )]
     proxy_protocol: Option<bool>,
 
-    /// Log drains may lead to this machine itself (127.0.0.1) [default: no]
+    /// Log drains and webhooks may lead to this machine itself (127.0.0.1) [default: no]
     #[arg(
         long,
         env = "PAAS_LOCAL_DRAINS",
@@ -428,6 +428,11 @@ impl Settings {
     /// Where an app is pushed to by those who cannot reach the loopback listener.
     pub(crate) fn git_url(&self, app: &AppName) -> String {
         format!("{}{app}.git", self.public_url("git"))
+    }
+
+    /// Where the API is reached through the router.
+    pub(crate) fn api_url(&self) -> String {
+        self.public_url("api")
     }
 
     /// With HTTPS where a public authority certifies our names; a browser would not trust our own.

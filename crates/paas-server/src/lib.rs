@@ -18,6 +18,7 @@ mod dns;
 mod git;
 mod log_drain;
 mod logs;
+mod outbound;
 mod source;
 mod ssh;
 

@@ -51,6 +51,8 @@ pub(crate) struct Platform {
     pub(crate) wake_certificates: Notify,
     /// The same for what sends logs on.
     pub(crate) wake_log_drains: Notify,
+    /// The same for what tells webhooks.
+    pub(crate) wake_webhooks: Notify,
     /// Changes after each pass of the controller: whoever waits for an effect looks again.
     pub(crate) passes: watch::Sender<u64>,
     pub(crate) tracker: TaskTracker,

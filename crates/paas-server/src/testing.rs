@@ -27,6 +27,7 @@ use crate::{
 };
 
 pub(crate) mod git_server;
+pub(crate) mod receiver;
 
 pub(crate) struct TestPlatform {
     pub(crate) platform: Arc<Platform>,
@@ -100,6 +101,7 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
         wake: Notify::new(),
         wake_certificates: Notify::new(),
         wake_log_drains: Notify::new(),
+        wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),
         tracker,
         stop,

@@ -107,6 +107,7 @@ pub async fn find(conn: &mut PgConnection, app: Id<App>, name_or_id: &str) -> Re
 
 /// Adds a dyno that starts now.
 pub async fn insert(conn: &mut PgConnection, new: NewDyno, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut transaction = conn.begin().await?;
     sqlx::query!(
         "insert into dynos
             (id, app, release, process_type, index, size, attempt, failures, state, state_since, created_at, updated_at)
@@ -119,16 +120,24 @@ pub async fn insert(conn: &mut PgConnection, new: NewDyno, now: DateTime<Utc>) -
         new.size.as_str(),
         now,
     )
-    .execute(conn)
+    .execute(&mut *transaction)
     .await?;
-    Ok(())
+    tell(&mut transaction, &[*new.id.as_uuid()], "create", now).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Stores what changes in the life of a dyno: attempt, failures, state, container. `false` when it has no row any more.
 pub async fn update(conn: &mut PgConnection, dyno: &Dyno, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let columns = StateColumns::of(&dyno.state);
-    let updated = sqlx::query!(
-        "update dynos
+    let mut transaction = conn.begin().await?;
+    let updated = sqlx::query_scalar!(
+        r#"with before as (
+            select id, attempt, state
+            from dynos
+            where id = $1
+            for update
+        )
+        update dynos
         set attempt = $2,
             failures = $3,
             state = $4,
@@ -142,7 +151,9 @@ pub async fn update(conn: &mut PgConnection, dyno: &Dyno, now: DateTime<Utc>) ->
             stop_reason = $12,
             container = $13,
             updated_at = $14
-        where id = $1",
+        from before
+        where dynos.id = before.id
+        returning (before.attempt, before.state) <> (dynos.attempt, dynos.state) as "is_another_state!""#,
         dyno.id.as_uuid(),
         integer(dyno.attempt),
         integer(dyno.failures),
@@ -158,15 +169,58 @@ pub async fn update(conn: &mut PgConnection, dyno: &Dyno, now: DateTime<Utc>) ->
         dyno.container,
         now,
     );
-    Ok(updated.execute(conn).await?.rows_affected() == 1)
+    let updated = updated.fetch_optional(&mut *transaction).await?;
+    if updated == Some(true) {
+        tell(&mut transaction, &[*dyno.id.as_uuid()], "update", now).await?;
+    }
+    transaction.commit().await?;
+    Ok(updated.is_some())
 }
 
 /// Removes dynos whose containers are gone.
-pub async fn delete(conn: &mut PgConnection, ids: &[Id<Dyno>]) -> Result<(), StoreError> {
+pub async fn delete(conn: &mut PgConnection, ids: &[Id<Dyno>], now: DateTime<Utc>) -> Result<(), StoreError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| *id.as_uuid()).collect();
+    let mut transaction = conn.begin().await?;
+    tell(&mut transaction, &ids, "destroy", now).await?;
     sqlx::query!("delete from dynos where id = any($1)", &ids)
-        .execute(conn)
+        .execute(&mut *transaction)
         .await?;
+    Ok(transaction.commit().await?)
+}
+
+/// States are no changes of what is wanted, and there are many of them: an event is recorded only where a webhook asks for it.
+async fn tell(conn: &mut PgConnection, ids: &[Uuid], action: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into events (app, action, resource, resource_id, payload, at, is_untold)
+        select
+            dynos.app,
+            $2,
+            'dyno-state',
+            dynos.id,
+            jsonb_build_object(
+                'name', dynos.process_type || '.' || dynos.index,
+                'release', dynos.release,
+                'size', dynos.size,
+                'state', case
+                    when $2 = 'destroy' then 'down'
+                    when dynos.state = 'stopping' and dynos.stop_reason = 'idle' then 'idle'
+                    when dynos.state = 'stopping' then 'down'
+                    else dynos.state
+                end,
+                'exit_status', dynos.crash_exit_code,
+                'created_at', dynos.created_at
+            ),
+            $3,
+            true
+        from dynos
+        where dynos.id = any($1)
+            and exists (select from webhooks where webhooks.app = dynos.app and 'dyno' = any(webhooks.include))",
+        ids,
+        action,
+        now,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

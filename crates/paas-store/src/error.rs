@@ -50,6 +50,11 @@ pub enum StoreError {
     /// It was removed in the meantime.
     #[error("the drain is gone")]
     DrainGone,
+    #[error("the app has as many webhooks as it may")]
+    TooManyWebhooks,
+    /// It was removed in the meantime.
+    #[error("the webhook is gone")]
+    WebhookGone,
     /// Another build of the app has not ended.
     #[error("a build of this app is pending")]
     BuildPending,

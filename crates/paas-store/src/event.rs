@@ -54,11 +54,11 @@ impl Change<'_> {
     }
 }
 
-/// Records a change that this crate does not make by itself.
+/// Records a change that this crate does not make by itself. Webhooks are told of it where the app has some.
 pub async fn record(conn: &mut PgConnection, event: Event) -> Result<(), StoreError> {
     sqlx::query!(
-        "insert into events (app, actor, action, resource, resource_id, payload, at)
-        values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into events (app, actor, action, resource, resource_id, payload, at, is_untold)
+        values ($1, $2, $3, $4, $5, $6, $7, exists (select from webhooks where app = $1))",
         event.app.map(|id| *id.as_uuid()),
         event.actor.map(|id| *id.as_uuid()),
         event.action,
@@ -66,6 +66,23 @@ pub async fn record(conn: &mut PgConnection, event: Event) -> Result<(), StoreEr
         event.resource_id,
         event.payload,
         event.at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Keeps with its end what a resource was, as the API shows it: webhooks are told afterwards, when it is gone. To be called
+/// in the transaction of that end.
+pub async fn describe_end(conn: &mut PgConnection, resource_id: &Uuid, data: &Value) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update events
+        set data = $2
+        where resource_id = $1
+            and action = 'destroy'
+            and is_untold",
+        resource_id,
+        data,
     )
     .execute(conn)
     .await?;

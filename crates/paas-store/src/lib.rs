@@ -51,6 +51,8 @@ pub mod team;
 pub mod team_member;
 pub mod two_factor;
 pub mod wanted;
+pub mod webhook;
+pub mod webhook_delivery;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -115,6 +115,7 @@ pub async fn create(conn: &mut PgConnection, new: NewOneOff, stamp: Stamp) -> Re
     // Without the command: people type secrets into commands.
     let payload = json!({ "name": new.name.to_string(), "size": new.size.as_str(), "attach": new.is_attached });
     event::record(&mut transaction, change.by(new.app, stamp, payload)).await?;
+    tell(&mut transaction, new.id, "create", stamp.at).await?;
     let row = select_one_offs!("where one_offs.id = $1", new.id.as_uuid());
     let row = row.fetch_one(&mut *transaction).await?;
     transaction.commit().await?;
@@ -123,16 +124,18 @@ pub async fn create(conn: &mut PgConnection, new: NewOneOff, stamp: Stamp) -> Re
 
 /// Its process runs.
 pub async fn mark_up(conn: &mut PgConnection, id: Id<OneOff>, now: DateTime<Utc>) -> Result<(), StoreError> {
-    sqlx::query!(
+    let mut transaction = conn.begin().await?;
+    let marked = sqlx::query!(
         "update one_offs
         set is_up = true, state_since = $2
         where id = $1 and not is_up",
         id.as_uuid(),
         now,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    );
+    if marked.execute(&mut *transaction).await?.rows_affected() == 1 {
+        tell(&mut transaction, id, "update", now).await?;
+    }
+    Ok(transaction.commit().await?)
 }
 
 /// Somebody stops these: recorded, and nothing more.
@@ -152,10 +155,48 @@ pub async fn record_stop(
 }
 
 /// Its process has ended, and its container is gone.
-pub async fn delete(conn: &mut PgConnection, id: Id<OneOff>) -> Result<(), StoreError> {
+pub async fn delete(conn: &mut PgConnection, id: Id<OneOff>, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut transaction = conn.begin().await?;
+    tell(&mut transaction, id, "destroy", now).await?;
     sqlx::query!("delete from one_offs where id = $1", id.as_uuid())
-        .execute(conn)
+        .execute(&mut *transaction)
         .await?;
+    Ok(transaction.commit().await?)
+}
+
+/// As for the dynos of the formation. Without the command: people type secrets into commands.
+async fn tell(conn: &mut PgConnection, id: Id<OneOff>, action: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into events (app, actor, action, resource, resource_id, payload, at, is_untold)
+        select
+            one_offs.app,
+            one_offs.actor,
+            $2,
+            'dyno-state',
+            one_offs.id,
+            jsonb_build_object(
+                'name', one_offs.process_type || '.' || one_offs.index,
+                'release', one_offs.release,
+                'size', one_offs.size,
+                'state', case
+                    when $2 = 'destroy' then 'down'
+                    when one_offs.is_up then 'up'
+                    else 'starting'
+                end,
+                'exit_status', null,
+                'created_at', one_offs.created_at
+            ),
+            $3,
+            true
+        from one_offs
+        where one_offs.id = $1
+            and exists (select from webhooks where webhooks.app = one_offs.app and 'dyno' = any(webhooks.include))",
+        id.as_uuid(),
+        action,
+        now,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -238,7 +279,7 @@ mod tests {
         assert_eq!((&*event.action, &*event.resource), ("create", "dyno"));
         assert!(!event.payload.to_string().contains("SECRET"), "{}", event.payload);
 
-        delete(&mut conn, dyno.id).await.unwrap();
+        delete(&mut conn, dyno.id, seconds(4)).await.unwrap();
         assert_eq!(of(&mut conn, app).await.unwrap(), []);
     }
 
@@ -261,7 +302,7 @@ mod tests {
         let id = create(&mut conn, new, world.stamp()).await.unwrap().unwrap().id;
         world.deploy(app, &["web"]).await;
         assert_eq!(slug::expire(&mut conn, app, 1, seconds(9)).await.unwrap(), 0);
-        delete(&mut conn, id).await.unwrap();
+        delete(&mut conn, id, seconds(9)).await.unwrap();
         assert_eq!(slug::expire(&mut conn, app, 1, seconds(9)).await.unwrap(), 1);
     }
 }

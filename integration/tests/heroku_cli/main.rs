@@ -17,3 +17,4 @@ mod log;
 mod names;
 mod oauth;
 mod run;
+mod webhooks;

@@ -89,6 +89,17 @@ fn alone_the_command_shows_its_topics() {
       drains:add          Send the log of an app on to somewhere else too
       drains:remove       Send it there no more
 
+    Webhooks
+      webhooks            List the webhooks of an app
+      webhooks:add        Tell somebody what changes
+      webhooks:info       Show a webhook
+      webhooks:update     Change what a webhook tells, and whom
+      webhooks:remove     Tell no more
+      webhooks:deliveries List what was told, and how it went
+      webhooks:deliveries:info Show one delivery, and what was told
+      webhooks:events     List what there was to tell
+      webhooks:events:info Show what was told
+
     Releases and builds
       releases            List the releases of an app
       releases:info       Show a release

@@ -25,7 +25,7 @@ use super::{
     error::ApiError,
     haiku,
     page::{Field, Key, Page, Wanted, page},
-    region, stack,
+    region, resource, stack,
     state::Api,
 };
 
@@ -201,6 +201,8 @@ pub(super) async fn delete(
     let mut passes = api.platform.passes.subscribe();
     let mut transaction = api.store().begin().await?;
     app::begin_destroy(&mut transaction, id, api.stamp(&caller.account)).await?;
+    let last = answer(&api, row, Some(0));
+    resource::describe_end(&mut transaction, &last.id, &last).await?;
     transaction.commit().await?;
     api.platform.sessions.end_all_of(id);
     api.platform.wake.notify_one();
@@ -210,7 +212,7 @@ pub(super) async fn delete(
         Ok(true) => StatusCode::OK,
         Ok(false) | Err(_) => StatusCode::ACCEPTED,
     };
-    Ok((status, Json(answer(&api, row, Some(0)))))
+    Ok((status, Json(last)))
 }
 
 pub(super) fn reference(app: &App) -> NamedRef {

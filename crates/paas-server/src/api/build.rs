@@ -243,7 +243,7 @@ async fn find(api: &Api, app: Id<App>, name: &str) -> Result<BuildRow, ApiError>
     found.ok_or_else(not_found)
 }
 
-fn answer(api: &Api, origin: &Origin, app: &AppRow, row: BuildRow) -> paas_api::Build {
+pub(super) fn answer(api: &Api, origin: &Origin, app: &AppRow, row: BuildRow) -> paas_api::Build {
     let BuildRow {
         build,
         actor,

@@ -20,7 +20,8 @@ use paas_store::{
 };
 
 use super::{
-    access::Granted, account::is_caller, app, auth::OwnApp, body::Body, error::ApiError, page::Page, state::Api, user,
+    access::Granted, account::is_caller, app, auth::OwnApp, body::Body, error::ApiError, page::Page, resource,
+    state::Api, user,
 };
 
 pub(super) async fn list(
@@ -146,9 +147,12 @@ pub(super) async fn delete(
     if !collaborator::delete(&mut transaction, row.app.id, found.id, stamp).await? {
         return Err(ApiError::not_found("collaborator"));
     }
+    let user = found.user.id;
+    let gone = answer(&row, found);
+    resource::describe_end(&mut transaction, &gone.id, &gone).await?;
     transaction.commit().await?;
-    api.platform.sessions.end_of(row.app.id, found.user.id);
-    Ok(Json(answer(&row, found)))
+    api.platform.sessions.end_of(row.app.id, user);
+    Ok(Json(gone))
 }
 
 async fn find(connection: &mut paas_store::PgConnection, row: &AppRow, name: &str) -> Result<Collaborator, ApiError> {
@@ -189,7 +193,7 @@ fn owner(row: &AppRow) -> paas_api::Collaborator {
     }
 }
 
-fn answer(row: &AppRow, collaborator: Collaborator) -> paas_api::Collaborator {
+pub(super) fn answer(row: &AppRow, collaborator: Collaborator) -> paas_api::Collaborator {
     let Collaborator {
         id,
         user,

@@ -23,7 +23,7 @@ use super::{
     body::Body,
     error::ApiError,
     page::{Field, Key, Page, Wanted, page},
-    sni_endpoint,
+    resource, sni_endpoint,
     state::Api,
 };
 
@@ -148,11 +148,13 @@ pub(super) async fn delete(
     let domain = find_custom(&api, &mut transaction, &row, &name).await?;
     let managed = Managed::of_app(&api, &mut transaction, app).await?;
     let domain = domain::delete(&mut transaction, domain.id, api.stamp(&caller.account)).await?;
-    transaction.commit().await?;
-    api.announce(app, &format!("Remove domain {}", domain.hostname), &caller.account);
     let targets = Targets::find(&api).await;
     let progress = managed.progress(&domain);
-    Ok(Json(targets.answer(&api, &row.app, domain, progress)))
+    let gone = targets.answer(&api, &row.app, domain, progress);
+    resource::describe_end(&mut transaction, &gone.id, &gone).await?;
+    transaction.commit().await?;
+    api.announce(app, &format!("Remove domain {}", gone.hostname), &caller.account);
+    Ok(Json(gone))
 }
 
 async fn find(connection: &mut Connection, app: Id<App>, name: &str) -> Result<DomainRow, ApiError> {
@@ -212,7 +214,12 @@ fn check_cover(certificate: &Certificate, hostname: &DomainName) -> Result<(), A
     )))
 }
 
-async fn whole(api: &Api, mut connection: Connection, app: &App, domain: DomainRow) -> Result<Domain, ApiError> {
+pub(super) async fn whole(
+    api: &Api,
+    mut connection: Connection,
+    app: &App,
+    domain: DomainRow,
+) -> Result<Domain, ApiError> {
     let managed = Managed::of_app(api, &mut connection, app.id).await?;
     drop(connection);
     let targets = Targets::find(api).await;

@@ -193,7 +193,7 @@ async fn idle(connection: &mut Connection, app: Id<App>, since: DateTime<Utc>) -
 }
 
 /// What the process types of the releases that these dynos run are started with.
-async fn commands(
+pub(super) async fn commands(
     connection: &mut Connection,
     dynos: &[Dyno],
 ) -> Result<HashMap<Id<Release>, BTreeMap<ProcessType, String>>, ApiError> {
@@ -215,7 +215,11 @@ async fn commands(
     Ok(commands)
 }
 
-fn answer(app: &App, dyno: &Dyno, commands: &HashMap<Id<Release>, BTreeMap<ProcessType, String>>) -> paas_api::Dyno {
+pub(super) fn answer(
+    app: &App,
+    dyno: &Dyno,
+    commands: &HashMap<Id<Release>, BTreeMap<ProcessType, String>>,
+) -> paas_api::Dyno {
     let command = commands
         .get(&dyno.release)
         .and_then(|types| types.get(&dyno.name.process_type));

@@ -254,6 +254,11 @@ impl From<StoreError> for ApiError {
                 paas_store::log_drain::MAXIMUM_PER_APP
             )),
             StoreError::DrainGone => Self::not_found("drain"),
+            StoreError::TooManyWebhooks => Self::invalid(format!(
+                "An app can have a maximum of {} webhooks. Remove one first: paas webhooks:remove",
+                paas_store::webhook::MAXIMUM_PER_APP,
+            )),
+            StoreError::WebhookGone => Self::not_found("webhook"),
             StoreError::BuildPending => Self::new(
                 ErrorId::Conflict,
                 "Another build of this app is under way. Please wait until it has ended, or cancel it.",

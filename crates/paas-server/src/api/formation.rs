@@ -181,7 +181,7 @@ fn types(rows: &[FormationRow]) -> Vec<ProcessType> {
     rows.iter().map(|row| row.process_type.clone()).collect()
 }
 
-fn answer(app: &App, row: FormationRow) -> Formation {
+pub(super) fn answer(app: &App, row: FormationRow) -> Formation {
     let FormationRow {
         id,
         process_type,

@@ -20,7 +20,7 @@ use super::{
     page::{Field, Key, Page, Wanted, page},
     state::Api,
 };
-use crate::log_drain::is_closed;
+use crate::outbound::Policy;
 
 const FIELDS: [Field<paas_api::LogDrain>; 1] = [Field {
     name: "id",
@@ -102,13 +102,12 @@ pub(super) async fn delete(
 
 /// Says at once what every connection would come up against. Names are checked whenever they are resolved.
 fn check_host(api: &Api, url: &DrainUrl) -> Result<(), ApiError> {
-    let settings = &api.platform.settings;
     let address = match &url.host {
         DrainHost::Address(address) => *address,
         DrainHost::Name(name) if name.as_str() == "localhost" => std::net::Ipv4Addr::LOCALHOST.into(),
         DrainHost::Name(_) => return Ok(()),
     };
-    match is_closed(address, settings) {
+    match Policy::of_receivers(&api.platform.settings).closed(address) {
         Some(reason) => Err(ApiError::invalid(format!(
             "Url host is invalid: {} {reason}.",
             url.host

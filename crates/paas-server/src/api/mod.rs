@@ -18,6 +18,7 @@ mod page;
 mod password;
 mod protocol;
 mod rate_limit;
+mod resource;
 mod sign_in;
 mod ssh_key;
 mod state;
@@ -67,6 +68,8 @@ mod team_feature;
 mod team_member;
 mod two_factor;
 mod user;
+mod webhook;
+mod webhook_delivery;
 
 use std::sync::Arc;
 
@@ -80,6 +83,7 @@ use axum::{
 pub(crate) use account::is_email;
 pub(crate) use auth::authenticate;
 pub(crate) use password::hash as hash_password;
+pub(crate) use resource::Resources;
 
 use self::state::Api;
 use crate::platform::Platform;
@@ -106,6 +110,7 @@ fn endpoints() -> Router<Arc<Api>> {
         .merge(apps())
         .merge(absent())
         .merge(names())
+        .merge(webhooks())
         .merge(runtime())
         .merge(deploys())
         .merge(catalogue())
@@ -309,6 +314,20 @@ fn names() -> Router<Arc<Api>> {
                 .delete(acm::disable),
         )
         .route("/apps/{app}/routing", get(routing::info).patch(routing::update))
+}
+
+/// Who is told of what.
+fn webhooks() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/apps/{app}/webhooks", get(webhook::list).post(webhook::create))
+        .route(
+            "/apps/{app}/webhooks/{webhook}",
+            get(webhook::info).patch(webhook::update).delete(webhook::delete),
+        )
+        .route("/apps/{app}/webhook-deliveries", get(webhook_delivery::list))
+        .route("/apps/{app}/webhook-deliveries/{delivery}", get(webhook_delivery::info))
+        .route("/apps/{app}/webhook-events", get(webhook_delivery::events))
+        .route("/apps/{app}/webhook-events/{event}", get(webhook_delivery::event))
 }
 
 fn runtime() -> Router<Arc<Api>> {

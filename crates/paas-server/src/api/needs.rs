@@ -181,6 +181,17 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("DELETE /apps/{app}/acm", App(OPERATE, WRITE)),
     ("GET /apps/{app}/routing", App(VIEW, READ)),
     ("PATCH /apps/{app}/routing", App(OPERATE, WRITE)),
+    // webhooks
+    // There may be passwords in their URLs.
+    ("GET /apps/{app}/webhooks", App(OPERATE, READ_PROTECTED)),
+    ("POST /apps/{app}/webhooks", App(OPERATE, WRITE_PROTECTED)),
+    ("GET /apps/{app}/webhooks/{webhook}", App(OPERATE, READ_PROTECTED)),
+    ("PATCH /apps/{app}/webhooks/{webhook}", App(OPERATE, WRITE_PROTECTED)),
+    ("DELETE /apps/{app}/webhooks/{webhook}", App(OPERATE, WRITE_PROTECTED)),
+    ("GET /apps/{app}/webhook-deliveries", App(OPERATE, READ)),
+    ("GET /apps/{app}/webhook-deliveries/{delivery}", App(OPERATE, READ)),
+    ("GET /apps/{app}/webhook-events", App(OPERATE, READ)),
+    ("GET /apps/{app}/webhook-events/{event}", App(OPERATE, READ)),
     // runtime
     ("GET /apps/{app}/formation", App(VIEW, READ)),
     ("PATCH /apps/{app}/formation", App(RUN, WRITE)),

@@ -10,6 +10,7 @@ use paas_core::Id;
 use paas_store::{account::Account, authorization::Authorization};
 
 use super::{auth::Caller, error::ApiError, state::Api};
+use crate::config::Settings;
 
 pub(super) struct Origin {
     /// `http://127.0.0.1:5050`, `https://api.example.com`: whatever stood in front of the path.
@@ -26,6 +27,14 @@ pub(super) struct Reader {
 }
 
 impl Origin {
+    /// Where everybody reaches this platform; for nobody in particular.
+    pub(super) fn of_platform(settings: &Settings) -> Self {
+        Self {
+            base: settings.api_url().trim_end_matches('/').to_owned(),
+            reader: None,
+        }
+    }
+
     /// An absolute URL; `path` begins with a slash.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)

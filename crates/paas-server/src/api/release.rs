@@ -215,7 +215,7 @@ fn oriented((start, end): Bounds, range: &PageRange) -> (u32, u32) {
     }
 }
 
-fn answer(api: &Api, origin: &Origin, app: &App, row: ReleaseRow) -> paas_api::Release {
+pub(super) fn answer(api: &Api, origin: &Origin, app: &App, row: ReleaseRow) -> paas_api::Release {
     let ReleaseRow {
         release,
         actor,

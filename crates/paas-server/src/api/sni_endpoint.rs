@@ -25,6 +25,7 @@ use super::{
     error::ApiError,
     haiku,
     page::{Field, Key, Page, Wanted, page},
+    resource,
     state::Api,
 };
 
@@ -141,10 +142,12 @@ pub(super) async fn delete(
     let mut transaction = api.store().begin().await?;
     let certificate = find(&mut transaction, app, &name).await?;
     certificate::delete(&mut transaction, certificate.id, api.stamp(&caller.account)).await?;
-    transaction.commit().await?;
     let what = format!("Remove certificate {}", self::name(&certificate));
+    let gone = answer(&row.app, certificate, &[])?;
+    resource::describe_end(&mut transaction, &gone.id, &gone).await?;
+    transaction.commit().await?;
     api.announce(app, &what, &caller.account);
-    answer(&row.app, certificate, &[]).map(Json)
+    Ok(Json(gone))
 }
 
 /// The app's uploaded certificate with this name or id: managed ones are nobody's to choose.
@@ -245,7 +248,7 @@ fn is_used(certificate: &Certificate, domain: &Domain) -> bool {
     }
 }
 
-fn answer(app: &App, certificate: Certificate, domains: &[Domain]) -> Result<SniEndpoint, ApiError> {
+pub(super) fn answer(app: &App, certificate: Certificate, domains: &[Domain]) -> Result<SniEndpoint, ApiError> {
     let facts = certificate_facts(&certificate.chain_pem).map_err(ApiError::internal)?;
     let domains = domains.iter().filter(|domain| is_used(&certificate, domain));
     Ok(SniEndpoint {

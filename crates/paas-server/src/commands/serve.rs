@@ -30,6 +30,7 @@ use crate::{
     config::Settings,
     control::{
         self, AppsController, CertificatesController, FirewallController, GitBackend, OneOffs, RouterFeed, Turns,
+        WebhooksController,
     },
     dns::{AddressFinder, Metadata},
     failpoint,
@@ -101,6 +102,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         wake: Notify::new(),
         wake_certificates: Notify::new(),
         wake_log_drains: Notify::new(),
+        wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),
         tracker: tracker.clone(),
         stop: stop.clone(),
@@ -141,6 +143,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
     let certificates = Arc::new(CertificatesController::new(Arc::clone(platform), Arc::clone(&feed))?);
     let firewall = FirewallController::new(Arc::clone(platform), firewall);
     let log_drains = LogDrainsController::new(Arc::clone(platform))?;
+    let webhooks = WebhooksController::new(Arc::clone(platform))?;
     let git = open_git(platform)?;
     let hooks = git::Receiver::bind(Arc::clone(&git)).context("opening the hook's socket")?;
     let rendezvous = rendezvous::Listener::bind(Arc::clone(platform), Arc::clone(&feed)).await?;
@@ -170,6 +173,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("SSH", ssh.run()),
         ends("firewall", firewall.run()),
         ends("log drains", log_drains.run()),
+        ends("webhooks", webhooks.run()),
         ends("runtime metrics", control::measure(Arc::clone(platform))),
         ends("sweep", control::sweep(Arc::clone(platform))),
         ends("wake-ups", wake(platform)),
@@ -224,6 +228,7 @@ async fn wake(platform: &Platform) -> Result<()> {
                 platform.wake.notify_one();
                 platform.wake_certificates.notify_one();
                 platform.wake_log_drains.notify_one();
+                platform.wake_webhooks.notify_one();
             }
             () = platform.stop.cancelled() => return Ok(()),
         }

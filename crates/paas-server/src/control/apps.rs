@@ -182,7 +182,7 @@ impl AppsController {
             }
         }
         if !observation.gone.is_empty() {
-            store::dyno::delete(&mut conn, &observation.gone).await?;
+            store::dyno::delete(&mut conn, &observation.gone, now).await?;
         }
 
         let mut dynos: BTreeMap<Id<App>, Vec<Dyno>> = BTreeMap::new();

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    outbound::{Connector, Policy},
     output::OutputWriter,
     platform::Platform,
     source::{self, Address, ArchiveError, FetchError, RepositoryError},
@@ -169,7 +170,8 @@ async fn of_archive(
     let address = Address::parse(remote.url(), settings.allows_private_sources);
     let wrong = |source| BuildpackError::Fetch { name: name(), source };
     let address = address.map_err(wrong)?;
-    let fetched = source::fetch(&address, settings.allows_private_sources, &archive);
+    let connector = Connector::new(Policy::of_sources(settings), &settings.extra_ca).map_err(io::Error::other)?;
+    let fetched = source::fetch(&connector, &address, &archive);
     fetched.await.map_err(wrong)?;
     let target = tar.clone();
     let unpacked = tokio::task::spawn_blocking(move || {

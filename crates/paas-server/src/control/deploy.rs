@@ -35,6 +35,7 @@ use super::{
 };
 use crate::{
     failpoint,
+    outbound::{Connector, Policy},
     output::OutputWriter,
     platform::Platform,
     source::{self, Address, ArchiveError, FetchError},
@@ -467,8 +468,9 @@ pub(super) async fn fetch(
     let path = |kind: &str| settings.sources().join(format!("{id}.{kind}"));
     let (archive, scratch, tar) = (path("partial"), path("scratch.partial"), path("tar"));
     tokio::fs::create_dir_all(settings.sources()).await?;
+    let connector = Connector::new(Policy::of_sources(settings), &settings.extra_ca).map_err(io::Error::other)?;
     tokio::select! {
-        fetched = source::fetch(address, settings.allows_private_sources, &archive) => { fetched?; }
+        fetched = source::fetch(&connector, address, &archive) => { fetched?; }
         () = cancel.cancelled() => {
             // What is there already is swept later.
             let _ = tokio::fs::remove_file(&archive).await;

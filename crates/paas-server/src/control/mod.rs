@@ -25,6 +25,7 @@ mod slots;
 mod slug;
 mod sweep;
 mod turns;
+mod webhooks;
 mod work;
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub(crate) use setup::{NewSetup, start as start_setup};
 pub(crate) use slug::{AdoptError, adopt as adopt_slug, download as download_slug};
 pub(crate) use sweep::{abandon_builds, sweep};
 pub(crate) use turns::Turns;
+pub(crate) use webhooks::WebhooksController;
 
 use paas_engine::EngineError;
 use paas_router::feed::FeedError;

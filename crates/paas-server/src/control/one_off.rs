@@ -480,7 +480,7 @@ impl Task {
             }
         }
         let mut conn = self.platform.store.connection().await?;
-        store::one_off::delete(&mut conn, self.dyno.id).await?;
+        store::one_off::delete(&mut conn, self.dyno.id, self.platform.clock.now()).await?;
         Ok(())
     }
 

@@ -8,8 +8,11 @@ use paas_store::log_drain::{self, LogDrain};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{connect::Connector, place::PlaceFile, sender::Sender};
-use crate::platform::Platform;
+use super::{place::PlaceFile, sender::Sender};
+use crate::{
+    outbound::{Connector, Policy},
+    platform::Platform,
+};
 
 /// How often rows are looked at without a wake-up.
 const PERIOD: Duration = Duration::from_secs(30);
@@ -24,7 +27,7 @@ pub(crate) struct LogDrainsController {
 impl LogDrainsController {
     pub(crate) fn new(platform: Arc<Platform>) -> Result<Self> {
         Ok(Self {
-            connector: Connector::new(&platform.settings)?,
+            connector: Connector::new(Policy::of_receivers(&platform.settings), &platform.settings.extra_ca)?,
             platform,
             running: BTreeMap::new(),
         })

@@ -18,7 +18,8 @@ use tokio_util::{
 };
 use uuid::Uuid;
 
-use super::connect::{Connector, DrainError};
+use super::error::DrainError;
+use crate::outbound::{Connector, Target};
 
 /// From the first byte of a request to the last of its answer.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -87,7 +88,7 @@ impl HttpLink {
     }
 
     async fn connect(&self, connector: &Connector, drain: &LogDrain) -> Result<Connection, DrainError> {
-        let socket = connector.connect(&drain.url).await?;
+        let socket = connector.connect(&Target::from(&drain.url)).await?;
         let broken = |error: hyper::Error| DrainError::Broken {
             place: drain.url.place(),
             source: error.into(),

@@ -11,14 +11,13 @@
 //!   connection is made to just that address: not to this machine, its metadata service, or the networks of other apps.
 
 mod backlog;
-mod connect;
 mod controller;
+mod error;
 mod http;
 mod place;
 mod sender;
 mod syslog;
 
-pub(crate) use connect::is_closed;
 pub(crate) use controller::LogDrainsController;
 
 #[cfg(test)]

@@ -9,12 +9,15 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     backlog::Backlog,
-    connect::{Connector, DrainError},
+    error::DrainError,
     http::{Frames, HttpLink},
     place::PlaceFile,
     syslog::SyslogLink,
 };
-use crate::platform::Platform;
+use crate::{
+    outbound::{ConnectError, Connector},
+    platform::Platform,
+};
 
 /// Lines of one request come together: as Logplex does it, which waits up to a second.
 const LINGER: Duration = Duration::from_millis(500);
@@ -146,7 +149,8 @@ impl Sender {
         }
         self.told_at = Some(Instant::now());
         let message = match error {
-            DrainError::Certificate { place, source } => {
+            DrainError::Connect(ConnectError::Certificate { target: _, source }) => {
+                let place = self.drain.url.place();
                 format!("Error L14 (certificate validation): error=\"{source}\" uri=\"{place}\"")
             }
             _ => format!(

@@ -9,7 +9,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::connect::{Connector, DrainError, Socket};
+use super::error::DrainError;
+use crate::outbound::{Connector, Socket, Target};
 
 /// A receiver that takes nothing for this long is dead.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
@@ -28,7 +29,7 @@ impl SyslogLink {
     ) -> Result<(), DrainError> {
         let mut socket = match self.socket.take() {
             Some(socket) => socket,
-            None => connector.connect(&drain.url).await?,
+            None => connector.connect(&Target::from(&drain.url)).await?,
         };
         let frames: String = lines.iter().map(|line| syslog_frame(line, &drain.token)).collect();
         let write = async {

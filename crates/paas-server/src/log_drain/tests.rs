@@ -14,9 +14,10 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{LogDrainsController, backlog::BACKLOG_LINES, connect::Connector, place::PlaceFile, sender::Sender};
+use super::{LogDrainsController, backlog::BACKLOG_LINES, place::PlaceFile, sender::Sender};
 use crate::{
     logs::Filter,
+    outbound::{Connector, Policy},
     platform::Platform,
     testing::{self, person},
 };
@@ -88,8 +89,13 @@ impl World {
             .unwrap()
     }
 
+    fn connector(&self) -> Connector {
+        let settings = &self.platform.settings;
+        Connector::new(Policy::of_receivers(settings), &settings.extra_ca).unwrap()
+    }
+
     fn start(&self, drain: &LogDrain) -> Running {
-        let connector = Connector::new(&self.platform.settings).unwrap();
+        let connector = self.connector();
         let path = self.platform.logs.directory(self.app).join("drain-test");
         let platform = Arc::clone(&self.platform);
         let sender = Sender::new(platform, connector, drain.clone(), PlaceFile::new(path));

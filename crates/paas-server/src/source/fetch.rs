@@ -1,35 +1,25 @@
 //! An archive is fetched from where somebody says that it is.
 //!
-//! This server stands where outsiders do not: beside the engine's socket, the metadata service and the dynos. So it goes
-//! only to addresses that the internet has a route to, looks names up itself and connects to what it has looked at, and
-//! judges each redirection anew. An operator whose sources are inside may allow more (`--allow-private-sources`).
+//! Only to addresses that the internet has a route to; each redirection is judged anew. An operator whose sources are
+//! inside may allow more (`--allow-private-sources`).
 
-use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, path::Path, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, client::conn::http1};
-use hyper_rustls::ConfigBuilderExt;
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
-use rustls::{ClientConfig, crypto::aws_lc_rs, pki_types::ServerName};
 use thiserror::Error;
-use tokio::{
-    fs::File,
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    net::{TcpStream, lookup_host},
-    time::timeout,
-};
-use tokio_rustls::TlsConnector;
+use tokio::{fs::File, io::AsyncWriteExt, time::timeout};
 
 use super::MAXIMUM_ARCHIVE_BYTES;
-use crate::dns::is_public;
+use crate::outbound::{ConnectError, Connector, Host, Policy, Socket, Target, addresses};
 
 /// GitHub needs one.
 const MOST_REDIRECTIONS: u32 = 5;
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Until an answer begins, and between two pieces of it.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 const WHOLE_LIMIT: Duration = Duration::from_mins(10);
@@ -133,8 +123,8 @@ impl fmt::Debug for Address {
 }
 
 /// Writes what is at `address` into the file `target`, which must not exist, and tells where it was in the end.
-pub(crate) async fn fetch(address: &Address, allows_private: bool, target: &Path) -> Result<Address, FetchError> {
-    let fetched = timeout(WHOLE_LIMIT, follow(address, allows_private, target)).await;
+pub(crate) async fn fetch(connector: &Connector, address: &Address, target: &Path) -> Result<Address, FetchError> {
+    let fetched = timeout(WHOLE_LIMIT, follow(connector, address, target)).await;
     let fetched = fetched.unwrap_or_else(|_| {
         Err(FetchError::Silent {
             host: address.host().to_owned(),
@@ -147,10 +137,11 @@ pub(crate) async fn fetch(address: &Address, allows_private: bool, target: &Path
     fetched
 }
 
-async fn follow(address: &Address, allows_private: bool, target: &Path) -> Result<Address, FetchError> {
+async fn follow(connector: &Connector, address: &Address, target: &Path) -> Result<Address, FetchError> {
+    let allows_private = matches!(connector.policy(), Policy::Anywhere);
     let mut address = address.clone();
     for _ in 0..=MOST_REDIRECTIONS {
-        let Some(location) = get(&address, allows_private, target).await? else {
+        let Some(location) = get(connector, &address, target).await? else {
             return Ok(address);
         };
         address = address.redirected(&location, allows_private)?;
@@ -161,10 +152,9 @@ async fn follow(address: &Address, allows_private: bool, target: &Path) -> Resul
 }
 
 /// One request: the file is written, or there is another place to look at.
-async fn get(address: &Address, allows_private: bool, target: &Path) -> Result<Option<String>, FetchError> {
+async fn get(connector: &Connector, address: &Address, target: &Path) -> Result<Option<String>, FetchError> {
     let host = address.host();
-    let stream = connect(address, allows_private);
-    let stream = timeout(CONNECT_LIMIT, stream).await.map_err(|_| silent(host))??;
+    let stream = connect(connector, address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| unreachable(host, error))?;
@@ -205,39 +195,40 @@ async fn get(address: &Address, allows_private: bool, target: &Path) -> Result<O
     }
 }
 
-async fn connect(address: &Address, allows_private: bool) -> Result<Box<dyn Stream>, FetchError> {
-    let host = address.host();
-    let places = look_up(address, allows_private).await?;
-    let stream = TcpStream::connect(&*places)
-        .await
-        .map_err(|error| unreachable(host, error))?;
-    if !address.is_tls() {
-        return Ok(Box::new(stream));
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unreachable(host, error))?
-        .with_native_roots()
-        .map_err(|error| unreachable(host, error))?
-        .with_no_client_auth();
-    let name = ServerName::try_from(bare(host).to_owned()).map_err(|error| unreachable(host, error))?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    Ok(Box::new(stream.map_err(|error| unreachable(host, error))?))
+async fn connect(connector: &Connector, address: &Address) -> Result<Box<dyn Socket>, FetchError> {
+    let connected = connector.connect(&place(address)).await;
+    connected.map_err(|error| refused(address, error))
 }
 
 /// Looked up once and used: a second answer of the same name may be another one.
 pub(super) async fn look_up(address: &Address, allows_private: bool) -> Result<Vec<SocketAddr>, FetchError> {
-    let host = address.host().to_owned();
-    let found = lookup_host((bare(&host), address.port())).await;
-    let mut found: Vec<SocketAddr> = found.map(Iterator::collect).unwrap_or_default();
-    if found.is_empty() {
-        return Err(FetchError::Unknown { host });
+    let policy = if allows_private {
+        Policy::Anywhere
+    } else {
+        Policy::Public
+    };
+    let found = addresses(&policy, &place(address)).await;
+    found.map_err(|error| refused(address, error))
+}
+
+fn place(address: &Address) -> Target {
+    let bare = bare(address.host());
+    Target {
+        scheme: if address.is_tls() { "https" } else { "http" },
+        host: bare.parse().map_or_else(|_| Host::Name(bare.to_owned()), Host::Address),
+        port: address.port(),
+        is_tls: address.is_tls(),
     }
-    found.retain(|place| allows_private || is_public(place.ip().to_canonical()));
-    if found.is_empty() {
-        return Err(FetchError::Private { host });
+}
+
+fn refused(address: &Address, error: ConnectError) -> FetchError {
+    let host = address.host();
+    match error {
+        ConnectError::Resolve { .. } => FetchError::Unknown { host: host.to_owned() },
+        ConnectError::Closed { .. } => FetchError::Private { host: host.to_owned() },
+        ConnectError::Silent { .. } => silent(host),
+        ConnectError::Connect { source, .. } | ConnectError::Certificate { source, .. } => unreachable(host, source),
     }
-    Ok(found)
 }
 
 async fn save(host: &str, mut body: Incoming, target: &Path) -> Result<(), FetchError> {
@@ -254,10 +245,6 @@ async fn save(host: &str, mut body: Incoming, target: &Path) -> Result<(), Fetch
     }
     file.flush().await.map_err(FetchError::Disk)
 }
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// An address of the sixth version without its brackets.
 pub(super) fn bare(host: &str) -> &str {

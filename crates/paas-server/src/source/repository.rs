@@ -23,7 +23,10 @@ use tokio::{
 };
 
 use super::fetch::{Address, FetchError, bare, fetch, look_up};
-use crate::git::source::{Source, SourceError};
+use crate::{
+    git::source::{Source, SourceError},
+    outbound::{Connector, Policy},
+};
 
 /// Many times what any buildpack has.
 const MAXIMUM_PACK_BYTES: u64 = 256 * 1024 * 1024;
@@ -77,7 +80,15 @@ pub(crate) async fn resolve(
     let not_git = || RepositoryError::NotGit {
         host: asked.host().to_owned(),
     };
-    let found = fetch(&asked, allows_private, scratch).await?;
+    let policy = if allows_private {
+        Policy::Anywhere
+    } else {
+        Policy::Public
+    };
+    // The programs of git, which do the rest, trust what this machine trusts, and so does this.
+    let connector =
+        Connector::new(policy, Path::new("")).map_err(|error| RepositoryError::Disk(io::Error::other(error)))?;
+    let found = fetch(&connector, &asked, scratch).await?;
     let announced = read_limited(scratch).await;
     let _ = tokio::fs::remove_file(scratch).await;
     let refs = parse_refs(&announced?).ok_or_else(not_git)?;

@@ -100,7 +100,7 @@ async fn a_dyno_is_read_back_as_it_was_written_in_every_state() {
 
     release::mark_served(&mut conn, release.id, seconds(7)).await.unwrap();
     assert!(all(&mut conn).await.unwrap()[0].release_served);
-    delete(&mut conn, &[id]).await.unwrap();
+    delete(&mut conn, &[id], seconds(9)).await.unwrap();
     assert_eq!(all(&mut conn).await.unwrap(), []);
     assert!(!update(&mut conn, &dyno, seconds(8)).await.unwrap());
 }
@@ -167,7 +167,7 @@ async fn a_restart_condemns_the_dynos_asked_for_and_goes_with_them() {
         .unwrap();
     assert_eq!(again, [], "it is being stopped already");
     let ids: Vec<_> = all(&mut conn).await.unwrap().iter().map(|dyno| dyno.id).collect();
-    delete(&mut conn, &ids).await.unwrap();
+    delete(&mut conn, &ids, seconds(9)).await.unwrap();
     let restarts = sqlx::query_scalar::<_, i64>("select count(*) from restarts")
         .fetch_one(&mut *conn)
         .await

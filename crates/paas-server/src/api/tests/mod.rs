@@ -20,3 +20,4 @@ mod ssh;
 mod story;
 mod stream;
 mod team;
+mod webhook;

@@ -50,11 +50,16 @@ pub(super) struct Answer {
 
 /// A platform with one person who has one token.
 pub(super) async fn server() -> Server {
+    server_with(&[]).await
+}
+
+/// One with settings of its own.
+pub(super) async fn server_with(flags: &[&str]) -> Server {
     let TestPlatform {
         platform,
         engine,
         directory,
-    } = testing::platform().await;
+    } = testing::platform_with(flags).await;
     let account = person(&platform, EMAIL).await;
     let token = token(&platform, &account).await;
     Server {

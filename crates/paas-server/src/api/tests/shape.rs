@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The shapes, in the words of the published schema: `name type`, `?` where null is allowed, `|` for one of several.
-const SHAPES: [(&str, &str); 36] = [
+const SHAPES: [(&str, &str); 39] = [
     (
         "account",
         "allow_tracking bool; beta bool; created_at time; email email; federated bool; id uuid; identity_provider \
@@ -127,6 +127,22 @@ const SHAPES: [(&str, &str); 36] = [
         "log-drain",
         "addon {id:uuid, name:str, app:{id:uuid, name:str}}?; app {id:uuid, name:str}?; created_at time; id uuid; token str; \
          updated_at time; url str",
+    ),
+    (
+        "webhook",
+        "app {id:uuid, name:str}; created_at time; id uuid; include [str]; level enum(notify/sync); updated_at time; url uri",
+    ),
+    (
+        "webhook-delivery",
+        "created_at time; event {id:uuid, include:str}; id uuid; last_attempt {id:uuid, code:int?, error_class:str?, \
+         status:enum(scheduled/succeeded/failed), created_at:time, updated_at:time}?; next_attempt_at time?; num_attempts \
+         int; status enum(pending/scheduled/retrying/failed/succeeded); updated_at time; webhook {id:uuid, \
+         level:enum(notify/sync)}",
+    ),
+    (
+        "webhook-event",
+        "created_at time; id uuid; include str; payload {action:str, actor:{email:email, id:uuid}, data:obj, \
+         previous_data:obj, published_at:time, resource:str, version:str}; updated_at time",
     ),
     (
         "log-session",

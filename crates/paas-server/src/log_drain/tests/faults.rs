@@ -3,7 +3,10 @@
 use tokio::net::TcpListener;
 
 use super::{BACKLOG_LINES, World, receiver};
-use crate::log_drain::{backlog::Backlog, place::PlaceFile};
+use crate::{
+    log_drain::{backlog::Backlog, place::PlaceFile},
+    testing::receiver::HttpReceiver,
+};
 
 #[tokio::test]
 async fn a_receiver_that_comes_back_gets_what_was_said_meanwhile() {
@@ -63,7 +66,7 @@ async fn a_server_that_is_killed_goes_on_where_it_was() {
 #[tokio::test]
 async fn a_request_that_fails_comes_again_with_its_number() {
     let world = World::new().await;
-    let mut receiver = receiver::Http::bind().await;
+    let mut receiver = HttpReceiver::bind().await;
     let drain = world.drain(&format!("http://{}/in", receiver.address())).await;
     let _running = world.start(&drain);
     world.say("one");
@@ -90,7 +93,7 @@ async fn a_drain_that_is_stuck_holds_up_no_other() {
     let mut receiver = receiver::Syslog::bind().await;
     let living = world.drain(&receiver.url()).await;
     let path = world.platform.logs.directory(world.app).join("drain-dead");
-    let connector = super::Connector::new(&world.platform.settings).unwrap();
+    let connector = world.connector();
     let sender = super::Sender::new(world.platform.clone(), connector, dead, PlaceFile::new(path));
     let stop = world.platform.stop.clone();
     world.platform.tracker.spawn(async move {

@@ -3,6 +3,7 @@
 use paas_core::LogSource;
 
 use super::{World, receiver};
+use crate::testing::receiver::HttpReceiver;
 
 #[tokio::test]
 async fn syslog_gets_frames_with_the_token_as_host() {
@@ -32,7 +33,7 @@ async fn syslog_gets_frames_with_the_token_as_host() {
 #[tokio::test]
 async fn https_gets_requests_in_logplexs_framing() {
     let world = World::new().await;
-    let mut receiver = receiver::Http::bind().await;
+    let mut receiver = HttpReceiver::bind().await;
     let url = format!("http://ann:p%40ss@{}/in?key=s3cret", receiver.address());
     let drain = world.drain(&url).await;
     world.say("one");

@@ -1,4 +1,4 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
@@ -27,7 +27,13 @@ async fn server(answers: Vec<String>) -> (u16, Arc<Mutex<Vec<String>>>) {
 async fn fetched(url: &str, allows_private: bool) -> Result<String, FetchError> {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("archive");
-    let result = fetch(&Address::parse(url, allows_private)?, allows_private, &target).await;
+    let policy = if allows_private {
+        Policy::Anywhere
+    } else {
+        Policy::Public
+    };
+    let connector = Connector::new(policy, Path::new("/nonexistent")).unwrap();
+    let result = fetch(&connector, &Address::parse(url, allows_private)?, &target).await;
     assert_eq!(target.exists(), result.is_ok(), "a file of a failed fetch stays behind");
     result.map(|_| std::fs::read_to_string(target).unwrap())
 }

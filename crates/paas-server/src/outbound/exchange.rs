@@ -1,0 +1,141 @@
+//! One request and its answer, on a connection of their own.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::time::timeout;
+
+use super::{ConnectError, Connector, Target};
+
+/// The rest of a longer answer is not waited for: the connection is closed.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// Why there is no answer, in words for people.
+#[derive(Debug, Error)]
+pub(crate) enum ExchangeError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("{target} does not answer within {} seconds", limit.as_secs())]
+    Silent { target: Target, limit: Duration },
+    #[error("the connection to {target} broke")]
+    Broken { target: Target, source: hyper::Error },
+}
+
+/// Sends a request, and says the status of what comes back. From the first byte to the last within `limit`.
+pub(crate) async fn exchange(
+    connector: &Connector,
+    target: &Target,
+    mut request: Request<Full<Bytes>>,
+    limit: Duration,
+) -> Result<StatusCode, ExchangeError> {
+    let socket = connector.connect(target).await?;
+    request
+        .headers_mut()
+        .insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    let talk = async {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+        let drive = async {
+            // Whoever waits for an answer hears of its end, good or bad.
+            let _ = connection.await;
+            std::future::pending().await
+        };
+        let ask = async {
+            let (head, mut body) = sender.send_request(request).await?.into_parts();
+            let mut bytes = 0;
+            // What it says does not matter, but some receivers stop their work when nobody listens to their answer.
+            while let Some(Ok(frame)) = body.frame().await {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+                if bytes > LONGEST_ANSWER {
+                    break;
+                }
+            }
+            Ok(head.status)
+        };
+        tokio::select! {
+            answered = ask => answered,
+            never = drive => never,
+        }
+    };
+    match timeout(limit, talk).await {
+        Ok(answered) => answered.map_err(|source| ExchangeError::Broken {
+            target: target.clone(),
+            source,
+        }),
+        Err(_) => Err(ExchangeError::Silent {
+            target: target.clone(),
+            limit,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::outbound::{Host, Policy};
+
+    async fn listener() -> (TcpListener, Target) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target {
+            scheme: "http",
+            host: Host::Name("localhost".to_owned()),
+            port: listener.local_addr().unwrap().port(),
+            is_tls: false,
+        };
+        (listener, target)
+    }
+
+    async fn ask(policy: Policy, target: &Target, limit: Duration) -> Result<StatusCode, ExchangeError> {
+        let connector = Connector::new(policy, Path::new("/nonexistent")).unwrap();
+        let request = Request::post("/").body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+        exchange(&connector, target, request, limit).await
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_answer_is_not_waited_for() {
+        let (_listener, target) = listener().await;
+        let asked = ask(Policy::Anywhere, &target, Duration::from_millis(20)).await;
+        assert!(matches!(asked, Err(ExchangeError::Silent { .. })), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_not_connected_to() {
+        let (listener, target) = listener().await;
+        let asked = ask(Policy::Public, &target, Duration::from_secs(60)).await;
+        assert!(
+            matches!(asked, Err(ExchangeError::Connect(ConnectError::Closed { .. }))),
+            "{asked:?}"
+        );
+        let accepted = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await;
+        assert!(accepted.is_err(), "somebody came");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_cut_off() {
+        let (listener, target) = listener().await;
+        let answer = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            while !head.windows(2).any(|bytes| bytes == b"{}") {
+                assert!(stream.read(&mut head).await.unwrap() > 0, "the request was cut off");
+            }
+            let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            // Until nobody listens any more.
+            while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
+        };
+        let (asked, ()) = tokio::join!(ask(Policy::Anywhere, &target, Duration::from_secs(60)), answer);
+        assert_eq!(asked.unwrap(), StatusCode::OK);
+    }
+}
