@@ -11,7 +11,13 @@ use paas_core::{Feature, Features, Routing};
 use paas_store::{PgConnection, StoreError, app::AppRow, feature, routing};
 use uuid::{Uuid, uuid};
 
-use super::{auth::OwnApp, body::Body, error::ApiError, page::Page, state::Api};
+use super::{
+    auth::OwnApp,
+    body::Body,
+    error::ApiError,
+    page::{Field, Key, Page, Wanted, page},
+    state::Api,
+};
 
 /// For how long browsers insist on HTTPS once they were told to: what lists of such sites ask for (hstspreload.org).
 const HSTS: Duration = Duration::from_hours(365 * 24);
@@ -139,14 +145,26 @@ impl Standing {
     }
 }
 
+const FIELDS: [Field<AppFeature>; 2] = [
+    Field {
+        name: "name",
+        key: |one| Key::Text(one.name.clone()),
+    },
+    Field {
+        name: "id",
+        key: |one| Key::Text(one.id.to_string()),
+    },
+];
+
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     OwnApp { row, .. }: OwnApp,
+    Wanted(range): Wanted,
 ) -> Result<Page<AppFeature>, ApiError> {
     let mut connection = api.connection().await?;
     let standing = Standing::of(&mut connection, &row).await?;
     let answers = ENTRIES.iter().map(|entry| answer(&row, entry, standing.is_on(entry)));
-    Ok(Page::whole(answers.collect()))
+    page(&range, answers.collect(), &FIELDS)
 }
 
 pub(super) async fn info(

@@ -1,7 +1,7 @@
 //! Dyno sizes, in Heroku's words.
 
 use axum::{Json, extract::Path};
-use paas_api::NamedRef;
+use paas_api::{NamedRef, PageRange};
 use paas_core::DynoSize;
 use uuid::{Uuid, uuid};
 
@@ -9,19 +9,30 @@ use super::{
     app,
     auth::{Caller, OwnApp},
     error::ApiError,
-    page::Page,
+    page::{Field, Key, Page, Wanted, page},
 };
 
 /// The ids of the sizes count on from here, in the order of [`DynoSize::ALL`].
 const FIRST_ID: Uuid = uuid!("6cbb1a53-9b4c-4a4e-8a4b-0d6f1d7a0000");
 const GIBIBYTE: f64 = 1024.0 * 1024.0 * 1024.0;
 
-pub(super) async fn list(_: Caller) -> Page<paas_api::DynoSize> {
-    all()
+const FIELDS: [Field<paas_api::DynoSize>; 2] = [
+    Field {
+        name: "id",
+        key: |one| Key::Text(one.id.to_string()),
+    },
+    Field {
+        name: "name",
+        key: |one| Key::Text(one.name.clone()),
+    },
+];
+
+pub(super) async fn list(_: Caller, Wanted(range): Wanted) -> Result<Page<paas_api::DynoSize>, ApiError> {
+    all(&range)
 }
 
-pub(super) async fn list_of_app(_: OwnApp) -> Page<paas_api::DynoSize> {
-    all()
+pub(super) async fn list_of_app(_: OwnApp, Wanted(range): Wanted) -> Result<Page<paas_api::DynoSize>, ApiError> {
+    all(&range)
 }
 
 pub(super) async fn info(Path(name): Path<String>, _: Caller) -> Result<Json<paas_api::DynoSize>, ApiError> {
@@ -46,8 +57,8 @@ pub(super) fn reference(size: DynoSize) -> NamedRef {
     }
 }
 
-fn all() -> Page<paas_api::DynoSize> {
-    Page::whole(DynoSize::ALL.into_iter().map(answer).collect())
+fn all(range: &PageRange) -> Result<Page<paas_api::DynoSize>, ApiError> {
+    page(range, DynoSize::ALL.into_iter().map(answer).collect(), &FIELDS)
 }
 
 fn id(size: DynoSize) -> Uuid {

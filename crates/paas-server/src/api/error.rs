@@ -99,6 +99,27 @@ impl ApiError {
         )
     }
 
+    /// A request that the framework has refused, in our words.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        let (id, message) = match status {
+            StatusCode::NOT_FOUND => return Self::no_endpoint(),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                (ErrorId::MethodNotAllowed, "This endpoint does not take that HTTP verb.")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => (ErrorId::TooLarge, "The request body is too large."),
+            status if status.is_server_error() => (
+                ErrorId::Internal,
+                "Internal server error. The server's log has the details, under this request's Request-Id.",
+            ),
+            _ => (
+                ErrorId::BadRequest,
+                "The path, the query or a header of this request is not what this endpoint takes: see \
+                 GET /schema.",
+            ),
+        };
+        Self::new(id, message)
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(ErrorId::Unauthorized, "Invalid credentials provided.")
     }

@@ -19,6 +19,7 @@ mod password;
 mod protocol;
 mod rate_limit;
 mod resource;
+mod shape;
 mod sign_in;
 mod ssh_key;
 mod state;
@@ -55,6 +56,7 @@ mod region;
 mod release;
 mod rendezvous;
 mod routing;
+mod schema;
 mod session;
 mod slug;
 mod sni_endpoint;
@@ -409,6 +411,7 @@ fn catalogue() -> Router<Arc<Api>> {
         .route("/dyno-sizes", get(dyno_size::list))
         .route("/dyno-sizes/{size}", get(dyno_size::info))
         .route("/api/v4/current-status", get(status::current))
+        .route("/schema", get(schema::info))
         .route("/buildpack-registry/buildpacks", get(buildpack_registry::search))
         .route("/buildpack-registry/buildpacks/{name}", get(buildpack_registry::info))
         .route(

@@ -262,6 +262,7 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /dyno-sizes", Account(IDENTITY)),
     ("GET /dyno-sizes/{size}", Account(IDENTITY)),
     ("GET /api/v4/current-status", Public),
+    ("GET /schema", Public),
     ("GET /buildpack-registry/buildpacks", Public),
     ("GET /buildpack-registry/buildpacks/{name}", Public),
     ("GET /buildpack-registry/buildpacks/{namespace}/{name}", Public),

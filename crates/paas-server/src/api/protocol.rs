@@ -14,6 +14,8 @@ use axum::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use paas_api::ErrorId;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -46,13 +48,16 @@ pub(super) async fn speak(State(api): State<Arc<Api>>, mut request: Request, nex
     let remaining = Remaining::default();
     request.extensions_mut().insert(remaining.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let conditions = Conditions::of(&mut request);
 
     let mut response = match method {
         Method::OPTIONS => preflight(),
-        Method::GET | Method::HEAD => next.run(request).await,
-        _ => finish(&api, request, next).await,
+        Method::GET | Method::HEAD => read(&conditions, request, next).await,
+        _ => change(&api, &conditions, request, next).await,
     };
+    if is_plain_refusal(&response) {
+        response = ApiError::of_status(response.status()).into_response();
+    }
     if let Some(cause) = response.extensions_mut().remove::<Cause>() {
         tracing::error!(
             request.id = %request_id,
@@ -61,9 +66,6 @@ pub(super) async fn speak(State(api): State<Arc<Api>>, mut request: Request, nex
             error = %cause,
             "request failed"
         );
-    }
-    if method == Method::GET {
-        response = tag(response, if_none_match.as_ref()).await;
     }
     let headers = response.headers_mut();
     if let Some(remaining) = remaining.0.get() {
@@ -88,6 +90,85 @@ pub(super) async fn speak(State(api): State<Arc<Api>>, mut request: Request, nex
         "answered"
     );
     response
+}
+
+/// What the client believes to know of what it asks for (RFC 9110 §13.1).
+struct Conditions {
+    if_match: Option<HeaderValue>,
+    if_none_match: Option<HeaderValue>,
+}
+
+impl Conditions {
+    fn of(request: &mut Request) -> Self {
+        let headers = request.headers_mut();
+        Self {
+            if_match: headers.remove(header::IF_MATCH),
+            if_none_match: headers.remove(header::IF_NONE_MATCH),
+        }
+    }
+
+    fn holds(condition: Option<&HeaderValue>, tag: &str) -> bool {
+        condition
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| matches_tag(value, tag))
+    }
+}
+
+/// A question, with the tag of its answer. One that asks for the head alone is answered with that of the whole.
+async fn read(conditions: &Conditions, mut request: Request, next: Next) -> Response {
+    let is_head = request.method() == Method::HEAD;
+    *request.method_mut() = Method::GET;
+    let response = tag(next.run(request).await, conditions).await;
+    if !is_head {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
+/// A change. One that is meant for what the client has seen (`If-Match`) is made if that is what is there: what is there is
+/// what a question at the same path is answered with.
+async fn change(api: &Api, conditions: &Conditions, request: Request, next: Next) -> Response {
+    if let Some(wanted) = &conditions.if_match {
+        let mut question = Request::new(Body::empty());
+        *question.uri_mut() = request.uri().clone();
+        *question.headers_mut() = request.headers().clone();
+        *question.extensions_mut() = request.extensions().clone();
+        for name in [header::RANGE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING] {
+            question.headers_mut().remove(name);
+        }
+        let unconditional = Conditions {
+            if_match: None,
+            if_none_match: None,
+        };
+        let answer = read(&unconditional, question, next.clone()).await;
+        if answer.status() == StatusCode::UNAUTHORIZED || answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            return answer;
+        }
+        let tag = answer.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+        if !tag.is_some_and(|tag| Conditions::holds(Some(wanted), tag)) {
+            return precondition_failed();
+        }
+    }
+    finish(api, request, next).await
+}
+
+fn precondition_failed() -> Response {
+    let message = "This is not what it was when you looked at it (If-Match). Please look again, and repeat the change if it \
+                   is still wanted.";
+    ApiError::new(ErrorId::PreconditionFailed, message).into_response()
+}
+
+/// A refusal that was not made by us: a text of the framework's.
+fn is_plain_refusal(response: &Response) -> bool {
+    let status = response.status();
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    (status.is_client_error() || status.is_server_error())
+        && (content_type.is_empty() || content_type.starts_with("text/plain"))
 }
 
 /// Runs a change to its end, even when the client goes away: what follows a commit must not depend on who listens.
@@ -138,7 +219,7 @@ fn preflight() -> Response {
         ),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "Accept, Authorization, Content-Type, If-None-Match, Range, Request-Id, X-Http-Method-Override",
+            "Accept, Authorization, Content-Type, If-Match, If-None-Match, Range, Request-Id, X-Http-Method-Override",
         ),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ];
@@ -146,7 +227,7 @@ fn preflight() -> Response {
 }
 
 /// Puts an entity tag on a JSON answer; empties it when the client has the same already (RFC 9110 §13.1.2).
-async fn tag(response: Response, if_none_match: Option<&HeaderValue>) -> Response {
+async fn tag(response: Response, conditions: &Conditions) -> Response {
     let is_json = response.headers().get(header::CONTENT_TYPE) == Some(&HeaderValue::from_static("application/json"));
     if !response.status().is_success() || !is_json {
         return response;
@@ -158,9 +239,10 @@ async fn tag(response: Response, if_none_match: Option<&HeaderValue>) -> Respons
         Err(error) => return ApiError::internal(error).into_response(),
     };
     let tag = entity_tag(&bytes);
-    let matches = if_none_match
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| matches_tag(value, &tag));
+    if conditions.if_match.is_some() && !Conditions::holds(conditions.if_match.as_ref(), &tag) {
+        return precondition_failed();
+    }
+    let matches = Conditions::holds(conditions.if_none_match.as_ref(), &tag);
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(header::ETAG, tag);
     }

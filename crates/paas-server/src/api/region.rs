@@ -5,14 +5,29 @@ use chrono::DateTime;
 use paas_api::{NamedRef, Provider, Region};
 use uuid::{Uuid, uuid};
 
-use super::{auth::Caller, error::ApiError, page::Page};
+use super::{
+    auth::Caller,
+    error::ApiError,
+    page::{Field, Key, Page, Wanted, page},
+};
 
 const ID: Uuid = uuid!("59accabd-516d-4f0e-83e6-6e3757701145");
 /// Heroku's command shows every region but this one beside an app's name. Where there is one, it says nothing.
 pub(super) const NAME: &str = "us";
 
-pub(super) async fn list(_: Caller) -> Page<Region> {
-    Page::whole(vec![region()])
+const FIELDS: [Field<Region>; 2] = [
+    Field {
+        name: "id",
+        key: |one| Key::Text(one.id.to_string()),
+    },
+    Field {
+        name: "name",
+        key: |one| Key::Text(one.name.clone()),
+    },
+];
+
+pub(super) async fn list(_: Caller, Wanted(range): Wanted) -> Result<Page<Region>, ApiError> {
+    page(&range, vec![region()], &FIELDS)
 }
 
 pub(super) async fn info(Path(name): Path<String>, _: Caller) -> Result<Json<Region>, ApiError> {

@@ -8,18 +8,29 @@ use uuid::{Uuid, uuid};
 use super::{
     auth::{Caller, OwnApp},
     error::ApiError,
-    page::Page,
+    page::{Field, Key, Page, Wanted, page},
 };
 
 const ID: Uuid = uuid!("7e04461d-ec81-4bdd-8b37-b69b320a9f83");
 pub(super) const NAME: &str = "paas-12";
 
-pub(super) async fn list(_: Caller) -> Page<Stack> {
-    Page::whole(vec![stack()])
+const FIELDS: [Field<Stack>; 2] = [
+    Field {
+        name: "id",
+        key: |one| Key::Text(one.id.to_string()),
+    },
+    Field {
+        name: "name",
+        key: |one| Key::Text(one.name.clone()),
+    },
+];
+
+pub(super) async fn list(_: Caller, Wanted(range): Wanted) -> Result<Page<Stack>, ApiError> {
+    page(&range, vec![stack()], &FIELDS)
 }
 
-pub(super) async fn list_of_app(_: OwnApp) -> Page<Stack> {
-    Page::whole(vec![stack()])
+pub(super) async fn list_of_app(_: OwnApp, Wanted(range): Wanted) -> Result<Page<Stack>, ApiError> {
+    page(&range, vec![stack()], &FIELDS)
 }
 
 pub(super) async fn info(Path(name): Path<String>, _: Caller) -> Result<Json<Stack>, ApiError> {

@@ -3,10 +3,7 @@
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{
-    server::{Answer, Server, server},
-    shape::check,
-};
+use super::server::{Answer, Server, server};
 
 async fn put(server: &Server, updates: Value) -> Answer {
     let request = server.request(Method::PUT, "/apps/hello/buildpack-installations");
@@ -33,11 +30,6 @@ async fn buildpacks_stay_as_they_were_chosen_however_they_were_named() {
     let listed = server.get("/apps/hello/buildpack-installations").await;
     assert_eq!(urls(&listed), expected);
     assert_eq!(listed.column("ordinal"), [0, 1]);
-    check(
-        "/apps/hello/buildpack-installations",
-        "buildpack-installation",
-        &listed.ok(),
-    );
     assert!(
         server
             .log(&app)
@@ -117,7 +109,6 @@ async fn the_registry_knows_our_buildpacks_and_asks_nobody_who_they_are() {
         server.send(request).await
     };
     let names = |answer: Answer| answer.column("name");
-    check("/buildpack-registry", "registry-buildpack", &get("").await.ok());
     assert_eq!(
         names(get("").await),
         ["ruby", "python", "java", "go", "php", "rust", "nodejs", "static"]
@@ -138,7 +129,6 @@ async fn the_registry_knows_our_buildpacks_and_asks_nobody_who_they_are() {
     assert_eq!(get("/heroku%2Fpython/readme").await.ok()["encoding"], "base64");
     let other = get("/somebody%2Fthing").await.ok();
     assert_eq!(other["blob_url"], "urn:buildpack:somebody/thing");
-    check("/buildpack-registry", "registry-buildpack", &json!([other]));
     for path in ["/heroku%2Fcobol", "/heroku/cobol", "/heroku%2Fcobol/readme"] {
         assert_eq!(get(path).await.status, StatusCode::NOT_FOUND);
     }

@@ -112,6 +112,92 @@ async fn a_client_that_has_the_answer_already_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_change_of_what_has_changed_meanwhile_is_refused() {
+    let server = server().await;
+    server.app("hello").await;
+    let tag = server.get("/apps/hello").await.header("etag").unwrap().to_owned();
+    server.tick();
+    let update = async |path: &str, if_match: &str, body: serde_json::Value| {
+        let mut request = server.request(Method::PATCH, path);
+        request
+            .headers_mut()
+            .insert(header::IF_MATCH, if_match.parse().unwrap());
+        server.send(request.map(|_| body.to_string().into())).await
+    };
+    let first = update("/apps/hello", &tag, json!({ "maintenance": true })).await;
+    assert_eq!(first.ok()["maintenance"], true);
+    let second = update("/apps/hello", &tag, json!({ "maintenance": false })).await;
+    assert_eq!(second.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(second.json()["id"], "precondition_failed");
+    assert_eq!(server.get("/apps/hello").await.ok()["maintenance"], true);
+    update("/apps/hello", "*", json!({ "maintenance": false })).await.ok();
+    let nobody = update("/apps/nobody", "*", json!({ "maintenance": false })).await;
+    assert_eq!(nobody.status, StatusCode::PRECONDITION_FAILED);
+
+    let mut question = server.request(Method::GET, "/apps/hello");
+    question.headers_mut().insert(header::IF_MATCH, tag.parse().unwrap());
+    assert_eq!(server.send(question).await.status, StatusCode::PRECONDITION_FAILED);
+}
+
+#[tokio::test]
+async fn the_head_of_an_answer_can_be_had_alone() {
+    let server = server().await;
+    server.app("hello").await;
+    let whole = server.get("/apps/hello").await;
+    let head = server.send(server.request(Method::HEAD, "/apps/hello")).await;
+    assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
+    for name in ["etag", "content-type"] {
+        assert_eq!(head.header(name), whole.header(name), "{name}");
+    }
+    assert_eq!(
+        head.header("content-length"),
+        Some(whole.text.len().to_string().as_str())
+    );
+    let nobody = server.send(server.request(Method::HEAD, "/apps/nobody")).await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+}
+
+/// `send` looks at the shape of each.
+#[tokio::test]
+async fn what_the_framework_refuses_is_refused_in_our_words() {
+    let server = server().await;
+    server.app("hello").await;
+    for (method, path, status) in [
+        (Method::GET, "/regions/%ff", StatusCode::BAD_REQUEST),
+        (Method::GET, "/account/keys/%ff", StatusCode::BAD_REQUEST),
+        (Method::PUT, "/apps/hello", StatusCode::NOT_FOUND),
+        (Method::GET, "/apps/", StatusCode::NOT_FOUND),
+        (Method::from_bytes(b"BREW").unwrap(), "/apps", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(server.send(server.request(method, path)).await.status, status, "{path}");
+    }
+    for (body, status) in [
+        ("{".to_owned(), StatusCode::BAD_REQUEST),
+        ("[]".to_owned(), StatusCode::BAD_REQUEST),
+        ("name=hello".to_owned(), StatusCode::BAD_REQUEST),
+        ("[".repeat(10_000), StatusCode::BAD_REQUEST),
+        (
+            format!("{{\"name\":\"{}\"}}", "x".repeat(2 << 20)),
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ),
+    ] {
+        let mut request = server.request(Method::PATCH, "/apps/hello");
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert(header::CONTENT_TYPE, form);
+        assert_eq!(server.send(request.map(|_| body.into())).await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_browser_may_ask_from_anywhere() {
+    let server = server().await;
+    let answer = server.send(server.request(Method::OPTIONS, "/apps/hello")).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    let methods = answer.header("access-control-allow-methods").unwrap();
+    assert!(methods.contains("PATCH"), "{methods}");
+}
+
+#[tokio::test]
 async fn the_same_question_gets_the_same_tag() {
     let server = server().await;
     let app = server.app("hello").await;

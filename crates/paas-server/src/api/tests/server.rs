@@ -23,6 +23,7 @@ use paas_store::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::shape;
 use crate::{
     api,
     platform::Platform,
@@ -72,7 +73,7 @@ pub(super) async fn server_with(flags: &[&str]) -> Server {
     }
 }
 
-async fn token(platform: &Platform, account: &Account) -> String {
+pub(super) async fn token(platform: &Platform, account: &Account) -> String {
     let token = Token::generate();
     let now = platform.clock.now();
     let new = NewAuthorization {
@@ -111,8 +112,12 @@ impl Server {
     }
 
     pub(super) async fn send_json(&self, method: Method, path: &str, body: Value) -> Answer {
-        let request = self.request(method, path);
-        self.send(request.map(|_| Body::from(body.to_string()))).await
+        let request = self.request(method.clone(), path);
+        let answer = self.send(request.map(|_| Body::from(body.to_string()))).await;
+        if answer.status.is_success() {
+            shape::hold_request(&method, path, &body);
+        }
+        answer
     }
 
     /// A request with the person's token.
@@ -126,15 +131,24 @@ impl Server {
             .unwrap()
     }
 
+    /// Every answer is held against the shape of its route.
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        let disguise = request.headers().get("x-http-method-override");
+        let method = disguise.map_or_else(
+            || request.method().clone(),
+            |method| method.to_str().unwrap().parse().unwrap(),
+        );
+        let path = request.uri().path().to_owned();
         let response = self.open(request).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answer {
+        let answer = Answer {
             status: parts.status,
             headers: parts.headers,
             text: String::from_utf8(bytes.to_vec()).unwrap(),
-        }
+        };
+        shape::hold(&method, &path, &answer);
+        answer
     }
 
     /// An answer whose body is still to be read.
