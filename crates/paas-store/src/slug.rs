@@ -1,11 +1,12 @@
 //! Slugs: what builds made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use paas_core::{App, Id, ImageRef, ProcessType, Slug};
+use paas_core::{App, Id, ImageRef, ProcessType, Release, Slug};
 use serde_json::json;
 use sqlx::{Connection, types::Json};
+use uuid::Uuid;
 
 use crate::{
     PgConnection, Stamp, StoreError, app,
@@ -53,6 +54,24 @@ pub async fn create_upload(conn: &mut PgConnection, upload: &SlugUpload, stamp: 
     let payload = json!({ "commit": upload.commit });
     event::record(&mut transaction, change.by(upload.app, stamp, payload)).await?;
     Ok(transaction.commit().await?)
+}
+
+/// The process types of these releases, where they have a slug.
+pub async fn process_types_of(
+    conn: &mut PgConnection,
+    releases: &[Id<Release>],
+) -> Result<HashMap<Id<Release>, BTreeMap<ProcessType, String>>, StoreError> {
+    let ids: Vec<Uuid> = releases.iter().map(|id| *id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        r#"select releases.id, slugs.process_types as "process_types: Json<BTreeMap<String, String>>"
+        from releases
+        join slugs on slugs.id = releases.slug
+        where releases.id = any($1)"#,
+        &ids,
+    );
+    let rows = rows.fetch_all(conn).await?.into_iter();
+    rows.map(|row| Ok((row.id.into(), process_types(row.process_types.0)?)))
+        .collect()
 }
 
 pub async fn upload(conn: &mut PgConnection, id: Id<Slug>) -> Result<Option<SlugUpload>, StoreError> {

@@ -1,7 +1,7 @@
 //! Dynos: seen, restarted, stopped.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -197,22 +197,9 @@ pub(super) async fn commands(
     connection: &mut Connection,
     dynos: &[Dyno],
 ) -> Result<HashMap<Id<Release>, BTreeMap<ProcessType, String>>, ApiError> {
-    let mut commands = HashMap::new();
-    for dyno in dynos {
-        if commands.contains_key(&dyno.release) {
-            continue;
-        }
-        let slug = match release::by_id(connection, dyno.release).await? {
-            Some(row) => row.release.slug,
-            None => None,
-        };
-        let slug = match slug {
-            Some(slug) => slug::get(connection, slug).await?,
-            None => None,
-        };
-        commands.insert(dyno.release, slug.map(|slug| slug.process_types).unwrap_or_default());
-    }
-    Ok(commands)
+    let releases: BTreeSet<Id<Release>> = dynos.iter().map(|dyno| dyno.release).collect();
+    let releases: Vec<_> = releases.into_iter().collect();
+    Ok(slug::process_types_of(connection, &releases).await?)
 }
 
 pub(super) fn answer(

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -32,6 +32,9 @@ const PERIOD: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(1);
 /// Rounds of decisions that change rows within one pass; a deploy takes two.
 const MAXIMUM_ROUNDS: usize = 8;
+/// A pass reads the whole platform. It rests for as long as it took, so that a stream of changes on a large platform leaves
+/// half of a processor to those who make them; but it took no longer than this.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 /// How long a pass waits for the router to swap, so that who hears of the swap sees it, too.
 const SWAP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -76,6 +79,7 @@ impl AppsController {
             () = stop.cancelled() => return Ok(()),
         }
         loop {
+            let began = Instant::now();
             let pause = tokio::select! {
                 passed = self.pass() => match passed {
                     Ok(next) => next,
@@ -86,9 +90,10 @@ impl AppsController {
                 },
                 () = stop.cancelled() => return Ok(()),
             };
+            let rest = began.elapsed().min(LONGEST_REST);
             tokio::select! {
-                () = self.platform.wake.notified() => {}
-                _ = hints.next() => {}
+                () = self.platform.wake.notified() => sleep(rest).await,
+                _ = hints.next() => sleep(rest).await,
                 () = sleep(pause) => {}
                 () = stop.cancelled() => return Ok(()),
             }

@@ -18,7 +18,7 @@ mod wanted;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -52,6 +52,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Changes come in bursts.
 const REST: Duration = Duration::from_millis(50);
+/// A pass over many names rests for as long as it took, but no longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Names that are worked on at the same time.
 const MOST_AT_WORK: usize = 8;
 /// How long a name is ours, from one sign of life to the next.
@@ -105,6 +107,7 @@ impl CertificatesController {
     pub(crate) async fn run(self: Arc<Self>) -> Result<()> {
         let stop = self.platform.stop.clone();
         loop {
+            let began = Instant::now();
             let pause = tokio::select! {
                 passed = self.pass() => match passed {
                     Ok(next) => next,
@@ -115,8 +118,9 @@ impl CertificatesController {
                 },
                 () = stop.cancelled() => return Ok(()),
             };
+            let rest = began.elapsed().clamp(REST, LONGEST_REST);
             tokio::select! {
-                () = self.platform.wake_certificates.notified() => sleep(REST).await,
+                () = self.platform.wake_certificates.notified() => sleep(rest).await,
                 () = sleep(pause) => {}
                 () = stop.cancelled() => return Ok(()),
             }

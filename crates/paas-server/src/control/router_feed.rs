@@ -1,7 +1,7 @@
 //! The control plane's side of the router: finds or starts its process, feeds it tables, and stores what it reports.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     env,
     path::PathBuf,
     process::Stdio,
@@ -170,12 +170,19 @@ impl RouterFeed {
     /// Keeps what the router is to show. What has not changed stays the same to those who hold it.
     fn note_certificates(&self, certificates: Vec<Certificate>) -> Vec<Arc<Certificate>> {
         let mut noted = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        // By their names, because there may be one for each app.
+        let before: HashMap<&[String], &Arc<Certificate>> = noted
+            .iter()
+            .map(|certificate| (certificate.hostnames.as_slice(), certificate))
+            .collect();
         let certificates = certificates.into_iter().map(|certificate| {
-            let same = noted.iter().find(|noted| ***noted == certificate).cloned();
+            let same = before.get(certificate.hostnames.as_slice()).copied();
+            let same = same.filter(|before| ***before == certificate).cloned();
             same.unwrap_or_else(|| Arc::new(certificate))
         });
-        *noted = certificates.collect();
-        noted.clone()
+        let certificates: Vec<_> = certificates.collect();
+        noted.clone_from(&certificates);
+        certificates
     }
 
     /// The certificate that the router shows for a name: its own, that of a wildcard above it, or the default one.

@@ -6,6 +6,7 @@ mod builds;
 mod destroy;
 mod feature;
 mod fuzz;
+mod latency;
 mod log_drain;
 mod login;
 mod names;
