@@ -1,5 +1,7 @@
 //! Apps: made, renamed, destroyed.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use paas_core::{App, AppName, ConfigVars, Id};
 use serde_json::json;
@@ -8,16 +10,17 @@ use uuid::Uuid;
 
 use crate::{
     Actor, PgConnection, Sealer, Stamp, StoreError,
-    account::Account,
     column::{corrupt, parse, unsigned},
     event::{self, Change},
     release,
     team::Team,
 };
 
+mod list;
 mod owner;
 mod sleep;
 
+pub use list::{Listed, list};
 pub(crate) use owner::hand_over;
 pub use owner::{Owner, TeamOwner, give_to_account, give_to_team, of_team, set_locked};
 pub use sleep::{asleep_at, sleep, wake};
@@ -185,49 +188,12 @@ pub async fn by_id(conn: &mut PgConnection, id: Id<App>) -> Result<Option<AppRow
         .transpose()
 }
 
-/// The living apps that an account gets to see, by name: exactly those on which its [`Standing`] has a permission.
-///
-/// [`Standing`]: paas_core::Standing
-pub async fn list(conn: &mut PgConnection, account: Id<Account>) -> Result<Vec<AppRow>, StoreError> {
-    select_apps!(
-        "where apps.destroyed_at is null
-            and (
-                apps.owner = $1
-                or exists (select from collaborators where app = apps.id and account = $1)
-                or exists (
-                    select
-                    from team_members
-                    where team = apps.team
-                        and account = $1
-                        and (role = 'admin' or not apps.locked)
-                )
-            )
-        order by apps.name",
-        account.as_uuid(),
-    )
-    .fetch_all(conn)
-    .await?
-    .into_iter()
-    .map(AppRow::try_from)
-    .collect()
-}
-
-/// The living apps that an account owns or was added to, by name.
-pub async fn list_joined(conn: &mut PgConnection, account: Id<Account>) -> Result<Vec<AppRow>, StoreError> {
-    select_apps!(
-        "where apps.destroyed_at is null
-            and (
-                apps.owner = $1
-                or exists (select from collaborators where app = apps.id and account = $1)
-            )
-        order by apps.name",
-        account.as_uuid(),
-    )
-    .fetch_all(conn)
-    .await?
-    .into_iter()
-    .map(AppRow::try_from)
-    .collect()
+/// The living ones of these apps.
+pub async fn rows(conn: &mut PgConnection, ids: &[Id<App>]) -> Result<HashMap<Id<App>, AppRow>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| *id.as_uuid()).collect();
+    let rows = select_apps!("where apps.id = any($1) and apps.destroyed_at is null", &ids);
+    let rows = rows.fetch_all(conn).await?.into_iter().map(AppRow::try_from);
+    rows.map(|row| row.map(|row| (row.app.id, row))).collect()
 }
 
 /// Every living app and its name.

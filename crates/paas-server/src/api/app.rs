@@ -10,9 +10,9 @@ use http::StatusCode;
 use paas_api::{AppFilter, AppUpdate, NamedRef, NewApp, UserRef};
 use paas_core::{App, AppName, Id, Permissions};
 use paas_store::{
-    StoreError,
+    Connection, StoreError,
     account::Account,
-    app::{self, AppRow, OfTeam},
+    app::{self, AppRow, Listed, OfTeam},
 };
 use tokio::sync::watch;
 use uuid::{Uuid, uuid};
@@ -36,18 +36,18 @@ const DESTROY_LIMIT: Duration = Duration::from_secs(50);
 
 const CEDAR_ID: Uuid = uuid!("33ffa9c6-4b1b-4b1f-9a3c-6d1f2c7e1b5a");
 
-const FIELDS: [Field<AppRow>; 3] = [
+const FIELDS: [Field<Listed>; 3] = [
     Field {
         name: "id",
-        key: |row| Key::Text(row.app.id.to_string()),
+        key: |app| Key::Text(app.id.to_string()),
     },
     Field {
         name: "name",
-        key: |row| Key::Text(row.app.name.to_string()),
+        key: |app| Key::Text(app.name.to_string()),
     },
     Field {
         name: "updated_at",
-        key: |row| Key::Text(paas_api::Time::from(row.app.updated_at).to_string()),
+        key: |app| Key::Text(paas_api::Time::from(app.updated_at).to_string()),
     },
 ];
 
@@ -58,8 +58,8 @@ pub(super) async fn list(
     Wanted(range): Wanted,
 ) -> Result<Page<paas_api::App>, ApiError> {
     let mut connection = api.connection().await?;
-    let rows = app::list(&mut connection, caller.account.id).await?;
-    Ok(page(&range, rows, &FIELDS)?.map(|row| answer(&api, row, None)))
+    let apps = app::list(&mut connection, caller.account.id).await?;
+    rows_of(&api, &mut connection, page(&range, apps, &FIELDS)?).await
 }
 
 /// What the caller owns or was added to.
@@ -73,8 +73,9 @@ pub(super) async fn list_of(
     let State(api) = state;
     let Wanted(range) = wanted;
     let mut connection = api.connection().await?;
-    let rows = app::list_joined(&mut connection, caller.account.id).await?;
-    Ok(page(&range, rows, &FIELDS)?.map(|row| answer(&api, row, None)))
+    let mut apps = app::list(&mut connection, caller.account.id).await?;
+    apps.retain(|app| app.is_joined);
+    rows_of(&api, &mut connection, page(&range, apps, &FIELDS)?).await
 }
 
 /// Those of the apps with these ids that the caller may see: how Heroku's command reads the apps of a pipeline.
@@ -86,9 +87,15 @@ pub(super) async fn filter(
 ) -> Result<Page<paas_api::App>, ApiError> {
     let wanted = filter.within.id;
     let mut connection = api.connection().await?;
-    let mut rows = app::list(&mut connection, caller.account.id).await?;
-    rows.retain(|row| wanted.contains(row.app.id.as_uuid()));
-    Ok(page(&range, rows, &FIELDS)?.map(|row| answer(&api, row, None)))
+    let mut apps = app::list(&mut connection, caller.account.id).await?;
+    apps.retain(|app| wanted.contains(app.id.as_uuid()));
+    rows_of(&api, &mut connection, page(&range, apps, &FIELDS)?).await
+}
+
+async fn rows_of(api: &Api, connection: &mut Connection, page: Page<Listed>) -> Result<Page<paas_api::App>, ApiError> {
+    let ids: Vec<_> = page.items().iter().map(|app| app.id).collect();
+    let mut rows = app::rows(connection, &ids).await?;
+    Ok(page.filter_map(|app| rows.remove(&app.id).map(|row| answer(api, row, None))))
 }
 
 pub(super) async fn create(

@@ -122,10 +122,19 @@ impl<T> Page<T> {
         }
     }
 
+    pub(super) fn items(&self) -> &[T] {
+        &self.items
+    }
+
     /// The same page of something else.
-    pub(super) fn map<U>(self, into: impl FnMut(T) -> U) -> Page<U> {
+    pub(super) fn map<U>(self, mut into: impl FnMut(T) -> U) -> Page<U> {
+        self.filter_map(|item| Some(into(item)))
+    }
+
+    /// The same page of something else, without what is gone meanwhile.
+    pub(super) fn filter_map<U>(self, into: impl FnMut(T) -> Option<U>) -> Page<U> {
         Page {
-            items: self.items.into_iter().map(into).collect(),
+            items: self.items.into_iter().filter_map(into).collect(),
             content_range: self.content_range,
             next: self.next,
             accepts: self.accepts,

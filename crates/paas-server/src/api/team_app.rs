@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use http::StatusCode;
-use paas_api::{ErrorId, NewApp, NewTeamApp, ResourceRef, TeamAppUpdate, TeamOfApp};
-use paas_core::TeamAction;
+use paas_api::{ErrorId, NewApp, NewTeamApp, PageRange, ResourceRef, TeamAppUpdate, TeamOfApp};
+use paas_core::{Id, TeamAction};
 use paas_store::{
-    app::{self, AppRow, OfTeam},
+    Connection,
+    account::Account,
+    app::{self, AppRow, Listed, OfTeam},
     team::{self, Team},
     team_member,
 };
@@ -24,14 +26,14 @@ use super::{
     user,
 };
 
-const FIELDS: [Field<(AppRow, bool)>; 2] = [
+const FIELDS: [Field<Listed>; 2] = [
     Field {
         name: "name",
-        key: |(row, _)| Key::Text(row.app.name.to_string()),
+        key: |app| Key::Text(app.name.to_string()),
     },
     Field {
         name: "id",
-        key: |(row, _)| Key::Text(row.app.id.to_string()),
+        key: |app| Key::Text(app.id.to_string()),
     },
 ];
 
@@ -42,16 +44,26 @@ pub(super) async fn list(
     Wanted(range): Wanted,
 ) -> Result<Page<paas_api::TeamApp>, ApiError> {
     let mut connection = api.connection().await?;
-    let visible = app::list(&mut connection, caller.account.id).await?;
-    let joined = app::list_joined(&mut connection, caller.account.id).await?;
-    let rows = visible
-        .into_iter()
-        .filter(|row| row.owner.team().is_some_and(|owner| owner.id == team.id))
-        .map(|row| {
-            let is_joined = joined.iter().any(|other| other.app.id == row.app.id);
-            (row, is_joined)
-        });
-    Ok(page(&range, rows.collect(), &FIELDS)?.map(|(row, is_joined)| answer(&api, row, is_joined, None)))
+    seen_by(&api, &mut connection, &team, caller.account.id, &range).await
+}
+
+/// What an account gets to see of a team's apps.
+pub(super) async fn seen_by(
+    api: &Api,
+    connection: &mut Connection,
+    team: &Team,
+    account: Id<Account>,
+    range: &PageRange,
+) -> Result<Page<paas_api::TeamApp>, ApiError> {
+    let mut apps = app::list(connection, account).await?;
+    apps.retain(|app| app.team == Some(team.id));
+    let page = page(range, apps, &FIELDS)?;
+    let ids: Vec<_> = page.items().iter().map(|app| app.id).collect();
+    let mut rows = app::rows(connection, &ids).await?;
+    Ok(page.filter_map(|app| {
+        let row = rows.remove(&app.id)?;
+        Some(answer(api, row, app.is_joined, None))
+    }))
 }
 
 pub(super) async fn info(

@@ -115,6 +115,7 @@ pub(super) async fn apps(
     State(api): State<Arc<Api>>,
     Path((_, name)): Path<(String, String)>,
     own: OwnTeam,
+    Wanted(range): Wanted,
 ) -> Result<Page<paas_api::TeamApp>, ApiError> {
     let name = user::own_name(&name, &own.caller.account);
     let mut connection = api.connection().await?;
@@ -123,19 +124,7 @@ pub(super) async fn apps(
     if member.user.id != own.caller.account.id {
         own.require(TeamAction::Manage)?;
     }
-    let rows = app::list(&mut connection, member.user.id).await?;
-    let joined = app::list_joined(&mut connection, member.user.id).await?;
-    let of_team = rows
-        .into_iter()
-        .filter(|row| row.owner.team().is_some_and(|team| team.id == own.team.id));
-    Ok(Page::whole(
-        of_team
-            .map(|row| {
-                let is_joined = joined.iter().any(|other| other.app.id == row.app.id);
-                team_app::answer(&api, row, is_joined, None)
-            })
-            .collect(),
-    ))
+    team_app::seen_by(&api, &mut connection, &own.team, member.user.id, &range).await
 }
 
 async fn set(

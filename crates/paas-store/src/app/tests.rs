@@ -85,7 +85,7 @@ async fn a_name_is_taken_until_its_app_is_renamed_or_destroyed() {
         .await
         .unwrap()
         .into_iter()
-        .map(|row| row.app.name.to_string())
+        .map(|app| app.name.to_string())
         .collect();
     assert_eq!(names, ["hello", "other"]);
     let bob = world.database.account("bob").await;

@@ -56,7 +56,7 @@ async fn lists_hold_exactly_the_apps_on_which_somebody_has_a_permission() {
     let mut counts = Vec::new();
     for account in people {
         let listed = app::list(&mut conn, account).await.unwrap();
-        let listed: Vec<_> = listed.iter().map(|row| row.app.id).collect();
+        let listed: Vec<_> = listed.iter().map(|app| app.id).collect();
         for app in apps {
             let standing = standing(&mut conn, app, account).await.unwrap();
             assert_eq!(

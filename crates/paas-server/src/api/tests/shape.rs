@@ -252,14 +252,13 @@ enum Side {
 }
 
 /// Lists that are short by nature, and have no ranges.
-const WHOLE: [&str; 8] = [
+const WHOLE: [&str; 7] = [
     "acm",
     "buildpack-installation",
     "buildpack-revision",
     "collaborator",
     "permission",
     "registry-buildpack",
-    "team-app",
     "team-feature",
 ];
 
