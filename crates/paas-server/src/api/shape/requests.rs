@@ -85,6 +85,15 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
         "POST /apps/{app}/dynos",
         "attach bool?; command! str; env obj?; force_no_tty bool?; size str?; time_to_live int?; type str?",
     ),
+    ("PUT /api/v2/{dyno}", "client_key! str"),
+    (
+        "POST /apps/{app}/webhooks",
+        "authorization str?; include! [str]; level! enum(notify/sync); secret str?; url! uri",
+    ),
+    (
+        "PATCH /apps/{app}/webhooks/{webhook}",
+        "authorization str?; include [str]?; level enum(notify/sync)?; secret str?; url uri?",
+    ),
     (
         "POST /apps/{app}/dynos/{dyno}/actions/exec",
         "command str?; env obj?; force_no_tty bool?",

@@ -272,8 +272,44 @@ pub(in crate::api) const RESOURCES: &[Resource] = &[
         fields: "incidents [any]; scheduled [any]; status [{system:str, status:enum(green/yellow/red)}]",
     },
     Resource {
+        name: "webhook",
+        description: "Who is told of what happens to an app.",
+        fields: "app {id:uuid, name:str}; created_at time; id uuid; include [str]; level enum(notify/sync); updated_at \
+                 time; url uri",
+    },
+    Resource {
+        name: "webhook-delivery",
+        description: "One webhook being told of one event.",
+        fields: "created_at time; event {id:uuid, include:str}; id uuid; last_attempt {id:uuid, code:int?, \
+                 error_class:str?, status:enum(scheduled/succeeded/failed), created_at:time, updated_at:time}?; \
+                 next_attempt_at time?; num_attempts int; status enum(pending/scheduled/retrying/failed/succeeded); \
+                 updated_at time; webhook {id:uuid, level:enum(notify/sync)}",
+    },
+    Resource {
+        name: "webhook-event",
+        description: "A change that webhooks were told of.",
+        fields: "created_at time; id uuid; include str; payload {action:str, actor:{email:email, id:uuid}, data:obj, \
+                 previous_data:obj, published_at:time, resource:str, version:str}; updated_at time",
+    },
+    Resource {
+        name: "oauth-token",
+        description: "A token of a program, for what somebody allowed it.",
+        fields: "access_token str; expires_in int; refresh_token str; scope str; session_nonce str?; token_type str; \
+                 user_id uuid",
+    },
+    Resource {
+        name: "exec-dyno",
+        description: "A dyno that somebody can come to by SSH.",
+        fields: "dyno_name str",
+    },
+    Resource {
+        name: "exec-reservation",
+        description: "Where and as whom somebody with a key comes to a dyno.",
+        fields: "tunnel_host str; client_user str; proxy_public_key str; dyno_ip str",
+    },
+    Resource {
         name: "error",
         description: "Any answer that is not a success.",
-        fields: "id str; message str; ~resource str; ~url uri",
+        fields: "id str; message str; ~error str; ~error_description str; ~resource str; ~url uri",
     },
 ];

@@ -202,6 +202,7 @@ async fn run(platform: &Arc<Platform>) {
         socket: platform.settings.router_socket(),
         trusted_proxies: Vec::new(),
         proxy_protocol: false,
+        ssh: None,
         limits: paas_router::Limits::default(),
     };
     let router = Router::bind(settings).await.unwrap().run(platform.stop.clone());

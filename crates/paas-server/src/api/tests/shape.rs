@@ -252,11 +252,12 @@ enum Side {
 }
 
 /// Lists that are short by nature, and have no ranges.
-const WHOLE: [&str; 7] = [
+const WHOLE: [&str; 8] = [
     "acm",
     "buildpack-installation",
     "buildpack-revision",
     "collaborator",
+    "exec-dyno",
     "permission",
     "registry-buildpack",
     "team-feature",
