@@ -15,7 +15,10 @@ fn person<'platform>(platform: &'platform Platform, email: &str) -> (Heroku<'pla
         .expect_success();
     let basic = BASE64_STANDARD.encode(format!("{email}:{password}"));
     let answer = platform.call_as(&format!("Basic {basic}"), "POST", "/oauth/authorizations", "{}");
-    let token = answer.json()["access_token"]["token"].as_str().unwrap().to_owned();
+    let token = answer.json()["access_token"]["token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
     let heroku = Heroku::stranger(platform);
     heroku.log_in(email, &token);
     (heroku, token)
@@ -27,15 +30,36 @@ fn people_share_apps_alone_and_in_teams() {
     let platform = Platform::start();
     let you = Heroku::user(&platform);
     let (ann, token) = person(&platform, "ann@example.com");
-    let forbidden = |heroku: &Heroku<'_>, arguments: &[&str]| {
-        let output = heroku.run(arguments);
-        output.expect("Error ID: forbidden");
-        assert_ne!(output.code, 0);
-    };
+    a_collaborator_comes_and_goes(&platform, &you, &ann, &token);
+    a_team_has_members_and_apps(&platform, &you, &ann);
+    apps_change_hands(&platform, &you, &ann, &token);
+    you.covers(&[
+        "access",
+        "access:add",
+        "access:remove",
+        "access:update",
+        "apps:lock",
+        "apps:transfer",
+        "apps:unlock",
+        "members",
+        "members:add",
+        "members:remove",
+        "members:set",
+        "orgs",
+        "teams",
+    ]);
+    ann.covers(&["apps:join", "apps:leave"]);
+}
 
-    // An app of yours, with a collaborator.
+fn forbidden(heroku: &Heroku<'_>, arguments: &[&str]) {
+    let output = heroku.run(arguments);
+    output.expect("Error ID: forbidden");
+    assert_ne!(output.code, 0);
+}
+
+fn a_collaborator_comes_and_goes(platform: &Platform, you: &Heroku<'_>, ann: &Heroku<'_>, token: &str) {
     you.run(&["create", "mine"]).expect_success();
-    forbidden(&ann, &["config", "-a", "mine"]);
+    forbidden(ann, &["config", "-a", "mine"]);
     you.run(&["access:add", "ann@example.com", "-a", "mine"])
         .expect_success()
         .expect("Adding ann@example.com access to the app mine... done");
@@ -62,13 +86,14 @@ fn people_share_apps_alone_and_in_teams() {
         .expect("Removing ann@example.com access from the app mine... done");
     follow.finish(LIMIT);
     assert!(ann.strays().is_empty());
-    forbidden(&ann, &["config", "-a", "mine"]);
+    forbidden(ann, &["config", "-a", "mine"]);
     assert_ne!(ann.git(&["-C", folder.to_str().unwrap(), "fetch"]).code, 0);
     platform
         .call_as(&format!("Bearer {token}"), "GET", "/apps/mine", "")
         .expect_status(403);
+}
 
-    // A team.
+fn a_team_has_members_and_apps(platform: &Platform, you: &Heroku<'_>, ann: &Heroku<'_>) {
     you.paas(&["teams:create", "acme"]).expect_success();
     you.beside(&["teams"]).expect_alike().expect("acme   admin");
     you.run(&["orgs"]).expect_success().expect("acme");
@@ -84,10 +109,10 @@ fn people_share_apps_alone_and_in_teams() {
         ["acme"]
     );
     ann.run(&["apps:info", "-a", "ours"]).expect_success().expect("acme");
-    forbidden(&ann, &["config", "-a", "ours"]);
+    forbidden(ann, &["config", "-a", "ours"]);
     ann.run(&["apps:join", "-a", "ours"]).expect_success();
     ann.run(&["config", "-a", "ours"]).expect_success();
-    forbidden(&ann, &["apps:rename", "theirs", "-a", "ours"]);
+    forbidden(ann, &["apps:rename", "theirs", "-a", "ours"]);
     you.run(&[
         "access:update",
         "ann@example.com",
@@ -100,7 +125,7 @@ fn people_share_apps_alone_and_in_teams() {
     you.beside(&["access", "-a", "ours"])
         .expect_alike()
         .expect("ann@example.com   member   manage, view");
-    forbidden(&ann, &["config", "-a", "ours"]);
+    forbidden(ann, &["config", "-a", "ours"]);
     ann.run(&["apps:leave", "-a", "ours"]).expect_success();
 
     you.run(&["apps:lock", "-a", "ours"])
@@ -111,8 +136,8 @@ fn people_share_apps_alone_and_in_teams() {
         .expect("=== Apps in team acme\n\nours [locked]\n");
     let again = you.beside(&["apps:lock", "-a", "ours"]);
     again.expect("This app is already locked.");
-    forbidden(&ann, &["apps:info", "-a", "ours"]);
-    forbidden(&ann, &["apps:join", "-a", "ours"]);
+    forbidden(ann, &["apps:info", "-a", "ours"]);
+    forbidden(ann, &["apps:join", "-a", "ours"]);
     you.run(&["access:add", "ann@example.com", "-a", "ours", "--permissions", "deploy"])
         .expect_success()
         .expect("with deploy, view permissions");
@@ -123,11 +148,12 @@ fn people_share_apps_alone_and_in_teams() {
     you.run(&["members:remove", "ann@example.com", "--team", "acme"])
         .expect_success()
         .expect("Removing ann@example.com from acme... done");
-    forbidden(&ann, &["apps:info", "-a", "ours"]);
+    forbidden(ann, &["apps:info", "-a", "ours"]);
     let last = you.run(&["members:remove", "you@example.com", "--team", "acme"]);
     last.expect("always has an admin");
+}
 
-    // Apps change hands.
+fn apps_change_hands(platform: &Platform, you: &Heroku<'_>, ann: &Heroku<'_>, token: &str) {
     you.run(&["apps:transfer", "acme", "-a", "mine"])
         .expect_success()
         .expect("Transferring mine to acme... done");
@@ -146,7 +172,7 @@ fn people_share_apps_alone_and_in_teams() {
     ann.run(&["apps:info", "-a", "mine"])
         .expect_success()
         .expect("ann@example.com");
-    forbidden(&you, &["apps:destroy", "-a", "mine", "--confirm", "mine"]);
+    forbidden(you, &["apps:destroy", "-a", "mine", "--confirm", "mine"]);
     you.paas(&["create", "yours", "--team", "acme", "--locked", "--no-remote"])
         .expect_success();
     you.beside(&["apps"])
@@ -154,20 +180,4 @@ fn people_share_apps_alone_and_in_teams() {
         .expect("Collaborated Apps")
         .expect("mine    ann@example.com")
         .expect("yours   acme@herokumanager.com");
-    you.covers(&[
-        "access",
-        "access:add",
-        "access:remove",
-        "access:update",
-        "apps:lock",
-        "apps:transfer",
-        "apps:unlock",
-        "members",
-        "members:add",
-        "members:remove",
-        "members:set",
-        "orgs",
-        "teams",
-    ]);
-    ann.covers(&["apps:join", "apps:leave"]);
 }
