@@ -64,11 +64,21 @@ fn every_case_of_autobahn_ends_through_the_router_as_it_does_without() {
     // What it is compared with must be worth it.
     assert!(counts.get("OK").is_some_and(|passed| *passed > 230), "{counts:?}");
     for (case, verdict) in &direct {
-        assert_eq!(routed.get(case), Some(verdict), "case {case} through the router");
-        assert_eq!(
-            secured.get(case),
-            Some(verdict),
-            "case {case} through the router with TLS"
-        );
+        let verdict = essence(verdict);
+        for (way, verdicts) in [("", &routed), (" with TLS", &secured)] {
+            let found = verdicts.get(case).map(essence);
+            assert_eq!(found, Some(verdict), "case {case} through the router{way}");
+        }
     }
+}
+
+/// A verdict without what the moment decides: where a message is followed by a frame that ends all, an echo that gets both in
+/// one piece may end before it has answered the message (`NON-STRICT`: passed, too), and in how many pieces bytes come is
+/// nobody's promise.
+fn essence((behaviour, close): &(String, String)) -> (&str, &str) {
+    let behaviour = match behaviour.as_str() {
+        "NON-STRICT" => "OK",
+        other => other,
+    };
+    (behaviour, close)
 }

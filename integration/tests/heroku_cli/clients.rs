@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const SOON: Duration = Duration::from_mins(1);
 
 #[test]
-#[ignore = "needs docker, heroku3 from PyPI, npm's heroku-client, heroku_rs from crates.io"]
+#[ignore = "needs docker, heroku3 and jsonschema from PyPI, npm's heroku-client, heroku_rs from crates.io"]
 fn scripts_of_other_clients_make_configure_scale_and_roll_back() {
     let platform = Platform::start();
     let app = platform.app("hello");
@@ -40,6 +40,24 @@ fn scripts_of_other_clients_make_configure_scale_and_roll_back() {
     assert_eq!(told["account"], "you@example.com");
     assert_eq!(told["created"], "by-heroku-client");
     assert_eq!(told["refused"], json!({ "status": 404, "id": "not_found" }));
+
+    // A client that knows nothing but the schema.
+    let python = Python::with("jsonschema", &[&["jsonschema==4.26.0"]]);
+    let mut made = python.command();
+    made.arg(scripts.join("with_schema.py"))
+        .args([url.as_str(), &token, "hello"]);
+    let told = Output::of(&mut made, "").expect_success().json();
+    assert_eq!(told["broken"], json!([]));
+    let asked = told["asked"].as_array().expect("a list");
+    for question in [
+        "app Info",
+        "release List",
+        "release Info",
+        "dyno Info",
+        "config-var Info",
+    ] {
+        assert!(asked.contains(&json!(question)), "{question} is not in {asked:?}");
+    }
 
     let mut heroku_rs = Command::new(built(&scripts.join("heroku_rs")));
     heroku_rs.args([url.as_str(), &token, "hello", "by-heroku-rs"]);
