@@ -110,6 +110,7 @@ Region:         us
         "apps:create",
         "apps:destroy",
         "apps:info",
+        "apps:open",
         "apps:rename",
         "apps:stacks",
     ]);

@@ -34,7 +34,9 @@ fn people_come_to_running_dynos_by_ssh() {
         .types("echo is $((6 * 7)); stty size\r")
         .sees("is 42", SOON)
         .sees("24 80", SOON)
-        .types("sleep 1000\r")
+        // What Ctrl-C is to end has to be there: bash itself lets it pass between a line and its command.
+        .types("sh -c 'echo now $((40 + 1)); exec sleep 1000'\r")
+        .sees("now 41", SOON)
         .types("\x03")
         .sees("^C", SOON)
         .types("echo still $((40 + 2))\r")

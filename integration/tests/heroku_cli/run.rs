@@ -106,7 +106,9 @@ fn a_person_sits_at_a_terminal_in_a_dyno() {
         .types("stty size; echo is $((6 * 7))\r")
         .sees("40 120", SOON)
         .sees("is 42", SOON)
-        .types("sleep 1000; echo status $?\r")
+        // What Ctrl-C is to end has to be there: bash itself lets it pass between a line and its command.
+        .types("sh -c 'echo now $((40 + 1)); exec sleep 1000'\r")
+        .sees("now 41", SOON)
         .types("\x03")
         .sees("^C", SOON)
         .types("echo still $((40 + 2))\r")
