@@ -6,6 +6,7 @@ use axum::{
     Router, middleware,
     routing::{MethodFilter, on},
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::service::Service;
@@ -74,10 +75,15 @@ fn gate(server: &Server) -> TowerToHyperService<Router> {
 async fn passes(gate: &TowerToHyperService<Router>, token: &str, route: &str, app: &str, team: &str) -> bool {
     let (method, path) = route.split_once(' ').unwrap();
     let path = path.replace("{app}", app).replace("{team}", team);
+    // A client of `ps:exec` names the app in its credentials.
+    let credentials = match path.starts_with("/api/v2") {
+        true => format!("Basic {}", BASE64_STANDARD.encode(format!("{app}:{token}"))),
+        false => format!("Bearer {token}"),
+    };
     let request = http::Request::builder()
         .method(method)
         .uri(path.replace(['{', '}'], ""))
-        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header(header::AUTHORIZATION, credentials)
         .body(axum::body::Body::empty())
         .unwrap();
     let status = gate.call(request).await.unwrap().status();
