@@ -73,8 +73,9 @@ fn a_collaborator_comes_and_goes(platform: &Platform, you: &Heroku<'_>, ann: &He
         .expect("Collaborated Apps")
         .expect("mine");
     let folder = ann.home().join("clone");
+    let folder = folder.to_str().expect("a path in UTF-8");
     let url = format!("https://{}/mine.git", ann.git_host());
-    ann.git(&["clone", &url, folder.to_str().unwrap()]).expect_success();
+    ann.git(&["clone", &url, folder]).expect_success();
     // One removal: no API, no git, no log from this moment.
     let follow = ann.start(&["logs", "--tail", "-a", "mine"]);
     platform
@@ -87,7 +88,7 @@ fn a_collaborator_comes_and_goes(platform: &Platform, you: &Heroku<'_>, ann: &He
     follow.finish(LIMIT);
     assert!(ann.strays().is_empty());
     forbidden(ann, &["config", "-a", "mine"]);
-    assert_ne!(ann.git(&["-C", folder.to_str().unwrap(), "fetch"]).code, 0);
+    assert_ne!(ann.git(&["-C", folder, "fetch"]).code, 0);
     platform
         .call_as(&format!("Bearer {token}"), "GET", "/apps/mine", "")
         .expect_status(403);

@@ -117,8 +117,16 @@ fn through_socks(port: u16) -> Option<String> {
     stream.write_all(&[5, 1, 0, 1, 127, 0, 0, 1, high, low]).ok()?;
     let mut connected = [0; 10];
     stream.read_exact(&mut connected).ok()?;
-    stream.write_all(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer).filter(|answer| !answer.is_empty())
+    stream
+        .write_all(b"GET /dyno HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .ok()?;
+    let mut answer = Vec::new();
+    let mut piece = [0; 1024];
+    while !answer.ends_with(b"web.1") {
+        match stream.read(&mut piece).ok()? {
+            0 => return None,
+            length => answer.extend_from_slice(&piece[..length]),
+        }
+    }
+    String::from_utf8(answer).ok()
 }

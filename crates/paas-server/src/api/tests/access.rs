@@ -76,9 +76,10 @@ async fn passes(gate: &TowerToHyperService<Router>, token: &str, route: &str, ap
     let (method, path) = route.split_once(' ').unwrap();
     let path = path.replace("{app}", app).replace("{team}", team);
     // A client of `ps:exec` names the app in its credentials.
-    let credentials = match path.starts_with("/api/v2") {
-        true => format!("Basic {}", BASE64_STANDARD.encode(format!("{app}:{token}"))),
-        false => format!("Bearer {token}"),
+    let credentials = if path.starts_with("/api/v2") {
+        format!("Basic {}", BASE64_STANDARD.encode(format!("{app}:{token}")))
+    } else {
+        format!("Bearer {token}")
     };
     let request = http::Request::builder()
         .method(method)
