@@ -49,7 +49,8 @@ const CHANGED: usize = if cfg!(debug_assertions) { 5 } else { 300 };
 const RELEASES_OF_EACH: usize = 5;
 /// Under which the slowest in a hundred reads is to stay.
 const AIM: Duration = Duration::from_millis(20);
-const LIMIT: Duration = Duration::from_mins(2);
+/// For a thousand dynos to come up, which takes minutes.
+const LIMIT: Duration = Duration::from_mins(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A connection that stays open, with a token.
