@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paas_integration::{Output, Platform};
+use paas_integration::{Output, Platform, eventually};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -11,7 +11,9 @@ const SOON: Duration = Duration::from_secs(30);
 fn a_push_builds_an_app_and_a_second_push_replaces_it() {
     let platform = Platform::start();
     let app = platform.app("hello");
-    app.get("/").expect_status(503);
+    eventually("the app without a release has its page", SOON, || {
+        app.get("/").status == 503
+    });
 
     let commit = app.commit();
     let pushed = app.push();

@@ -21,6 +21,7 @@ mod logs;
 mod outbound;
 mod source;
 mod ssh;
+mod strangers;
 
 mod commands;
 mod hook;

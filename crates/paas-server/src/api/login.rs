@@ -24,6 +24,7 @@ use chrono::TimeDelta;
 use futures_util::stream;
 use http::{HeaderMap, header};
 use paas_api::{ErrorId, LoginResult, NewLogin, Secret};
+use paas_core::Id;
 use paas_store::{
     account::{self, Account},
     authorization::{self, NewAuthorization, Token, TokenHash},
@@ -207,12 +208,8 @@ pub(super) async fn submit(
             if error.is_unavailable() {
                 return Err(error);
             }
-            let status = error.status();
-            let message = match error.id() {
-                ErrorId::Unauthorized => "The email or password is not right.".to_owned(),
-                _ => error.to_string(),
-            };
-            return Ok((status, page(&login, &headers, Some(&message))).into_response());
+            let page = page(&login, &headers, Some(&trouble(&error)));
+            return Ok((error.status(), page).into_response());
         }
         // What the browser reloads must not be the form.
         Ok(Redirect::to(&format!("/login/{secret}")).into_response())
@@ -225,33 +222,44 @@ async fn step(api: &Api, login: &Login, headers: &HeaderMap, form: &[u8]) -> Res
         login::set_account(&mut *api.connection().await?, login.id, None).await?;
         return Ok(());
     }
-    let account = match login.account {
-        Some(account) => {
-            let account = account::by_id(&mut *api.connection().await?, account).await?;
-            let account = account.ok_or_else(ApiError::unauthorized)?;
-            sign_in::check_code(api, &account, &field(form, "code").unwrap_or_default()).await?;
-            account
-        }
-        None => match by_password(api, login, headers, form).await? {
-            Some(account) => account,
-            None => return Ok(()),
-        },
-    };
+    let (account, is_known) = identified(api, login.account, headers, form).await?;
+    if !is_known {
+        // The next page asks for the code.
+        login::set_account(&mut *api.connection().await?, login.id, Some(account.id)).await?;
+        return Ok(());
+    }
     login::approve(&mut *api.connection().await?, login.id, account.id, api.now()).await?;
     api.logins.notify_waiters();
     Ok(())
 }
 
-/// The account, unless it owes a code: then the login remembers whose it is, and the next page asks.
-async fn by_password(api: &Api, login: &Login, headers: &HeaderMap, form: &[u8]) -> Result<Option<Account>, ApiError> {
+/// Whose form this is, and whether that is all that there is to ask: an account with a second factor still owes a code after
+/// its password.
+pub(super) async fn identified(
+    api: &Api,
+    before: Option<Id<Account>>,
+    headers: &HeaderMap,
+    form: &[u8],
+) -> Result<(Account, bool), ApiError> {
+    if let Some(account) = before {
+        let account = account::by_id(&mut *api.connection().await?, account).await?;
+        let account = account.ok_or_else(ApiError::unauthorized)?;
+        sign_in::check_code(api, &account, &field(form, "code").unwrap_or_default()).await?;
+        return Ok((account, true));
+    }
     let email = field(form, "email").unwrap_or_default();
     let password = Secret::new(field(form, "password").unwrap_or_default());
     let account = sign_in::by_password(api, email.trim(), password, &auth::address(headers)).await?;
-    if !account.two_factor {
-        return Ok(Some(account));
+    let is_known = !account.two_factor;
+    Ok((account, is_known))
+}
+
+/// What a page says of an error.
+pub(super) fn trouble(error: &ApiError) -> String {
+    match error.id() {
+        ErrorId::Unauthorized => "The email or password is not right.".to_owned(),
+        _ => error.to_string(),
     }
-    login::set_account(&mut *api.connection().await?, login.id, Some(account.id)).await?;
-    Ok(None)
 }
 
 async fn find(api: &Api, secret: &str) -> Result<Login, ApiError> {

@@ -17,7 +17,7 @@ use axum::{
 };
 use chrono::TimeDelta;
 use http::{HeaderMap, Uri};
-use paas_api::{ErrorId, Secret};
+use paas_api::ErrorId;
 use paas_core::Scope;
 use paas_store::{
     account::{self, Account},
@@ -31,9 +31,8 @@ use uuid::Uuid;
 use super::{
     auth,
     error::ApiError,
-    login::{field, html::Page, is_from_elsewhere, or_page},
+    login::{field, html::Page, identified, is_from_elsewhere, or_page, trouble},
     oauth_authorization::checked_scope,
-    sign_in,
     state::Api,
 };
 
@@ -145,11 +144,7 @@ pub(super) async fn submit(
             Ok(None) => Ok(Redirect::to(&format!("/oauth/authorize/{secret}")).into_response()),
             Err(error) if error.is_unavailable() => Err(error),
             Err(error) => {
-                let message = match error.id() {
-                    ErrorId::Unauthorized => "The email or password is not right.".to_owned(),
-                    _ => error.to_string(),
-                };
-                let page = page(&api, &grant, &client, Some(&message)).await?;
+                let page = page(&api, &grant, &client, Some(&trouble(&error))).await?;
                 Ok((error.status(), page).into_response())
             }
         }
@@ -187,21 +182,7 @@ async fn step(
         let query = [("code", Some(code.as_str())), ("state", state)];
         return Ok(Some(call_back(client, &query)));
     }
-    let (account, is_known) = match grant.account {
-        Some(account) => {
-            let account = account::by_id(&mut *api.connection().await?, account).await?;
-            let account = account.ok_or_else(ApiError::unauthorized)?;
-            sign_in::check_code(api, &account, &field(form, "code").unwrap_or_default()).await?;
-            (account, true)
-        }
-        None => {
-            let email = field(form, "email").unwrap_or_default();
-            let password = Secret::new(field(form, "password").unwrap_or_default());
-            let account = sign_in::by_password(api, email.trim(), password, &auth::address(headers)).await?;
-            let is_known = !account.two_factor;
-            (account, is_known)
-        }
-    };
+    let (account, is_known) = identified(api, grant.account, headers, form).await?;
     oauth_grant::set_account(&mut *api.connection().await?, grant.id, Some(account.id), is_known).await?;
     Ok(None)
 }

@@ -20,8 +20,8 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, timeout},
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -30,7 +30,7 @@ use super::{
     dialect::Dialect,
     pump::{Arrival, serve},
 };
-use crate::{control::RouterFeed, platform::Platform};
+use crate::{control::RouterFeed, platform::Platform, strangers::welcome};
 
 const GREETING: &[u8] = b"rendezvous\r\n";
 /// The client throws the first piece away that it reads, whatever it is: the program's first words must not be in it.
@@ -39,10 +39,6 @@ const HOLD: Duration = Duration::from_millis(250);
 const INTRODUCTION_LIMIT: Duration = Duration::from_secs(10);
 /// A client that ends its secret with a line feed sends both at once.
 const LINE_END_LIMIT: Duration = Duration::from_millis(50);
-/// Who has not introduced themselves yet.
-const MOST_STRANGERS: usize = 64;
-/// After an error of the system: no more files, for one.
-const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Listener {
     platform: Arc<Platform>,
@@ -80,34 +76,16 @@ impl Listener {
     }
 
     pub(crate) async fn run(self) -> Result<()> {
-        let stop = self.platform.stop.clone();
-        let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
         let listener = Arc::new(self);
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept(&strangers) => accepted,
-                () = stop.cancelled() => return Ok(()),
-            };
-            let Some((stream, stranger)) = accepted else {
-                sleep(PAUSE).await;
-                continue;
-            };
-            let serving = Arc::clone(&listener);
-            let served = async move { serving.serve(stream, stranger).await };
-            let tracker = &listener.platform.tracker;
-            tracker.spawn(stop.clone().run_until_cancelled_owned(served));
-        }
-    }
-
-    async fn accept(&self, strangers: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-        let stranger = Arc::clone(strangers).acquire_owned().await.ok()?;
-        match self.socket.accept().await {
-            Ok((stream, _)) => Some((stream, stranger)),
-            Err(error) => {
-                tracing::warn!(%error, "a client of the rendezvous could not be accepted");
-                None
+        let serve = |stream, stranger| {
+            let listener = Arc::clone(&listener);
+            let stop = listener.platform.stop.clone();
+            async move {
+                stop.run_until_cancelled(listener.serve(stream, stranger)).await;
             }
-        }
+        };
+        welcome(&listener.platform, &listener.socket, serve).await;
+        Ok(())
     }
 
     async fn serve(&self, stream: TcpStream, stranger: OwnedSemaphorePermit) {

@@ -17,17 +17,15 @@ use russh::{
 };
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
-    time::{sleep, timeout},
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::timeout,
 };
 
 use super::person::Person;
-use crate::platform::Platform;
+use crate::{platform::Platform, strangers::welcome};
 
 /// For the first words, and again for the key.
 const INTRODUCTION_LIMIT: Duration = Duration::from_secs(20);
-/// Who has not shown a key yet.
-const MOST_STRANGERS: usize = 64;
 /// How many keys one may show.
 const MOST_ATTEMPTS: usize = 6;
 /// Without a byte either way, and that with [`KEEP_ALIVE`]: the client is gone.
@@ -37,8 +35,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const PIECES: usize = 256;
 /// How long a client may take to hear why it is sent away.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// After an error of the system: no more files, for one.
-const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Listener {
     platform: Arc<Platform>,
@@ -69,33 +65,13 @@ impl Listener {
     }
 
     pub(crate) async fn run(self) -> Result<()> {
-        let stop = self.platform.stop.clone();
-        let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
         let listener = Arc::new(self);
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept(&strangers) => accepted,
-                () = stop.cancelled() => return Ok(()),
-            };
-            let Some((stream, stranger)) = accepted else {
-                sleep(PAUSE).await;
-                continue;
-            };
-            let serving = Arc::clone(&listener);
-            let served = async move { serving.serve(stream, stranger).await };
-            listener.platform.tracker.spawn(served);
-        }
-    }
-
-    async fn accept(&self, strangers: &Arc<Semaphore>) -> Option<(UnixStream, OwnedSemaphorePermit)> {
-        let stranger = Arc::clone(strangers).acquire_owned().await.ok()?;
-        match self.socket.accept().await {
-            Ok((stream, _)) => Some((stream, stranger)),
-            Err(error) => {
-                tracing::warn!(%error, "a client who speaks SSH could not be accepted");
-                None
-            }
-        }
+        let serve = |stream, stranger| {
+            let listener = Arc::clone(&listener);
+            async move { listener.serve(stream, stranger).await }
+        };
+        welcome(&listener.platform, &listener.socket, serve).await;
+        Ok(())
     }
 
     async fn serve(&self, stream: UnixStream, stranger: OwnedSemaphorePermit) {

@@ -336,17 +336,21 @@ async fn a_collaborator_who_is_removed_follows_nothing() {
     .await;
 }
 
-#[tokio::test]
-async fn a_member_who_is_removed_follows_nothing_of_any_app_of_the_team() {
+/// A team with an app, and the token of a member.
+async fn team_with_a_member() -> (Server, String) {
     let server = server().await;
     server.post("/teams", json!({ "name": "acme" })).await.ok();
-    server
-        .post("/teams/apps", json!({ "name": "ours", "team": "acme" }))
-        .await
-        .ok();
+    let app = json!({ "name": "ours", "team": "acme" });
+    server.post("/teams/apps", app).await.ok();
     let token = server.stranger("ann@example.com").await;
-    let body = json!({ "email": "ann@example.com", "role": "member" });
-    server.send_json(Method::PUT, "/teams/acme/members", body).await.ok();
+    let member = json!({ "email": "ann@example.com", "role": "member" });
+    server.send_json(Method::PUT, "/teams/acme/members", member).await.ok();
+    (server, token)
+}
+
+#[tokio::test]
+async fn a_member_who_is_removed_follows_nothing_of_any_app_of_the_team() {
+    let (server, token) = team_with_a_member().await;
     ends_with_access(&server, &token, "ours", async || {
         server.delete("/teams/acme/members/ann@example.com").await.ok();
     })
@@ -355,15 +359,7 @@ async fn a_member_who_is_removed_follows_nothing_of_any_app_of_the_team() {
 
 #[tokio::test]
 async fn members_follow_nothing_of_an_app_that_is_locked_against_them() {
-    let server = server().await;
-    server.post("/teams", json!({ "name": "acme" })).await.ok();
-    server
-        .post("/teams/apps", json!({ "name": "ours", "team": "acme" }))
-        .await
-        .ok();
-    let token = server.stranger("ann@example.com").await;
-    let body = json!({ "email": "ann@example.com", "role": "member" });
-    server.send_json(Method::PUT, "/teams/acme/members", body).await.ok();
+    let (server, token) = team_with_a_member().await;
     ends_with_access(&server, &token, "ours", async || {
         server.patch("/teams/apps/ours", json!({ "locked": true })).await.ok();
     })
