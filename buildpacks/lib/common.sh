@@ -63,8 +63,34 @@ trim_cache() {
     megabytes=$(du -sm "$folder" | cut -f 1)
     if ((megabytes > 1024)); then
       detail "Emptying the cache of ${folder##*/}, which has grown to $megabytes MB"
+      # Go takes away the right to write into what it has fetched.
+      chmod -R u+w "$folder"
       rm -rf "$folder"
     fi
+  done
+}
+
+# The process types of an app without a Procfile that was compiled into the programs on standard input, for `bin/release`.
+# The one program is what to serve; of several the one whose name says so, and each other one is a type by its own name.
+#
+# usage: process_types FOLDER
+process_types() {
+  local folder=$1 program programs=() name web=''
+  mapfile -t programs
+  if ((${#programs[@]} == 1)); then
+    web=${programs[0]}
+  else
+    for name in api server web; do
+      if [[ " ${programs[*]} " == *" $name "* ]]; then web=$name; fi
+    done
+  fi
+  printf -- '---\ndefault_process_types:'
+  if ((${#programs[@]} == 0)); then printf ' {}'; fi
+  printf '\n'
+  if [[ -n $web ]]; then printf '  web: %s/%s\n' "$folder" "$web"; fi
+  for program in "${programs[@]}"; do
+    # What else may be the name of a process type is the app's to say.
+    if [[ $program != "$web" && $program =~ ^[A-Za-z][A-Za-z0-9_-]*$ ]]; then printf '  %s: %s/%s\n' "$program" "$folder" "$program"; fi
   done
 }
 

@@ -1,7 +1,7 @@
 //! Languages whose compilers and runtimes come when their first app does: three apps of each, pushed, served, and pushed
 //! again with unchanged dependencies, and what somebody reads whose app cannot be built.
 
-use std::{process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use paas_integration::{App, Output, Platform};
 
@@ -65,6 +65,7 @@ fn ruby_apps_bring_their_gems_along_and_rails_compiles_its_assets() {
     let platform = Platform::start();
     let plain = platform.app("plain");
     serves(&plain, "ruby-plain", "/", "as production").expect("Ruby app detected");
+    pushed_again(&plain).expect("Using the cached gems: unchanged");
 
     let (rails, sinatra) = (platform.app("rails"), platform.app("sinatra"));
     rails.fixture("rails");
@@ -131,6 +132,16 @@ fn go_apps_are_compiled_with_the_go_that_they_ask_for() {
     plain.runs(&["web.1"], SOON);
 }
 
+/// Makes the folder of archives that `composer.lock` names: Packagist cannot be reached everywhere.
+#[track_caller]
+fn archive_packages(app: &App<'_>) {
+    app.write("artifacts/README.md", "Made from packages/.\n");
+    let mut python = Command::new("python3");
+    python.current_dir(app.tree().join("packages/greeting"));
+    python.args(["-m", "zipfile", "-c", "../../artifacts/greeting-1.0.0.zip"]);
+    Output::of(python.args(["composer.json", "src", "bin"]), "").expect_success();
+}
+
 #[test]
 #[ignore = "needs docker"]
 fn php_apps_are_served_by_apache_and_by_nginx() {
@@ -160,6 +171,23 @@ fn php_apps_are_served_by_apache_and_by_nginx() {
         .expect("Procfile declares types -> web, worker");
     pushed_again(&nginx).expect("nothing to install");
 
+    let packages = platform.app("packages");
+    packages.fixture("php-packages");
+    archive_packages(&packages);
+    pushed(&packages, "/", "Hello from a package with vendor/bin/greet").expect("Installing example/greeting");
+    pushed_again(&packages)
+        .expect("Using the cached packages: unchanged")
+        .expect_no("Installing example/greeting");
+    // What is installed outside vendor/ is no part of what is kept: it is made anew.
+    let manifest = packages.tree().join("composer.json");
+    let manifest = fs::read_to_string(manifest).expect("the fixture has a manifest");
+    let elsewhere = manifest.replacen('{', r#"{ "config": { "bin-dir": "bin" },"#, 1);
+    packages.write("composer.json", &elsewhere);
+    for note in ["One line.\n", "Two lines.\n"] {
+        packages.write("NOTES.md", note);
+        pushed(&packages, "/", "Hello from a package with bin/greet").expect_no("Using the cached packages");
+    }
+
     composer.remove("composer.lock");
     refused(&composer, &[" !     There is no composer.lock."]);
     plain.write("composer.json", r#"{ "require": { "php": "^5.6" } }"#);
@@ -176,8 +204,16 @@ fn java_apps_are_built_by_their_own_wrappers() {
         .expect("./mvnw -DskipTests clean install")
         .expect("The program is target/hello-1.0.jar")
         .expect("Default types for Java -> web");
-    spring.paas(&["config:set", "DATABASE_URL=postgres://me:secret@db.example:5432/shop"]);
-    spring.serves("Hello from Java 17 to jdbc:postgresql://db.example:5432/shop\n", SOON);
+    spring
+        .paas(&[
+            "config:set",
+            "DATABASE_URL=postgres://me:s%40c%2Bret@db.example:5432/shop",
+        ])
+        .expect_success();
+    spring.serves(
+        "Hello from Java 17 to jdbc:postgresql://db.example:5432/shop?user=me&password=s%40c%2Bret as me with s@c+ret\n",
+        SOON,
+    );
 
     let gradle = platform.app("gradle");
     serves(&gradle, "java-gradle", "/", "Hello from Java 17").expect("./gradlew stage");

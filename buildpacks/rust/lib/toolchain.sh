@@ -39,7 +39,8 @@ choose_toolchain() {
 
 fetch_toolchain() {
   local started=$EPOCHREALTIME
-  export RUSTUP_HOME=$CACHED/rustup RUSTUP_TOOLCHAIN=$1
+  # Asking rustc for its version is no wish to install one: what is fetched is told, and so is what cannot be.
+  export RUSTUP_HOME=$CACHED/rustup RUSTUP_TOOLCHAIN=$1 RUSTUP_AUTO_INSTALL=0
   if ! rustc --version > /dev/null 2>&1; then
     detail "Fetching Rust $1"
     # One at a time is enough.

@@ -9,7 +9,8 @@ public class Hello {
         int port = Integer.getInteger("server.port");
         HttpServer server = HttpServer.create(new InetSocketAddress(port), 0);
         server.createContext("/", exchange -> {
-            String text = "Hello from Java " + Runtime.version().feature() + " to " + System.getenv("SPRING_DATASOURCE_URL");
+            String text = "Hello from Java " + Runtime.version().feature() + " to " + System.getenv("SPRING_DATASOURCE_URL")
+                + " as " + System.getenv("JDBC_DATABASE_USERNAME") + " with " + System.getenv("JDBC_DATABASE_PASSWORD");
             byte[] body = (text + "\n").getBytes(StandardCharsets.UTF_8);
             boolean isHead = exchange.getRequestMethod().equals("HEAD");
             exchange.sendResponseHeaders(200, isHead ? -1 : body.length);
