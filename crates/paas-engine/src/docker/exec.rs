@@ -9,7 +9,10 @@ use bollard::{
     query_parameters::ResizeExecOptionsBuilder,
 };
 use futures_util::{StreamExt as _, stream::BoxStream};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -26,6 +29,10 @@ const RUNNING: &str = "running a program in a container";
 const HUNG_UP: i32 = 129;
 /// Docker knows how a program ended a moment after its output did.
 const VERDICT_LIMIT: Duration = Duration::from_secs(10);
+/// For programs that only send a signal.
+const QUIET_LIMIT: Duration = Duration::from_secs(10);
+/// Docker hands the streams over before it starts the program.
+const START_LIMIT: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// In the environment of all that belongs to one program.
 const MARK: &str = "PAAS_EXEC";
@@ -79,20 +86,42 @@ impl DockerEngine {
             self.resize_exec_terminal(&created, size).await;
         }
 
-        // Its output says when it has ended; there is nothing else to wait for.
-        let (_ended, has_ended) = watch::channel(false);
-        let speak = pin!(forward(said.into_stream(), output, has_ended));
-        let listen = pin!(feed(stdin, input, |size| self.resize_exec_terminal(&created, size)));
-        tokio::select! {
-            spoken = speak => spoken.explain(self, RUNNING)?,
-            never = listen => match never {},
-            () = cancel.cancelled() => {
-                let hang_up = ["/bin/sh", "-c", HANG_UP_ON, &mark].map(str::to_owned).to_vec();
-                self.exec_quietly(id, hang_up).await.explain_if_found(self, RUNNING)?;
-                return Ok(Some(HUNG_UP));
+        let spoken = {
+            // Its output says when it has ended; there is nothing else to wait for.
+            let (_ended, has_ended) = watch::channel(false);
+            let speak = pin!(forward(said.into_stream(), output, has_ended));
+            let listen = pin!(feed(stdin, input, |size| self.resize_exec_terminal(&created, size)));
+            tokio::select! {
+                spoken = speak => Some(spoken),
+                never = listen => match never {},
+                () = cancel.cancelled() => None,
             }
+        };
+        // The connection is closed by now. While one is open that nobody reads, Docker sees no program of the container end
+        // (moby#53614), and so not the one that hangs up either.
+        if let Some(spoken) = spoken {
+            spoken.explain(self, RUNNING)?;
+            return self.verdict(&created).await.map(Some);
         }
-        self.verdict(&created).await.map(Some)
+        self.hang_up_on(id, &created, &mark).await?;
+        Ok(Some(HUNG_UP))
+    }
+
+    async fn hang_up_on(&self, id: &ContainerId, exec: &str, mark: &str) -> Result<()> {
+        // Before it is there nobody would find it.
+        let has_started = async {
+            while let Some(seen) = self.docker.inspect_exec(exec).await.explain_if_found(self, RUNNING)?
+                && seen.pid.is_none_or(|pid| pid <= 0)
+                && seen.exit_code.is_none()
+            {
+                sleep(LOOK_AGAIN).await;
+            }
+            Ok(())
+        };
+        timeout(START_LIMIT, has_started).await.unwrap_or(Ok(()))?;
+        let hang_up = ["/bin/sh", "-c", HANG_UP_ON, mark].map(str::to_owned).to_vec();
+        let hung_up = self.exec_quietly(id, hang_up).await;
+        hung_up.explain_if_found(self, RUNNING).map(drop)
     }
 
     pub(super) async fn hang_up_container(&self, id: &ContainerId) -> Result<()> {
@@ -104,7 +133,7 @@ impl DockerEngine {
         self.kill(id, "SIGHUP").await
     }
 
-    /// Runs a program whose words count for nothing, and says how it ended.
+    /// Runs a program whose words count for nothing, and says how it ended; `None` when that does not show in time.
     pub(super) async fn exec_quietly(&self, id: &ContainerId, command: Vec<String>) -> Result<Option<i64>, Error> {
         let config = ExecConfig {
             cmd: Some(command),
@@ -114,26 +143,33 @@ impl DockerEngine {
         };
         let exec = self.docker.create_exec(id.as_str(), config).await?;
         let started = self.docker.start_exec(&exec.id, None::<StartExecOptions>).await?;
-        if let StartExecResults::Attached { output, .. } = started {
-            output.for_each(async |_| {}).await;
-        }
-        Ok(self.docker.inspect_exec(&exec.id).await?.exit_code)
+        let ended = async {
+            if let StartExecResults::Attached { output, .. } = started {
+                output.for_each(async |_| {}).await;
+            }
+            self.exit_code(&exec.id).await
+        };
+        timeout(QUIET_LIMIT, ended).await.ok().transpose()
     }
 
     async fn verdict(&self, exec: &str) -> Result<i32> {
-        let ended = async {
-            loop {
-                let seen = self.docker.inspect_exec(exec).await.explain_if_found(self, RUNNING)?;
-                // With its container gone, nobody knows any more.
-                let Some(seen) = seen else { return Ok(HUNG_UP) };
-                if let (Some(false), Some(code)) = (seen.running, seen.exit_code) {
-                    return Ok(i32::try_from(code).unwrap_or(-1));
-                }
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-        };
         // What has closed its output and goes on is not waited for.
-        tokio::time::timeout(VERDICT_LIMIT, ended).await.unwrap_or(Ok(0))
+        let Ok(ended) = timeout(VERDICT_LIMIT, self.exit_code(exec)).await else {
+            return Ok(0);
+        };
+        // With its container gone, nobody knows any more.
+        let code = ended.explain_if_found(self, RUNNING)?;
+        Ok(code.map_or(HUNG_UP, |code| i32::try_from(code).unwrap_or(-1)))
+    }
+
+    async fn exit_code(&self, exec: &str) -> Result<i64, Error> {
+        loop {
+            let seen = self.docker.inspect_exec(exec).await?;
+            if let (Some(false), Some(code)) = (seen.running, seen.exit_code) {
+                return Ok(code);
+            }
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     async fn resize_exec_terminal(&self, exec: &str, TerminalSize { columns, rows }: TerminalSize) {

@@ -186,11 +186,14 @@ impl Engine for FakeEngine {
             spec.terminal = exec.terminal;
             (state.taught(&spec).unwrap_or_else(|| Behaviour::exits(0)), life)
         };
-        say(&behaviour, &output).await;
+        let live = async {
+            say(&behaviour, &output).await;
+            hear(&behaviour, &mut stdin, &output).await
+        };
         let code = tokio::select! {
             biased;
             () = life.cancelled() => 137,
-            code = hear(&behaviour, &mut stdin, &output) => code,
+            code = live => code,
             () = cancel.cancelled() => 129,
         };
         Ok(Some(code))

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt as _, stream};
-use paas_engine::{Container, ContainerState, DockerEngine, Engine as _, Firewall, Input, LogChunk, Tmpfs};
+use futures_util::{StreamExt as _, future, stream};
+use paas_engine::{Container, ContainerState, DockerEngine, Engine as _, ExecSpec, Firewall, Input, LogChunk, Tmpfs};
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream, UdpSocket},
@@ -352,6 +352,40 @@ async fn a_terminal_is_one_and_has_a_size() {
             }
             let said = String::from_utf8_lossy(&said).into_owned();
             assert!(exit.code == 4 && said.contains("33 101"), "{} {said}", exit.code);
+        })
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs docker"]
+async fn a_program_that_is_hung_up_on_before_it_began_does_not_stay() {
+    World::docker()
+        .await
+        .keeps(async |world: &World| {
+            let id = world
+                .engine
+                .start(&world.spec("host", Program::Sleep))
+                .await
+                .unwrap()
+                .id;
+            let exec = async |command: &[&str], cancel: CancellationToken| {
+                let (sender, mut receiver) = mpsc::channel(4);
+                let spec = ExecSpec {
+                    command: command.iter().copied().map(str::to_owned).collect(),
+                    ..ExecSpec::default()
+                };
+                let stdin = stream::pending().boxed();
+                let said = async { while receiver.recv().await.is_some() {} };
+                let (code, ()) = future::join(world.engine.exec(&id, &spec, stdin, sender, cancel), said).await;
+                code.unwrap()
+            };
+            let cancelled = CancellationToken::new();
+            cancelled.cancel();
+            assert_eq!(exec(&["/bin/sleep", "4711"], cancelled).await, Some(129));
+            let is_there = ["/bin/sh", "-c", "grep -q 471[1] /proc/[0-9]*/cmdline 2>/dev/null"];
+            while exec(&is_there, CancellationToken::new()).await == Some(0) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         })
         .await;
 }

@@ -1,9 +1,11 @@
 //! Programs beside what a container runs already.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future, stream};
 use paas_engine::{ContainerId, ExecSpec, Input, Output};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,7 +17,10 @@ contract!(
     a_program_in_a_container_has_streams_and_an_end_of_its_own,
     a_program_is_only_run_where_something_runs,
     a_program_that_is_hung_up_on_ends_and_leaves_its_container_alone,
+    programs_that_nobody_listens_to_hold_nothing_up_once_they_are_hung_up_on,
 );
+
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Runs a program with this input; how it ended, and what it said.
 async fn exec(world: &World, id: &ContainerId, program: Program, input: Vec<Bytes>) -> (Option<i32>, Vec<u8>) {
@@ -83,4 +88,31 @@ async fn a_program_that_is_hung_up_on_ends_and_leaves_its_container_alone(world:
     let (code, ()) = future::join(run, hang_up).await;
     assert_eq!(code.unwrap(), Some(129));
     assert!(world.engine.inspect(&id).await.unwrap().unwrap().is_running());
+}
+
+async fn programs_that_nobody_listens_to_hold_nothing_up_once_they_are_hung_up_on(world: &World) {
+    let container = world.engine.start(&world.spec("host", Program::Sleep)).await.unwrap();
+    let spec = ExecSpec {
+        command: Program::Flood.command(),
+        ..ExecSpec::default()
+    };
+    let flood = async || {
+        // Held, and never read.
+        let (sender, receiver) = mpsc::channel::<Output>(4);
+        let cancel = CancellationToken::new();
+        let stdin = stream::pending().boxed();
+        let run = world.engine.exec(&container.id, &spec, stdin, sender, cancel.clone());
+        let hang_up = async {
+            while receiver.len() < receiver.max_capacity() {
+                sleep(LOOK_AGAIN).await;
+            }
+            cancel.cancel();
+        };
+        let (code, ()) = future::join(run, hang_up).await;
+        assert_eq!(code.unwrap(), Some(129));
+    };
+    // Several, so that one's end is waited for while another's is held up.
+    future::join_all((0..4).map(|_| flood())).await;
+    let (code, said) = exec(world, &container.id, Program::Count, Vec::new()).await;
+    assert_eq!((code, said.len()), (Some(0), 24));
 }

@@ -40,6 +40,8 @@ pub(crate) enum Program {
     Stubborn,
     /// Says `one` to `five` and ends.
     Count,
+    /// Says more than fits between it and whoever listens.
+    Flood,
     Copy,
     Exit3,
     /// Is not there.
@@ -48,10 +50,11 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Sleep,
         Self::Stubborn,
         Self::Count,
+        Self::Flood,
         Self::Copy,
         Self::Exit3,
         Self::Missing,
@@ -64,6 +67,7 @@ impl Program {
             Self::Sleep => vec!["/bin/sleep", "1000"],
             Self::Stubborn => shell("trap '' TERM; echo ready; while :; do sleep 1; done"),
             Self::Count => shell("for word in one two three four five; do echo $word; done"),
+            Self::Flood => shell("head -c 8000000 /dev/zero"),
             Self::Copy => vec!["/bin/cat"],
             Self::Exit3 => shell("exit 3"),
             Self::Missing => vec!["/no/such/program"],
@@ -79,6 +83,7 @@ impl Program {
             Self::Count => ["one", "two", "three", "four", "five"]
                 .into_iter()
                 .fold(Behaviour::exits(0), Behaviour::saying),
+            Self::Flood => (0..100).fold(Behaviour::exits(0), |flood, _| flood.saying("water")),
             Self::Copy => Behaviour::copies(),
             Self::Exit3 => Behaviour::exits(3).leaving("/etc/hostname", "a tar"),
             Self::Missing => Behaviour::exits(127),
