@@ -50,6 +50,7 @@ pub struct BuildSettings {
     /// The network that builds reach the package registries through; it exists already.
     pub network: String,
     pub limits: Limits,
+    /// For the app's own work: whatever it has to wait for before does not count.
     pub timeout: Duration,
     /// How much of what a build says is kept and shown.
     pub output_bytes: u64,
@@ -124,6 +125,14 @@ mod status {
     pub(super) const BROKEN_SOURCE: i32 = 24;
     pub(super) const RELEASE_FAILED: i32 = 25;
     pub(super) const NO_BUILDPACK: i32 = 26;
+    pub(super) const OTHER_LANGUAGE: i32 = 27;
+}
+
+/// What came of one build container.
+enum Attempt {
+    Built(Box<Built>),
+    /// The app is none of the language that its names promised: `.slugignore` took the others away. Nothing was compiled.
+    OtherLanguage(Buildpack),
 }
 
 impl BuildSettings {
@@ -174,7 +183,10 @@ impl Builder {
         cancel: CancellationToken,
     ) -> Result<Built, BuildError> {
         let console = Console::new(output);
-        let result = self.build_with_limit(&request, &console, cancel).await;
+        let result = match self.build_either_way(&request, &console, &cancel).await {
+            Err(_) if cancel.is_cancelled() => Err(BuildError::Cancelled),
+            result => result,
+        };
         if let Err(error) = &result {
             if error.is_ours() {
                 tracing::error!(app.id = %request.app, build.id = %request.build, error = ?error, "a build could not be run");
@@ -196,28 +208,20 @@ impl Builder {
         ground.make_image_of(&*self.engine, slug, tar).await
     }
 
-    /// Ends the build when it takes too long, and tells that from a cancellation.
-    async fn build_with_limit(
+    /// Ends the work when it takes too long, by `stop`, which the work listens to.
+    async fn within_limit<T>(
         &self,
-        request: &BuildRequest<'_>,
-        console: &Console,
-        cancel: CancellationToken,
-    ) -> Result<Built, BuildError> {
-        let stop = cancel.child_token();
-        let build = self.build_either_way(request, console, &stop);
-        tokio::pin!(build);
+        stop: &CancellationToken,
+        work: impl Future<Output = Result<T, BuildError>>,
+    ) -> Result<T, BuildError> {
+        tokio::pin!(work);
         let limit = self.settings.timeout;
-        let (result, is_late) = tokio::select! {
-            result = &mut build => (result, false),
+        tokio::select! {
+            result = &mut work => result,
             () = tokio::time::sleep(limit) => {
                 stop.cancel();
-                (build.await, true)
+                work.await.map_err(|_| BuildError::TimedOut { limit })
             }
-        };
-        match result {
-            Err(_) if cancel.is_cancelled() => Err(BuildError::Cancelled),
-            Err(_) if is_late => Err(BuildError::TimedOut { limit }),
-            result => result,
         }
     }
 
@@ -225,17 +229,20 @@ impl Builder {
         &self,
         request: &BuildRequest<'_>,
         console: &Console,
-        stop: &CancellationToken,
+        cancel: &CancellationToken,
     ) -> Result<Built, BuildError> {
         let source = request.source;
         let may_be_docker = source.has_dockerfile && request.buildpacks.is_empty();
+        let dockerfile = async {
+            let stop = cancel.child_token();
+            self.within_limit(&stop, self.build_dockerfile(request, console, &stop))
+                .await
+        };
         if may_be_docker && source.procfile.is_none() {
-            return self.build_dockerfile(request, console, stop).await;
+            return dockerfile.await;
         }
-        match self.build_with_buildpacks(request, console, stop).await {
-            Err(BuildError::NothingDetected { .. }) if may_be_docker => {
-                self.build_dockerfile(request, console, stop).await
-            }
+        match self.build_with_buildpacks(request, console, cancel).await {
+            Err(BuildError::NothingDetected { .. }) if may_be_docker => dockerfile.await,
             result => result,
         }
     }
@@ -244,16 +251,45 @@ impl Builder {
         &self,
         request: &BuildRequest<'_>,
         console: &Console,
-        stop: &CancellationToken,
+        cancel: &CancellationToken,
     ) -> Result<Built, BuildError> {
         console
             .header(&format!("Building on the {} stack", self.settings.stack.name))
             .await;
-        let stack = self.stack_for(request, console, stop).await?;
+        let mut expected = Buildpack::of(&request.source.root).filter(|_| request.buildpacks.is_empty());
+        let mut has_tried = false;
+        loop {
+            let stack = self.stack_for(request, expected, console, cancel).await?;
+            let stop = cancel.child_token();
+            let attempt = self.attempt(request, &stack, expected, console, &stop);
+            match self.within_limit(&stop, attempt).await? {
+                Attempt::Built(built) => return Ok(*built),
+                Attempt::OtherLanguage(language) if !has_tried => expected = Some(language),
+                Attempt::OtherLanguage(_) => {
+                    return Err(BuildError::Broken {
+                        code: status::OTHER_LANGUAGE,
+                    });
+                }
+            }
+            has_tried = true;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        request: &BuildRequest<'_>,
+        stack: &Stack,
+        expected: Option<Buildpack>,
+        console: &Console,
+        stop: &CancellationToken,
+    ) -> Result<Attempt, BuildError> {
         let kit = buildpack::kit(request.config);
         let ground = Ground::find(&*self.engine, request.app, &stack.run).await?;
         let (arguments, tars) = arguments(request.buildpacks).await?;
-        let spec = self.container(request, &stack, &ground, kit.len(), arguments);
+        let mut spec = self.container(request, stack, &ground, kit.len(), arguments);
+        spec.environment = spec
+            .environment
+            .with("EXPECTED_BUILDPACK", expected.map_or("", Buildpack::as_str));
         let input = request.source.input_after(kit, &tars).await?;
         let (output, pieces) = mpsc::channel(64);
         let run = self.engine.run(&spec, input, output, stop.clone());
@@ -264,13 +300,22 @@ impl Builder {
         let container = self.find_container(&spec.name).await;
         let built = match (exit, &container) {
             (Ok(exit), Some(container)) => {
+                let (engine, chose) = (&*self.engine, !request.buildpacks.is_empty());
                 let reached = match exit.code {
-                    status::NOT_DETECTED | status::NO_BUILDPACK => report::misfit(&*self.engine, container).await,
+                    status::NOT_DETECTED | status::NO_BUILDPACK => report::misfit(engine, container).await,
                     _ => None,
                 };
-                match self.judge(exit, saw_full_disk, request, reached.unwrap_or(0)) {
-                    Ok(()) => self.pack(request, &ground, container, console).await,
-                    Err(error) => Err(error),
+                let other = match exit.code {
+                    status::OTHER_LANGUAGE if !chose => report::chosen(engine, container).await,
+                    _ => None,
+                };
+                match (other, self.judge(exit, saw_full_disk, request, reached.unwrap_or(0))) {
+                    (Some(other), _) => Ok(Attempt::OtherLanguage(other)),
+                    (None, Ok(())) => {
+                        let built = self.pack(request, &ground, container, console).await;
+                        built.map(|built| Attempt::Built(Box::new(built)))
+                    }
+                    (None, Err(error)) => Err(error),
                 }
             }
             (Ok(exit), None) => Err(BuildError::Broken { code: exit.code }),
@@ -347,6 +392,7 @@ impl Builder {
     async fn stack_for(
         &self,
         request: &BuildRequest<'_>,
+        expected: Option<Buildpack>,
         console: &Console,
         stop: &CancellationToken,
     ) -> Result<Stack, BuildError> {
@@ -354,10 +400,7 @@ impl Builder {
             Pack::Ours(buildpack) => Some(*buildpack),
             Pack::Fetched { .. } => None,
         });
-        let mut languages: BTreeSet<_> = ours.collect();
-        if request.buildpacks.is_empty() {
-            languages.extend(Buildpack::of(&request.source.root));
-        }
+        let languages: BTreeSet<_> = ours.chain(expected).collect();
         let (settings, engine) = (&self.settings, &*self.engine);
         settings
             .stack
@@ -431,7 +474,8 @@ impl Builder {
             process_types,
             buildpack_description: report.description,
             size_bytes,
-            detected: report.detected,
+            // What a build says of itself counts for nothing when somebody else has chosen.
+            detected: report.detected.filter(|_| request.buildpacks.is_empty()),
             default_config: report.config_vars,
         })
     }

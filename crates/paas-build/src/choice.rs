@@ -61,12 +61,38 @@ pub enum UnknownBuildpack {
     Credentials,
     #[error("a tar.gz has no branches and commits: leave out what comes after # in {name:?}")]
     ArchiveWithReference { name: String },
+    #[error(
+        "the address of a git repository has no ?, and only an archive's path ends with .tgz, .tar.gz or .tar: {name:?}"
+    )]
+    RepositoryWithQuery { name: String },
+    #[error("an app has at most {} buildpacks, and {count} are named", Choice::MOST)]
+    TooMany { count: usize },
 }
 
 const MAXIMUM_CHARACTERS: usize = 1000;
 /// Where Heroku's registry keeps what is published in it.
 const REGISTRY: &str = "https://buildpack-registry.s3.amazonaws.com/buildpacks";
 const ARCHIVES: [&str; 3] = [".tgz", ".tar.gz", ".tar"];
+
+impl Choice {
+    /// Each is fetched and run in every build.
+    pub const MOST: usize = 20;
+
+    /// What a list means, wherever it came from: a buildpack that is named twice runs once, where it is named first.
+    pub fn read_all(names: &[String]) -> Result<Vec<Self>, UnknownBuildpack> {
+        let mut choices: Vec<Self> = Vec::new();
+        for name in names {
+            let choice = name.parse()?;
+            if !choices.contains(&choice) {
+                choices.push(choice);
+            }
+        }
+        if choices.len() > Self::MOST {
+            return Err(UnknownBuildpack::TooMany { count: choices.len() });
+        }
+        Ok(choices)
+    }
+}
 
 impl RemoteBuildpack {
     /// Where it is, without the reference.
@@ -142,8 +168,15 @@ fn remote(text: &str) -> Result<RemoteBuildpack, UnknownBuildpack> {
     if host.is_empty() || path.is_empty() {
         return Err(bad());
     }
-    let path = path.split('?').next().unwrap_or_default();
+    let (path, has_query) = match path.split_once('?') {
+        Some((path, _)) => (path, true),
+        None => (path, false),
+    };
     let is_archive = ARCHIVES.iter().any(|end| path.ends_with(end));
+    // git puts `/info/refs` behind it, which would become part of the query.
+    if has_query && !is_archive {
+        return Err(UnknownBuildpack::RepositoryWithQuery { name: shown(text) });
+    }
     match reference {
         Some(_) if is_archive => return Err(UnknownBuildpack::ArchiveWithReference { name: shown(text) }),
         Some(reference) if !is_reference(reference) => return Err(bad()),
@@ -287,6 +320,28 @@ mod tests {
         }
         let secret = "https://me:secret@example.com/x".parse::<Choice>().unwrap_err();
         assert!(!secret.to_string().contains("secret@"), "{secret}");
+    }
+
+    #[test]
+    fn a_repository_has_no_query() {
+        let error = "https://example.com/x?token=1#main".parse::<Choice>().unwrap_err();
+        assert!(error.to_string().contains("a git repository has no ?"), "{error}");
+    }
+
+    #[test]
+    fn a_list_names_each_once_and_not_too_many() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let twice = Choice::read_all(&names(&["heroku/python", "somebody/thing", "python"])).unwrap();
+        assert_eq!(names_of(&twice), ["heroku/python", "somebody/thing"]);
+        let many: Vec<_> = (0..=Choice::MOST)
+            .map(|number| format!("somebody/thing-{number}"))
+            .collect();
+        assert!(Choice::read_all(&many[1..]).is_ok());
+        assert_eq!(Choice::read_all(&many), Err(UnknownBuildpack::TooMany { count: 21 }));
+    }
+
+    fn names_of(choices: &[Choice]) -> Vec<String> {
+        choices.iter().map(Choice::to_string).collect()
     }
 
     #[test]

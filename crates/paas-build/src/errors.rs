@@ -76,6 +76,8 @@ pub enum StackError {
         #[source]
         source: io::Error,
     },
+    #[error("the build that waits for the images was cancelled")]
+    Cancelled,
     #[error("the {image} image could not be built")]
     Image {
         image: String,

@@ -108,7 +108,17 @@ impl Report {
 
 /// Which of several buildpacks the build had come to, counted from 0.
 pub(crate) async fn misfit(engine: &dyn Engine, container: &ContainerId) -> Option<usize> {
-    let mut tar = engine.archive(container, "/tmp/result/misfit").await.ok()??;
+    word(engine, container, "misfit").await?.parse().ok()
+}
+
+/// The buildpack that recognised the app, before it was asked to build it.
+pub(crate) async fn chosen(engine: &dyn Engine, container: &ContainerId) -> Option<Buildpack> {
+    word(engine, container, "chosen").await?.parse().ok()
+}
+
+async fn word(engine: &dyn Engine, container: &ContainerId, name: &str) -> Option<String> {
+    let path = format!("/tmp/result/{name}");
+    let mut tar = engine.archive(container, &path).await.ok()??;
     let mut bytes = Vec::new();
     while let Some(chunk) = tar.try_next().await.ok()? {
         bytes.extend_from_slice(&chunk);
@@ -117,8 +127,8 @@ pub(crate) async fn misfit(engine: &dyn Engine, container: &ContainerId) -> Opti
         }
     }
     let files = archive::read_files(&bytes, MAXIMUM_BYTES).ok()?;
-    let number = files.get(Path::new("misfit"))?;
-    String::from_utf8_lossy(number).trim().parse().ok()
+    let content = files.get(Path::new(name))?;
+    Some(String::from_utf8_lossy(content).trim().to_owned())
 }
 
 /// The first line, without what a terminal would obey.

@@ -2,17 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    fs::File,
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use paas_core::ImageRef;
 use paas_engine::{DockerfileBuild, Engine, Environment, Limits};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Buildpack, StackError, archive::MemoryTar, base, buildpack, output::Console};
@@ -43,6 +44,8 @@ const INPUTS_LABEL: &str = "paas.stack";
 /// How much of the builder's words is shown.
 const LINE_CHARACTERS: usize = 100;
 const LAST_LINES: usize = 20;
+/// How often a process looks whether another one has made the images.
+const LOCK_PERIOD: Duration = Duration::from_millis(250);
 const MEBIBYTE: u64 = 1024 * 1024;
 
 impl Stack {
@@ -107,7 +110,7 @@ impl Stack {
     ) -> Result<Self, StackError> {
         let making = Making::new(engine, settings, Console::new(output), cancel)?;
         if !making.is_made().await? {
-            let lock = lock(&settings.work_dir, &making.console).await?;
+            let lock = making.lock().await?;
             // Whoever held the lock may have made them.
             if !making.is_made().await? {
                 making.make().await?;
@@ -180,7 +183,9 @@ impl<'a> Making<'a> {
             .header(&format!("Making the images of the {name} stack, once"))
             .await;
         if !self.has(run).await? {
-            let base = base::ensure(self.engine, &self.settings.work_dir, &self.console).await?;
+            let base = self
+                .unless_cancelled(base::ensure(self.engine, &self.settings.work_dir, &self.console))
+                .await?;
             self.console
                 .header("Building the run image: what dynos start from")
                 .await;
@@ -194,12 +199,26 @@ impl<'a> Making<'a> {
         Ok(())
     }
 
+    /// Waits until no other process of the machine makes the images.
+    async fn lock(&self) -> Result<File, StackError> {
+        self.unless_cancelled(lock(&self.settings.work_dir, &self.console))
+            .await
+    }
+
+    /// For work that may be dropped at any place.
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T, StackError>>) -> Result<T, StackError> {
+        tokio::select! {
+            done = work => done,
+            () = self.cancel.cancelled() => Err(StackError::Cancelled),
+        }
+    }
+
     /// Makes one image of a language unless it is there, made on the same image.
     async fn make_language(&self, image: &str, tag: &ImageRef, base: &ImageRef) -> Result<(), StackError> {
         if self.has(tag).await? {
             return Ok(());
         }
-        let lock = lock(&self.settings.work_dir, &self.console).await?;
+        let lock = self.lock().await?;
         if !self.has(tag).await? {
             self.console
                 .header(&format!(
@@ -304,7 +323,6 @@ fn certificates(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, StackError> 
     Ok(found)
 }
 
-/// Waits until no other process of the machine makes the images.
 async fn lock(work_dir: &Path, console: &Console) -> Result<File, StackError> {
     let error = |source| StackError::File {
         doing: "locking the making of the stack",
@@ -318,15 +336,42 @@ async fn lock(work_dir: &Path, console: &Console) -> Result<File, StackError> {
         return Ok(folder);
     }
     console.header("Waiting for another process that makes the stack").await;
-    tokio::task::spawn_blocking(move || folder.lock().map(|()| folder))
-        .map(|joined| joined.map_err(io::Error::other).flatten())
-        .await
-        .map_err(error)
+    // A thread that waits in the kernel could not be called back.
+    loop {
+        sleep(LOCK_PERIOD).await;
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(source)) => return Err(error(source)),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_images_of_another_can_be_cancelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = File::open(folder.path()).unwrap();
+        other.lock().unwrap();
+        let engine = paas_engine::FakeEngine::new(|| chrono::DateTime::UNIX_EPOCH);
+        let settings = StackSettings {
+            work_dir: folder.path().to_owned(),
+            ..StackSettings::default()
+        };
+        let cancel = CancellationToken::new();
+        let (output, mut lines) = mpsc::channel(8);
+        let wait = Stack::ensure(&engine, &settings, output, cancel.clone());
+        let give_up = async {
+            let line = lines.recv().await.unwrap();
+            assert!(line.starts_with(b"-----> Waiting for another process"), "{line:?}");
+            cancel.cancel();
+        };
+        let (ended, ()) = tokio::join!(wait, give_up);
+        assert!(matches!(ended, Err(StackError::Cancelled)), "{ended:?}");
+    }
 
     #[test]
     fn the_context_changes_with_the_certificates_only() {

@@ -2,14 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::sync::{Arc, Mutex};
+use std::{
+    fs::File,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chrono::DateTime;
-use paas_build::{BuildError, BuildRequest, BuildSettings, Builder, Buildpack, Built, Pack, Source, Stack};
+use paas_build::{
+    BuildError, BuildRequest, BuildSettings, Builder, Buildpack, Built, Pack, Source, Stack, StackSettings,
+};
 use paas_core::{BuildFailure, ConfigVars, Id, ImageRef, ProcessType};
 use paas_engine::{Behaviour, ContainerSpec, Engine, FakeEngine, NetworkSpec, Role};
-use tokio::sync::mpsc;
+use tempfile::TempDir;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -54,6 +61,8 @@ struct Try {
     config: ConfigVars,
     buildpacks: Vec<Pack>,
     output_bytes: u64,
+    timeout: Duration,
+    work_dir: TempDir,
 }
 
 impl Try {
@@ -66,6 +75,8 @@ impl Try {
             config: ConfigVars::default(),
             buildpacks: Vec::new(),
             output_bytes: 1 << 20,
+            timeout: Duration::from_mins(15),
+            work_dir: tempfile::tempdir().unwrap(),
         }
     }
 
@@ -84,6 +95,11 @@ impl Try {
         let source = Source::open(path).await.unwrap();
         let settings = BuildSettings {
             output_bytes: self.output_bytes,
+            timeout: self.timeout,
+            languages: StackSettings {
+                work_dir: self.work_dir.path().to_owned(),
+                ..StackSettings::default()
+            },
             ..BuildSettings::new(Stack::ours(), "builds", 1 << 30)
         };
         let builder = Builder::new(Arc::clone(&self.engine) as Arc<dyn Engine>, settings);
@@ -165,6 +181,56 @@ async fn the_procfile_wins_over_the_buildpacks_default_process_types() {
     assert_eq!(built.process_types[&"console".parse().unwrap()], "python");
     assert!(output.contains("Procfile declares types -> web\n"), "{output}");
     assert!(output.contains("Default types for Python -> console\n"), "{output}");
+}
+
+#[tokio::test]
+async fn an_app_that_slugignore_makes_one_of_another_language_gets_its_compilers() {
+    let mut attempt = Try::new(succeeds(&[("description", "Go\n"), ("chosen", "go")]));
+    attempt.files = vec![
+        ("Gemfile", ""),
+        ("go.mod", ""),
+        (".slugignore", "Gemfile\n"),
+        ("Procfile", "web: x"),
+    ];
+    let images = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&images);
+    let watch = move |spec: &ContainerSpec| {
+        record.lock().unwrap().push(spec.image.to_string());
+        spec.environment.get("EXPECTED_BUILDPACK") == Some("ruby")
+    };
+    let other = Behaviour::exits(27).leaving("/tmp/result/chosen", tar(&[("chosen", "go")]));
+    attempt.engine.teach(watch, other);
+    let (result, output) = attempt.build().await;
+    assert_eq!(result.unwrap().detected, Some(Buildpack::Go), "{output}");
+    assert_eq!(
+        *images.lock().unwrap(),
+        ["paas/stack-12:build-ruby", "paas/stack-12:build-go"]
+    );
+    assert!(attempt.engine.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_build_says_of_itself_is_not_believed_when_somebody_has_chosen() {
+    let mut attempt = Try::new(succeeds(&[("chosen", "go")]));
+    attempt.buildpacks = vec![Pack::Ours(Buildpack::Python)];
+    assert_eq!(attempt.build().await.0.unwrap().detected, None);
+}
+
+/// The lock is that of the machine: another process makes the stack for longer than a build may take.
+#[tokio::test(start_paused = true)]
+async fn the_time_that_a_language_takes_to_install_is_not_the_apps() {
+    let mut attempt = Try::new(succeeds(&[]));
+    attempt.files.push(("Gemfile", ""));
+    attempt.timeout = Duration::from_secs(2);
+    let other = File::open(attempt.work_dir.path()).unwrap();
+    other.lock().unwrap();
+    let release = async {
+        sleep(Duration::from_mins(2)).await;
+        drop(other);
+    };
+    let ((result, output), ()) = tokio::join!(attempt.build(), release);
+    assert!(result.is_ok(), "{output}");
+    assert!(output.contains("-----> Waiting for another process"), "{output}");
 }
 
 #[tokio::test]

@@ -206,6 +206,24 @@ async fn what_slugignore_names_is_left_out() {
             .await;
         assert!(inside.contains("kept/docs/index.md"), "{inside}");
         assert!(!inside.contains("large.psd") && !inside.contains("\ndocs/"), "{inside}");
+
+        // What it names does not say either which language the app is in.
+        files.extend([
+            ("Gemfile", String::new()),
+            (".slugignore", "Gemfile\n*.psd\n".to_owned()),
+        ]);
+        let outcome = workshop.build(&files).await;
+        assert_eq!(
+            outcome.result.unwrap().detected,
+            Some(Buildpack::Python),
+            "{}",
+            outcome.output
+        );
+        let times = outcome
+            .output
+            .matches("files or folders named in .slugignore\n")
+            .count();
+        assert_eq!(times, 1, "{}", outcome.output);
     })
     .await;
 }

@@ -9,9 +9,6 @@ use paas_store::app;
 
 use super::{auth::OwnApp, body::Body, error::ApiError, page::Page, state::Api};
 
-/// Each is fetched and run in every build.
-const MOST: usize = 20;
-
 pub(super) async fn list(OwnApp { row, .. }: OwnApp) -> Page<BuildpackInstallation> {
     Page::whole(installations(&row.buildpacks))
 }
@@ -67,8 +64,9 @@ fn names(buildpacks: &[Choice]) -> Result<Vec<String>, ApiError> {
         }
         names.push(buildpack);
     }
-    if names.len() > MOST {
-        return Err(ApiError::invalid(format!("An app has at most {MOST} buildpacks.")));
+    let most = Choice::MOST;
+    if names.len() > most {
+        return Err(ApiError::invalid(format!("An app has at most {most} buildpacks.")));
     }
     Ok(names)
 }

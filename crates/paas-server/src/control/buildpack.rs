@@ -151,9 +151,11 @@ async fn of_repository(
     fetched.await.map_err(wrong)?;
     tokio::fs::rename(&partial, &kept).await?;
     let tar = lend(platform, &kept).await?;
-    tokio::task::spawn_blocking(move || trim(&cache, MAXIMUM_CACHE_BYTES, SystemTime::now()))
-        .await
-        .map_err(io::Error::other)??;
+    let trimmed = tokio::task::spawn_blocking(move || trim(&cache, MAXIMUM_CACHE_BYTES, SystemTime::now())).await;
+    // The next fetch tries again: no reason to fail a build that has what it needs.
+    if let Err(error) = trimmed.map_err(io::Error::other).flatten() {
+        tracing::warn!(%error, "the cache of buildpacks could not be trimmed");
+    }
     let tar = tar.ok_or_else(|| anyhow!("a buildpack that was just fetched is gone"))?;
     Ok((tar, commit.id))
 }
@@ -201,20 +203,26 @@ async fn lend(platform: &Platform, kept: &Path) -> io::Result<Option<PathBuf>> {
     Ok(Some(name))
 }
 
-/// Removes what was used longest ago, and what a crash has left.
+/// Removes what was used longest ago, and what a crash has left. Other builds fetch and trim at the same time: what is
+/// gone meanwhile is gone.
 fn trim(cache: &Path, maximum_bytes: u64, now: SystemTime) -> io::Result<()> {
     let mut kept = Vec::new();
     for entry in fs::read_dir(cache)? {
         let entry = entry?;
-        let (path, metadata) = (entry.path(), entry.metadata()?);
+        let path = entry.path();
+        let metadata = match entry.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
         if path.extension().is_some_and(|extension| extension == "tar") {
             kept.push((metadata.modified()?, metadata.len(), path));
         } else if now.duration_since(metadata.modified()?).unwrap_or_default() > LEFTOVER_AGE {
-            if metadata.is_dir() {
-                fs::remove_dir_all(path)?;
+            let removed = if metadata.is_dir() {
+                fs::remove_dir_all(path)
             } else {
-                fs::remove_file(path)?;
-            }
+                fs::remove_file(path)
+            };
+            unless_gone(removed)?;
         }
     }
     kept.sort_unstable_by(|one, other| other.cmp(one));
@@ -222,10 +230,17 @@ fn trim(cache: &Path, maximum_bytes: u64, now: SystemTime) -> io::Result<()> {
     for (_, length, path) in kept {
         bytes += length;
         if bytes > maximum_bytes {
-            fs::remove_file(path)?;
+            unless_gone(fs::remove_file(path))?;
         }
     }
     Ok(())
+}
+
+fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// One name for one content from one place: who may read one address need not be able to read another.
@@ -264,6 +279,30 @@ mod tests {
         trim(folder.path(), 100, now).unwrap();
         assert!(!old.exists() && !left.exists());
         assert!(new.exists() && newest.exists() && under_way.exists());
+    }
+
+    #[test]
+    fn builds_that_trim_at_the_same_time_do_not_fail_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        for round in 0..20 {
+            for number in 0..50 {
+                file(folder.path(), &format!("{round}-{number}.tar"), 10, Duration::ZERO, now);
+                file(
+                    folder.path(),
+                    &format!("{round}-{number}.refs"),
+                    1,
+                    LEFTOVER_AGE * 2,
+                    now,
+                );
+            }
+            std::thread::scope(|scope| {
+                let trims: Vec<_> = (0..4).map(|_| scope.spawn(|| trim(folder.path(), 100, now))).collect();
+                for done in trims {
+                    done.join().unwrap().unwrap();
+                }
+            });
+        }
     }
 
     #[test]

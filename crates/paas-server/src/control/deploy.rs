@@ -295,8 +295,11 @@ impl<'a> Task<'a> {
             self.output.line("-----> Using the buildpacks in .buildpacks").await?;
             self.buildpacks.clone_from(&source.buildpacks);
         }
-        let choices = self.buildpacks.iter().map(|name| name.parse());
-        let choices = choices.collect::<Result<Vec<Choice>, _>>()?;
+        // Here, since not every way to a build leads through the API.
+        let choices = Choice::read_all(&self.buildpacks)?;
+        if choices.iter().any(|choice| matches!(choice, Choice::Elsewhere(_))) {
+            self.check_disk().await?;
+        }
         let cancel = &self.under_way.cancel;
         let brought = buildpack::bring(self.platform, &choices, &mut self.output, cancel).await?;
         if !choices.is_empty() {
@@ -310,10 +313,7 @@ impl<'a> Task<'a> {
     async fn build(&mut self, source: &Source, buildpacks: &Buildpacks) -> Result<Built, DeployError> {
         let platform = self.platform;
         let _slot = self.wait_for_slot().await?;
-        if let Some(full) = disk::check(platform).await.map_err(anyhow::Error::from)? {
-            self.trouble(&full.explanation()).await?;
-            return Err(full.into());
-        }
+        self.check_disk().await?;
         let mut conn = platform.store.connection().await?;
         let head = store::release::head(&mut conn, self.new.app.id).await?;
         let config = match &head {
@@ -340,20 +340,24 @@ impl<'a> Task<'a> {
         };
         let build = async {
             // Made on first need: a minute or two, which the pusher gets to see.
-            Stack::ensure(
-                &*platform.engine,
-                &platform.stack,
-                lines.clone(),
-                self.under_way.cancel.clone(),
-            )
-            .await?;
-            Ok(platform
-                .builder
-                .build(request, lines, self.under_way.cancel.clone())
-                .await?)
+            let cancel = &self.under_way.cancel;
+            let made = Stack::ensure(&*platform.engine, &platform.stack, lines.clone(), cancel.clone()).await;
+            if made.is_err() && cancel.is_cancelled() {
+                return Err(BuildError::Cancelled.into());
+            }
+            made?;
+            Ok(platform.builder.build(request, lines, cancel.clone()).await?)
         };
         let (built, ()) = tokio::join!(build, write);
         built
+    }
+
+    async fn check_disk(&mut self) -> Result<(), DeployError> {
+        if let Some(full) = disk::check(self.platform).await.map_err(anyhow::Error::from)? {
+            self.trouble(&full.explanation()).await?;
+            return Err(full.into());
+        }
+        Ok(())
     }
 
     /// The build's turn among those of the machine, until the ticket is dropped.

@@ -260,12 +260,16 @@ pub(super) fn normal(path: &[u8]) -> Result<Option<Vec<u8>>, ArchiveError> {
     Ok((!parts.is_empty()).then_some(path))
 }
 
-/// GitHub and its like put all files into one folder that is called after the commit.
+/// GitHub and its like put all files into one folder that is called after the commit. A buildpack with nothing besides
+/// its `bin/` is in no such folder.
 fn without_common_folder(tree: Tree) -> Tree {
     let mut at_root = tree.iter().filter(|(path, _)| !path.contains(&b'/'));
     let (Some((folder, Node::Directory)), None) = (at_root.next(), at_root.next()) else {
         return tree;
     };
+    if folder == b"bin" {
+        return tree;
+    }
     let inside = folder.len() + 1;
     tree.into_iter()
         .filter(|(path, _)| path.len() > inside)

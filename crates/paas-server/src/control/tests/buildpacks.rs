@@ -55,8 +55,7 @@ async fn buildpacks_are_fetched_for_a_build_once_and_what_was_used_is_recorded()
     let git = GitServer::start().await;
     let archive = std::fs::File::create(git.folder.path().join("other.tgz")).unwrap();
     let mut tar = tar::Builder::new(GzEncoder::new(archive, Compression::fast()));
-    tar.append_dir_all("other-1.0", git.folder.path().join("pack/bin"))
-        .unwrap();
+    tar.append_dir_all("bin", git.folder.path().join("pack/bin")).unwrap();
     tar.into_inner().unwrap().finish().unwrap();
 
     let (server, told) = watched(&["--allow-private-sources"]).await;
@@ -181,6 +180,45 @@ async fn no_build_starts_on_a_disk_that_is_nearly_full() {
     );
     assert!(pushed.output.contains("paas builds:cache:purge"), "{}", pushed.output);
     assert!(told.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_names_too_many_buildpacks_has_none_of_them_fetched() {
+    let git = GitServer::start().await;
+    let (server, told) = watched(&["--allow-private-sources"]).await;
+    server.run().await;
+    let app = server.app("hello").await;
+    let named = |count: usize| {
+        let names = (0..count).map(|number| git.url(&format!("pack/.git#{number}")));
+        names.collect::<Vec<_>>().join("\n")
+    };
+    let pushed = push_files(&server, &app, &[FILES[0], (".buildpacks", &named(21))]).await;
+    assert_eq!(pushed.verdict, Verdict::Rejected);
+    let words = " !     an app has at most 20 buildpacks, and 21 are named. Choose others: paas buildpacks:set\n";
+    assert!(pushed.output.contains(words), "{}", pushed.output);
+    assert!(git.asked.lock().unwrap().is_empty() && told.lock().unwrap().is_empty());
+
+    // One that is named again runs once.
+    let twice = format!("{0}\nheroku/python\n{0}\n", git.url("pack/.git#main"));
+    let pushed = push_files(&server, &app, &[FILES[0], (".buildpacks", &twice)]).await;
+    assert_eq!(pushed.verdict, Verdict::Accepted, "{}", pushed.output);
+    assert_eq!(newest(&server, &app).await.buildpacks.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_for_a_build_on_a_disk_that_is_nearly_full() {
+    let git = GitServer::start().await;
+    let (server, _told) = watched(&["--build-disk-limit", "0", "--allow-private-sources"]).await;
+    server.run().await;
+    let app = server.app("hello").await;
+    choose(&server, &app, &[git.url("pack/.git#main")]).await;
+    let pushed = push_files(&server, &app, FILES).await;
+    assert!(
+        pushed.output.contains(" % full: this build was not started."),
+        "{}",
+        pushed.output
+    );
+    assert!(git.asked.lock().unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -95,6 +95,12 @@ fn a_folder_around_everything_is_left_out() {
 }
 
 #[test]
+fn a_lone_folder_of_programs_stays_where_it_is() {
+    let entries = [("bin/", FOLDER, ""), ("bin/run", FILE, "hello")];
+    assert_eq!(unpacked(&entries).unwrap(), ["755 bin", "755 bin/run hello"]);
+}
+
+#[test]
 fn a_second_name_of_a_file_is_a_second_file() {
     let entries = [("a", FILE, "same"), ("b/c", EntryType::Link, "./a")];
     assert_eq!(unpacked(&entries).unwrap(), ["644 a same", "755 b", "644 b/c same"]);
