@@ -12,4 +12,4 @@ create table collaborators (
 
 create index collaborators_account on collaborators (account);
 
-comment on table collaborators is 'Who works on an app beside its owner. The owner, and the admins of a team that is, have no row here.';
+comment on table collaborators is 'Who works on an app beside its owner. The owner has no row here; that of an admin of the team that owns the app adds nothing while they are one.';

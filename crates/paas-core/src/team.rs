@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use uuid::Uuid;
+
 use crate::NameError;
 
 /// A unique team name, which is also the local part of the address that owns the team's apps:
@@ -20,6 +22,11 @@ impl TeamName {
     /// Who owns the team's apps, as clients see it: `acme@herokumanager.com`.
     pub fn address(&self) -> String {
         format!("{}{MANAGER}", self.0)
+    }
+
+    /// The name in such an address.
+    pub fn of_address(text: &str) -> Option<&str> {
+        text.strip_suffix(MANAGER)
     }
 }
 
@@ -40,6 +47,9 @@ impl FromStr for TeamName {
             return error(
                 "must start with a letter, end with a letter or digit and can only contain lowercase letters, numbers, and dashes",
             );
+        }
+        if Uuid::parse_str(text).is_ok() {
+            return error("must not look like an id");
         }
         // `/teams/apps/{app}` and its like are other endpoints.
         if ["apps", "invitations", "permissions"].contains(&text) {
@@ -76,6 +86,7 @@ mod tests {
             "é-team",
             &"a".repeat(61),
             "apps",
+            "a3c1f0de-0000-4000-8000-000000000000",
         ] {
             assert!(bad.parse::<TeamName>().is_err(), "{bad:?} was accepted");
         }

@@ -136,6 +136,9 @@ pub async fn decide(
     stamp: Stamp,
 ) -> Result<AppTransfer, StoreError> {
     let mut transaction = conn.begin().await?;
+    // First the app, as whoever gives it away by other means does: two that wait for each other would both fail.
+    let offered = by_id(&mut transaction, id).await?.ok_or(StoreError::TransferEnded)?;
+    app::lock(&mut transaction, offered.app).await?;
     let ended = sqlx::query_scalar!(
         "update app_transfers
         set state = $2, updated_at = $3

@@ -291,7 +291,7 @@ pub async fn update(
     Ok(updated.fetch_optional(conn).await?)
 }
 
-/// Puts a new token in the place of the old one, which is worth nothing from then on.
+/// Puts a new token in the place of the old one, which is worth nothing from then on, nor is what refreshed it.
 pub async fn rotate(
     conn: &mut PgConnection,
     account: Id<Account>,
@@ -302,7 +302,7 @@ pub async fn rotate(
     let rotated = sqlx::query_as!(
         Authorization,
         "update authorizations
-        set token_hash = $3, token_mask = $4, updated_at = $5, last_used_at = null
+        set token_hash = $3, token_mask = $4, refresh_hash = null, updated_at = $5, last_used_at = null
         where account = $1
             and id = $2
             and (expires_at is null or expires_at > $5)

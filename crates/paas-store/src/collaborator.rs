@@ -168,6 +168,42 @@ pub async fn delete(
     Ok(true)
 }
 
+/// Removes somebody who may not have been added at all. Whether they were.
+pub(crate) async fn leave(
+    conn: &mut PgConnection,
+    app: Id<App>,
+    account: Id<Account>,
+    stamp: Stamp,
+) -> Result<bool, StoreError> {
+    match find(conn, app, &account.to_string()).await? {
+        Some(found) => delete(conn, app, found.id, stamp).await,
+        None => Ok(false),
+    }
+}
+
+/// Removes everybody.
+pub(crate) async fn leave_all(conn: &mut PgConnection, app: Id<App>, stamp: Stamp) -> Result<(), StoreError> {
+    for found in list(conn, app).await? {
+        delete(conn, app, found.id, stamp).await?;
+    }
+    Ok(())
+}
+
+/// Adds somebody, or changes what they may do who were added before.
+pub(crate) async fn keep(
+    conn: &mut PgConnection,
+    app: Id<App>,
+    account: Id<Account>,
+    permissions: Permissions,
+    stamp: Stamp,
+) -> Result<(), StoreError> {
+    match find(conn, app, &account.to_string()).await? {
+        Some(found) => drop(set_permissions(conn, app, found.id, permissions, stamp).await?),
+        None => drop(create(conn, app, account, permissions, stamp).await?),
+    }
+    Ok(())
+}
+
 /// How an account stands to an app: as a stranger, when there is no such app.
 pub async fn standing(conn: &mut PgConnection, app: Id<App>, account: Id<Account>) -> Result<Standing, StoreError> {
     let row = sqlx::query!(

@@ -105,7 +105,17 @@ pub async fn update(conn: &mut PgConnection, sealer: &Sealer, client: &OauthClie
     Ok(())
 }
 
+/// Nothing that people allowed the program is worth anything from then on. To be called in a transaction.
 pub async fn delete(conn: &mut PgConnection, id: Id<OauthClient>) -> Result<(), StoreError> {
+    // Others' authorizations, which name the program only to be told apart, stay.
+    sqlx::query!(
+        "delete from authorizations
+        where client = $1
+            and refresh_hash is not null",
+        id.as_uuid(),
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query!("delete from oauth_clients where id = $1", id.as_uuid())
         .execute(conn)
         .await?;

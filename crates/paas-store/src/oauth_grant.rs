@@ -102,21 +102,24 @@ pub async fn of_browser(
     Ok(grant.fetch_optional(conn).await?.map(OauthGrant::from))
 }
 
-/// Whose password was right, and whether that is all that is owed; `None` begins again.
+/// Whose password was right, and whether that is all that is owed; `None` begins again. Whoever knew the page until now does
+/// not know the next one: only the browser that showed who it is goes on.
 pub async fn set_account(
     conn: &mut PgConnection,
     id: Id<OauthGrant>,
     account: Option<Id<Account>>,
     is_known: bool,
+    browser: TokenHash,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "update oauth_grants
-        set account = $2, is_known = $3
+        set account = $2, is_known = $3, browser_hash = $4
         where id = $1
             and code_hash is null",
         id.as_uuid(),
         account.as_ref().map(Id::as_uuid),
         is_known,
+        browser.as_bytes(),
     )
     .execute(conn)
     .await?;

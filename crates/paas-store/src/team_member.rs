@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     Actor, PgConnection, Stamp, StoreError,
     account::Account,
-    app,
+    app, collaborator,
     column::parse,
     event::{self, Event},
     new_id,
@@ -134,24 +134,18 @@ pub async fn remove(
         account.as_uuid(),
     );
     let removed = removed.fetch_optional(&mut *transaction).await?;
-    let collaborations = sqlx::query!(
-        "delete from collaborators
-        using apps
-        where apps.id = collaborators.app
-            and apps.team = $1
-            and collaborators.account = $2",
-        team.as_uuid(),
-        account.as_uuid(),
-    );
-    let collaborations = collaborations.execute(&mut *transaction).await?.rows_affected();
+    let apps = app::of_team(&mut transaction, team).await?;
+    let mut was_added = false;
+    for app in &apps {
+        was_added |= collaborator::leave(&mut transaction, *app, account, stamp).await?;
+    }
     let role = match removed {
         Some(role) => parse("team member", &role)?,
-        None if collaborations > 0 => Role::Collaborator,
+        None if was_added => Role::Collaborator,
         None => return Ok(None),
     };
     check_admin(&mut transaction, team).await?;
     record(&mut transaction, team, account, ("destroy", role), stamp).await?;
-    let apps = app::of_team(&mut transaction, team).await?;
     transaction.commit().await?;
     Ok(Some(apps))
 }

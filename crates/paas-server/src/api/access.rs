@@ -26,7 +26,7 @@ use paas_store::{
 use super::{
     auth::{self, Caller, OwnApp},
     error::ApiError,
-    needs::NEEDS,
+    needs::{NEEDS, RUN},
     state::Api,
 };
 use crate::sessions::{Holder, Session};
@@ -172,18 +172,19 @@ pub(super) async fn hold(api: &Api, holder: Holder) -> Result<Option<Session>, A
     let mut connection = api.connection().await?;
     let app = app::find(&mut connection, &holder.app.to_string()).await?;
     let standing = collaborator::standing(&mut connection, holder.app, holder.account).await?;
-    let token = authorization::get(&mut connection, holder.account, holder.authorization, api.now()).await?;
-    let may = app.is_some() && token.is_some() && standing.permissions().contains(Permission::View);
+    let living = authorization::living(&mut connection, &[holder.authorization], api.now()).await?;
+    let may = app.is_some() && !living.is_empty() && standing.permissions().contains(Permission::View);
     Ok(may.then_some(session))
 }
 
-/// Ends what people hold open on an app who do not get to see it any more. To be called after the change has committed.
+/// Ends what people hold open on an app who may not run anything there any more: a shell must end, and whoever still gets to
+/// see the log follows it anew. To be called after the change has committed.
 pub(super) async fn end_lost_sessions(api: &Api, app: Id<App>) -> Result<(), ApiError> {
     let sessions = &api.platform.sessions;
     let mut connection = api.connection().await?;
     for account in sessions.accounts_on(app) {
         let standing = collaborator::standing(&mut connection, app, account).await?;
-        if standing.permissions().is_empty() {
+        if !standing.permissions().any_of(RUN) {
             sessions.end_of(app, account);
         }
     }

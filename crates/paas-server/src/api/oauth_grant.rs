@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Nobody is sent anywhere but to the address that the client was registered with. Nobody is logged in before: there are no
-//! cookies, so the page asks who somebody is each time, and no other site can answer for them.
+//! cookies, so the page asks who somebody is each time, and no other site can answer for them. Nor can whoever sent them
+//! the page's address: each answer of who somebody is leads to a page of a new address, which only their browser knows.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use axum::{
 use chrono::TimeDelta;
 use http::{HeaderMap, Uri};
 use paas_api::ErrorId;
-use paas_core::Scope;
+use paas_core::{Id, Scope};
 use paas_store::{
     account::{self, Account},
     authorization::{Token, TokenHash},
@@ -97,9 +98,13 @@ pub(super) async fn authorize(State(api): State<Arc<Api>>, headers: HeaderMap, R
             expires_at: api.now() + LIFE,
         };
         begin(&api, new).await?;
-        Ok(Redirect::to(&format!("/oauth/authorize/{}", browser.as_str())).into_response())
+        Ok(Redirect::to(&address(browser.as_str())).into_response())
     })
     .await
+}
+
+fn address(secret: &str) -> String {
+    format!("/oauth/authorize/{secret}")
 }
 
 async fn begin(api: &Api, new: NewOauthGrant) -> Result<(), ApiError> {
@@ -141,7 +146,7 @@ pub(super) async fn submit(
         match step(&api, &grant, &client, &headers, &form).await {
             Ok(Some(elsewhere)) => Ok(Redirect::to(&elsewhere).into_response()),
             // What the browser reloads must not be the form.
-            Ok(None) => Ok(Redirect::to(&format!("/oauth/authorize/{secret}")).into_response()),
+            Ok(None) => Ok(Redirect::to(&address(&secret)).into_response()),
             Err(error) if error.is_unavailable() => Err(error),
             Err(error) => {
                 let page = page(&api, &grant, &client, Some(&trouble(&error))).await?;
@@ -152,7 +157,7 @@ pub(super) async fn submit(
     .await
 }
 
-/// Where to go, when the person has answered.
+/// Where to go; `None`: nothing was answered.
 async fn step(
     api: &Api,
     grant: &OauthGrant,
@@ -162,8 +167,7 @@ async fn step(
 ) -> Result<Option<String>, ApiError> {
     let state = grant.state.as_deref();
     if field(form, "again").is_some() {
-        oauth_grant::set_account(&mut *api.connection().await?, grant.id, None, false).await?;
-        return Ok(None);
+        return next_page(api, grant, None, false).await.map(Some);
     }
     if field(form, "deny").is_some() {
         oauth_grant::delete(&mut *api.connection().await?, grant.id).await?;
@@ -183,8 +187,19 @@ async fn step(
         return Ok(Some(call_back(client, &query)));
     }
     let (account, is_known) = identified(api, grant.account, headers, form).await?;
-    oauth_grant::set_account(&mut *api.connection().await?, grant.id, Some(account.id), is_known).await?;
-    Ok(None)
+    next_page(api, grant, Some(account.id), is_known).await.map(Some)
+}
+
+async fn next_page(
+    api: &Api,
+    grant: &OauthGrant,
+    account: Option<Id<Account>>,
+    is_known: bool,
+) -> Result<String, ApiError> {
+    let browser = Token::generate_secret();
+    let mut connection = api.connection().await?;
+    oauth_grant::set_account(&mut connection, grant.id, account, is_known, browser.hash()).await?;
+    Ok(address(browser.as_str()))
 }
 
 async fn client(api: &Api, id: Option<String>) -> Result<OauthClient, ApiError> {

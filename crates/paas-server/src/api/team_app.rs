@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use http::StatusCode;
 use paas_api::{ErrorId, NewApp, NewTeamApp, PageRange, ResourceRef, TeamAppUpdate, TeamOfApp};
-use paas_core::{Id, TeamAction};
+use paas_core::{Id, TeamAction, TeamName};
 use paas_store::{
     Connection,
     account::Account,
@@ -113,6 +113,7 @@ pub(super) async fn update(
     let id = row.app.id;
     if let Some(owner) = &owner {
         give(&api, &caller, &row, owner).await?;
+        access::end_lost_sessions(&api, id).await?;
     }
     if let Some(locked) = locked {
         let mut transaction = api.store().begin().await?;
@@ -126,8 +127,8 @@ pub(super) async fn update(
         }
         app::set_locked(&mut transaction, id, locked, api.stamp(&caller.account)).await?;
         transaction.commit().await?;
+        access::end_lost_sessions(&api, id).await?;
     }
-    access::end_lost_sessions(&api, id).await?;
     let mut connection = api.connection().await?;
     let row = app::by_id(&mut connection, id).await?;
     let row = row.ok_or_else(|| ApiError::not_found("app"))?;
@@ -138,7 +139,7 @@ pub(super) async fn update(
 async fn give(api: &Api, caller: &Caller, row: &AppRow, owner: &ResourceRef) -> Result<(), ApiError> {
     let (id, stamp) = (row.app.id, api.stamp(&caller.account));
     let name = user::own_name(owner.as_str(), &caller.account);
-    let is_person = name.contains('@') && !name.ends_with("@herokumanager.com");
+    let is_person = name.contains('@') && TeamName::of_address(&name).is_none();
     let mut transaction = api.store().begin().await?;
     if is_person || is_caller(&name, &caller.account).is_ok() {
         let user = user::find(&mut transaction, &name, &caller.account).await?;
@@ -148,6 +149,8 @@ async fn give(api: &Api, caller: &Caller, row: &AppRow, owner: &ResourceRef) -> 
                 row.app.name
             )));
         };
+        // Whoever is being removed from the team becomes nothing in it meanwhile.
+        team::lock(&mut transaction, team.id).await?;
         // Nobody becomes the owner of an app without wanting to: people in the team are taken to.
         let members = team_member::list(&mut transaction, team.id).await?;
         if !members.iter().any(|member| member.user.id == user.id) {
@@ -159,8 +162,7 @@ async fn give(api: &Api, caller: &Caller, row: &AppRow, owner: &ResourceRef) -> 
         app::give_to_account(&mut transaction, id, user.id, stamp).await?;
     } else {
         drop(transaction);
-        let name = name.strip_suffix("@herokumanager.com").unwrap_or(&name).to_owned();
-        let team = team_for_apps(api, caller, &name).await?;
+        let team = team_for_apps(api, caller, TeamName::of_address(&name).unwrap_or(&name)).await?;
         transaction = api.store().begin().await?;
         app::give_to_team(&mut transaction, id, &team, stamp).await?;
     }

@@ -1,6 +1,6 @@
 //! Who owns an app: a person, or a team. Each function here makes one the owner instead of the other.
 
-use paas_core::{App, Id, Permission, Standing, TeamAction, TeamName};
+use paas_core::{App, Id, Permissions, Standing, TeamAction, TeamName};
 use serde_json::json;
 use sqlx::Connection;
 use uuid::Uuid;
@@ -10,8 +10,7 @@ use crate::{
     Actor, PgConnection, Stamp, StoreError,
     account::Account,
     app_transfer::AppTransfer,
-    collaborator::Collaborator,
-    new_id,
+    collaborator,
     team::{self, Team},
 };
 
@@ -80,7 +79,8 @@ pub async fn set_locked(conn: &mut PgConnection, id: Id<App>, on: bool, stamp: S
     Ok(transaction.commit().await?)
 }
 
-/// Makes a team the owner. Whoever was it before stays, with every permission; other collaborators keep theirs. Fails with
+/// Makes a team the owner. A person who was it before stays, with every permission; other collaborators keep theirs. What
+/// another team's app let people do there is theirs no more: its collaborators go. Fails with
 /// [`StoreError::NotInTeam`] when the stamp's account may not bring apps into the team.
 pub async fn give_to_team(conn: &mut PgConnection, id: Id<App>, team: &Team, stamp: Stamp) -> Result<(), StoreError> {
     let mut transaction = conn.begin().await?;
@@ -104,7 +104,9 @@ pub async fn give_to_team(conn: &mut PgConnection, id: Id<App>, team: &Team, sta
     .execute(&mut *transaction)
     .await?;
     if let Some(before) = before {
-        keep(&mut transaction, id, before, &Permission::NAMED, stamp).await?;
+        collaborator::keep(&mut transaction, id, before, Permissions::ALL, stamp).await?;
+    } else {
+        collaborator::leave_all(&mut transaction, id, stamp).await?;
     }
     withdraw(&mut transaction, id, stamp).await?;
     record(
@@ -137,9 +139,7 @@ pub async fn give_to_account(
     )
     .execute(&mut *transaction)
     .await?;
-    sqlx::query!("delete from collaborators where app = $1", id.as_uuid())
-        .execute(&mut *transaction)
-        .await?;
+    collaborator::leave_all(&mut transaction, id, stamp).await?;
     withdraw(&mut transaction, id, stamp).await?;
     let payload = json!({ "owner": { "id": account.as_uuid() } });
     record(&mut transaction, id, "update", stamp, payload).await?;
@@ -164,17 +164,8 @@ pub(crate) async fn hand_over(conn: &mut PgConnection, transfer: &AppTransfer, s
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query!(
-        "delete from collaborators
-        where app = $1
-            and account = $2",
-        id.as_uuid(),
-        recipient.as_uuid(),
-    )
-    .execute(&mut *conn)
-    .await?;
-    let permissions: Vec<Permission> = Standing::COLLABORATOR.named().collect();
-    keep(conn, id, transfer.owner.id, &permissions, stamp).await?;
+    collaborator::leave(conn, id, recipient, stamp).await?;
+    collaborator::keep(conn, id, transfer.owner.id, Standing::COLLABORATOR, stamp).await?;
     let payload = json!({ "owner": { "id": recipient.as_uuid() } });
     record(conn, id, "update", stamp, payload).await
 }
@@ -191,35 +182,6 @@ async fn owner_for_update(conn: &mut PgConnection, id: Id<App>) -> Result<Option
     );
     let owner = owner.fetch_optional(conn).await?.ok_or(StoreError::AppGone)?;
     Ok(owner.map(Id::from_uuid))
-}
-
-/// Keeps somebody who owned the app as a collaborator.
-async fn keep(
-    conn: &mut PgConnection,
-    id: Id<App>,
-    account: Id<Account>,
-    permissions: &[Permission],
-    stamp: Stamp,
-) -> Result<(), StoreError> {
-    let names: Vec<String> = permissions
-        .iter()
-        .map(|permission| permission.as_str().to_owned())
-        .collect();
-    let collaborator = new_id::<Collaborator>(stamp.at);
-    sqlx::query!(
-        "insert into collaborators (id, app, account, permissions, created_at, updated_at)
-        values ($1, $2, $3, $4, $5, $5)
-        on conflict (app, account) do update
-        set permissions = excluded.permissions, updated_at = excluded.updated_at",
-        collaborator.as_uuid(),
-        id.as_uuid(),
-        account.as_uuid(),
-        &names,
-        stamp.at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Nobody can accept what the offerer does not own any more.

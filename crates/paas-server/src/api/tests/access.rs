@@ -358,6 +358,27 @@ async fn a_member_who_is_removed_follows_nothing_of_any_app_of_the_team() {
 }
 
 #[tokio::test]
+async fn what_a_member_holds_open_ends_when_they_may_only_look_from_then_on() {
+    let (server, token) = team_with_a_member().await;
+    server.post("/teams", json!({ "name": "other" })).await.ok();
+    let viewer = json!({ "email": "ann@example.com", "role": "viewer" });
+    server.send_json(Method::PUT, "/teams/other/members", viewer).await.ok();
+    let session = call(
+        &server,
+        &token,
+        Method::POST,
+        "/apps/ours/log-sessions",
+        json!({ "tail": true }),
+    );
+    let url = Server::path_of(&session.await.ok()["logplex_url"]);
+    let followed = server.open(server.request(Method::GET, &url)).await;
+    server.patch("/teams/apps/ours", json!({ "owner": "other" })).await.ok();
+    let end = tokio::time::timeout(Duration::from_secs(30), followed.into_body().collect()).await;
+    assert!(end.is_ok(), "the followed log goes on");
+    call(&server, &token, Method::GET, "/apps/ours", Value::Null).await.ok();
+}
+
+#[tokio::test]
 async fn members_follow_nothing_of_an_app_that_is_locked_against_them() {
     let (server, token) = team_with_a_member().await;
     ends_with_access(&server, &token, "ours", async || {

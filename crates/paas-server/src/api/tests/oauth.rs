@@ -41,9 +41,18 @@ impl Server {
             EMAIL.replace('@', "%40"),
             PASSWORD.replace(' ', "+")
         );
-        let known = self.fill_in(&page, &form).await;
-        assert_eq!(known.header("location"), Some(page.as_str()), "{}", known.text);
-        page
+        let next = self.goes_on(&page, &form).await;
+        // Whoever sent the person the first page's address does not see theirs.
+        assert_eq!(self.browse(&page).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(self.fill_in(&page, "allow=1").await.status, StatusCode::NOT_FOUND);
+        next
+    }
+
+    /// The page that comes after this one.
+    async fn goes_on(&self, page: &str, form: &str) -> String {
+        let answer = self.fill_in(page, form).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+        answer.header("location").unwrap().to_owned()
     }
 
     /// The code that a page leads to when it is allowed.
@@ -127,8 +136,7 @@ async fn who_owes_a_code_is_asked_for_it_before_anything_is_allowed() {
     // The answer before the question is none.
     let early = server.fill_in(&page, "allow=1").await;
     assert_eq!(early.status, StatusCode::FORBIDDEN, "{}", early.text);
-    let known = server.fill_in(&page, &format!("code={}", codes[0])).await;
-    assert_eq!(known.status, StatusCode::SEE_OTHER, "{}", known.text);
+    let page = server.goes_on(&page, &format!("code={}", codes[0])).await;
     assert!(
         server
             .browse(&page)
@@ -142,8 +150,7 @@ async fn who_owes_a_code_is_asked_for_it_before_anything_is_allowed() {
         .header(header::ORIGIN, "https://evil.example");
     let refused = server.send(elsewhere.body(Body::from("allow=1")).unwrap()).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
-    let again = server.fill_in(&page, "again=1").await;
-    assert_eq!(again.status, StatusCode::SEE_OTHER);
+    let page = server.goes_on(&page, "again=1").await;
     assert!(server.browse(&page).await.text.contains("name=\"password\""));
     server.platform.clock.advance(TimeDelta::minutes(16));
     assert_eq!(server.browse(&page).await.status, StatusCode::NOT_FOUND);
