@@ -71,10 +71,11 @@ alter table events
     add column data jsonb;
 
 create index events_untold on events (sequence) where is_untold;
+create index events_dyno_states on events (at) where resource = 'dyno-state';
 create index events_resource on events (resource_id, sequence);
 
 comment on column events.is_untold is 'Webhooks have not been told yet. A mark and not a position: events come into sight in another order than their numbers.';
 comment on column events.data is 'The resource as the API showed it, where it cannot be looked at afterwards.';
 
 create trigger events_notify after insert on events
-    for each row when (new.is_untold) execute function notify_wanted();
+    for each row when (new.is_untold and new.resource <> 'dyno-state') execute function notify_wanted();

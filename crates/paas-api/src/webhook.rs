@@ -121,12 +121,13 @@ pub struct WebhookPayload {
 
 /// The body of a notification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WebhookNotification {
+pub struct WebhookNotification<P = WebhookPayload> {
     pub id: Uuid,
     pub created_at: Time,
     pub updated_at: Time,
+    /// A [`WebhookPayload`].
     #[serde(flatten)]
-    pub payload: WebhookPayload,
+    pub payload: P,
     /// A later event has a higher one: notifications may arrive in another order.
     pub sequence: i64,
     pub webhook_metadata: WebhookMetadata,

@@ -6,7 +6,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
 
@@ -46,7 +46,7 @@ pub enum DrainHost {
 pub enum ClosedAddress {
     #[error("is this machine itself: its operator can allow that with --local-drains")]
     Local,
-    #[error("is not an address that a log can be sent to")]
+    #[error("is not an address that anything may be sent to")]
     Never,
 }
 
@@ -159,6 +159,13 @@ impl FromStr for DrainUrl {
             Some(_) => target.to_owned(),
             None => format!("/{target}"),
         };
+        // RFC 3986 §2: what else somebody means is percent-encoded.
+        let is_sent = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte);
+        if !target.bytes().all(is_sent) {
+            return Err(error(
+                "path is invalid: some of its characters have to be percent-encoded",
+            ));
+        }
         Ok(Self {
             text: text.to_owned(),
             scheme,
@@ -221,7 +228,11 @@ pub fn check_drain_address(address: IpAddr, is_local_allowed: bool) -> Result<()
     let address = address.to_canonical();
     let is_closed_for_ever = match address {
         IpAddr::V4(address) => {
-            address.is_link_local() || address.is_broadcast() || address.is_multicast() || address.octets()[0] == 0
+            address.is_link_local()
+                || address.is_broadcast()
+                || address.is_multicast()
+                || address.octets()[0] == 0
+                || address == ALIBABA_METADATA
         }
         IpAddr::V6(address) => {
             address.is_unicast_link_local()
@@ -238,6 +249,9 @@ pub fn check_drain_address(address: IpAddr, is_local_allowed: bool) -> Result<()
         Ok(())
     }
 }
+
+/// Alibaba Cloud's instance metadata; that of others is link-local.
+const ALIBABA_METADATA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
 
 /// Amazon's instance metadata over IPv6.
 fn is_metadata(address: Ipv6Addr) -> bool {
@@ -386,6 +400,7 @@ mod tests {
             "syslog://ann@logs.example.com",
             "syslog://logs.example.com/path",
             "https://example.com/\u{e9}",
+            "https://example.com/in?a=<b>",
             &format!("https://example.com/{}", "a".repeat(MAXIMUM_URL_BYTES)),
         ] {
             assert!(bad.parse::<DrainUrl>().is_err(), "{bad:?} was accepted");
@@ -406,6 +421,7 @@ mod tests {
             "169.254.169.254",
             "::ffff:169.254.169.254",
             "fd00:ec2::254",
+            "100.100.100.200",
             "fe80::1",
             "0.0.0.0",
             "::",

@@ -127,7 +127,11 @@ impl Resources {
         let mut conn = self.api.connection().await?;
         let one_offs = one_off_rows::of(&mut conn, app.app.id).await?;
         let mut shown = if let Some(row) = one_offs.iter().find(|row| *row.id.as_uuid() == id) {
-            one_off::answer(&app.app, row, None)
+            // As in what is told of its end.
+            paas_api::Dyno {
+                command: String::new(),
+                ..one_off::answer(&app.app, row, None)
+            }
         } else if let Some(row) = dyno_rows::find(&mut conn, app.app.id, &id.to_string()).await? {
             let commands = dyno::commands(&mut conn, std::slice::from_ref(&row)).await?;
             dyno::answer(&app.app, &row, &commands)

@@ -96,7 +96,12 @@ pub(super) async fn update(
         target.level = level.parse()?;
     }
     if let Some(url) = &update.url {
-        target.url = checked_url(&api, url)?;
+        let url = checked_url(&api, url)?;
+        // Credentials are never shown: whoever may change the address must not have them sent to another place.
+        if url.parts().place() != target.url.parts().place() {
+            target.credentials = None;
+        }
+        target.url = url;
     }
     if let Some(secret) = &update.secret {
         target.secret = checked_secret(secret)?;

@@ -438,7 +438,9 @@ impl Task {
         let now = self.platform.clock.now();
         let marked = async {
             let mut conn = self.platform.store.connection().await?;
-            store::one_off::mark_up(&mut conn, self.dyno.id, now).await
+            store::one_off::mark_up(&mut conn, self.dyno.id, now).await?;
+            self.platform.wake_webhooks.notify_one();
+            Ok::<_, store::StoreError>(())
         };
         if let Err(error) = marked.await {
             tracing::warn!(dyno.name = %self.process, %error, "a one-off dyno still looks as if it were starting");
@@ -481,6 +483,7 @@ impl Task {
         }
         let mut conn = self.platform.store.connection().await?;
         store::one_off::delete(&mut conn, self.dyno.id, self.platform.clock.now()).await?;
+        self.platform.wake_webhooks.notify_one();
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header};
 use http_body_util::{BodyExt as _, Full};
@@ -10,7 +9,6 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use paas_core::{LogLine, logplex_frame};
 use paas_store::log_drain::LogDrain;
-use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -19,7 +17,7 @@ use tokio_util::{
 use uuid::Uuid;
 
 use super::error::DrainError;
-use crate::outbound::{Connector, Target};
+use crate::outbound::{Connector, Target, basic};
 
 /// From the first byte of a request to the last of its answer.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -151,7 +149,7 @@ impl HttpLink {
 fn request(drain: &LogDrain, frames: &Frames) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(frames.body.clone()));
     *request.method_mut() = http::Method::POST;
-    // Checked when the drain was made: printable ASCII that begins with a slash. What is no path all the same asks for `/`.
+    // Checked when the drain was made.
     *request.uri_mut() = drain.url.target().parse().unwrap_or_default();
     let text = |value: &str| HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
     let headers = request.headers_mut();
@@ -162,14 +160,7 @@ fn request(drain: &LogDrain, frames: &Frames) -> Request<Full<Bytes>> {
     headers.insert(FRAME_ID, text(&frames.id.simple().to_string()));
     headers.insert(DRAIN_TOKEN, text(&drain.token));
     if let Some(user_info) = drain.url.user_info() {
-        let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
-        let decoded: Vec<u8> = percent_decode_str(user)
-            .chain(percent_decode_str(":"))
-            .chain(percent_decode_str(password))
-            .collect();
-        let mut value = text(&format!("Basic {}", BASE64_STANDARD.encode(decoded)));
-        value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
+        headers.insert(header::AUTHORIZATION, basic(user_info));
     }
     request
 }

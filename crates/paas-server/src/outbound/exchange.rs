@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{ConnectError, Connector, Target};
 
@@ -26,7 +26,7 @@ pub(crate) enum ExchangeError {
     Broken { target: Target, source: hyper::Error },
 }
 
-/// Sends a request, and says the status of what comes back. From the first byte to the last within `limit`.
+/// Sends a request, and says the status of what comes back within `limit`.
 pub(crate) async fn exchange(
     connector: &Connector,
     target: &Target,
@@ -34,42 +34,44 @@ pub(crate) async fn exchange(
     limit: Duration,
 ) -> Result<StatusCode, ExchangeError> {
     let socket = connector.connect(target).await?;
+    let deadline = Instant::now() + limit;
     request
         .headers_mut()
         .insert(header::CONNECTION, header::HeaderValue::from_static("close"));
-    let talk = async {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-        let drive = async {
-            // Whoever waits for an answer hears of its end, good or bad.
-            let _ = connection.await;
-            std::future::pending().await
-        };
-        let ask = async {
-            let (head, mut body) = sender.send_request(request).await?.into_parts();
-            let mut bytes = 0;
-            // What it says does not matter, but some receivers stop their work when nobody listens to their answer.
-            while let Some(Ok(frame)) = body.frame().await {
-                bytes += frame.data_ref().map_or(0, Bytes::len);
-                if bytes > LONGEST_ANSWER {
-                    break;
-                }
-            }
-            Ok(head.status)
-        };
-        tokio::select! {
-            answered = ask => answered,
-            never = drive => never,
-        }
+    let broken = |source| ExchangeError::Broken {
+        target: target.clone(),
+        source,
     };
-    match timeout(limit, talk).await {
-        Ok(answered) => answered.map_err(|source| ExchangeError::Broken {
-            target: target.clone(),
-            source,
-        }),
-        Err(_) => Err(ExchangeError::Silent {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(broken)?;
+    let drive = async {
+        // Whoever waits for an answer hears of its end, good or bad.
+        let _ = connection.await;
+        std::future::pending().await
+    };
+    let ask = async {
+        let answered = timeout_at(deadline, sender.send_request(request)).await;
+        let silent = |_| ExchangeError::Silent {
             target: target.clone(),
             limit,
-        }),
+        };
+        let (head, body) = answered.map_err(silent)?.map_err(broken)?.into_parts();
+        let _ = timeout_at(deadline, listen(body)).await;
+        Ok(head.status)
+    };
+    tokio::select! {
+        answered = ask => answered,
+        never = drive => never,
+    }
+}
+
+/// What an answer says does not matter, but some receivers stop their work when nobody listens to it.
+async fn listen(mut body: Incoming) {
+    let mut bytes = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+        if bytes > LONGEST_ANSWER {
+            break;
+        }
     }
 }
 
@@ -137,5 +139,20 @@ mod tests {
         };
         let (asked, ()) = tokio::join!(ask(Policy::Anywhere, &target, Duration::from_mins(1)), answer);
         assert_eq!(asked.unwrap(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_go_on_counts_as_what_it_began_with() {
+        let (listener, target) = listener().await;
+        let answer = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            let head = b"HTTP/1.1 410 Gone\r\nContent-Length: 10\r\n\r\nfive ";
+            stream.write_all(head).await.unwrap();
+            // Until nobody listens any more.
+            while stream.read(&mut [0; 4096]).await.is_ok_and(|bytes| bytes > 0) {}
+        };
+        let (asked, ()) = tokio::join!(ask(Policy::Anywhere, &target, Duration::from_secs(1)), answer);
+        assert_eq!(asked.unwrap(), StatusCode::GONE);
     }
 }

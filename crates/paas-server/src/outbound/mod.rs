@@ -12,3 +12,20 @@ mod policy;
 pub(crate) use connect::{ConnectError, Connector, Host, Socket, Target, addresses};
 pub(crate) use exchange::{ExchangeError, exchange};
 pub(crate) use policy::Policy;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::HeaderValue;
+use percent_encoding::percent_decode_str;
+
+/// `Authorization` of the `user:password` of a URL (RFC 7617). A user without a password has an empty one.
+pub(crate) fn basic(user_info: &str) -> HeaderValue {
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let decoded: Vec<u8> = percent_decode_str(user)
+        .chain(percent_decode_str(":"))
+        .chain(percent_decode_str(password))
+        .collect();
+    let value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(decoded)));
+    let mut value = value.expect("base64 is ASCII");
+    value.set_sensitive(true);
+    value
+}

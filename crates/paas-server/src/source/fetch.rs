@@ -5,18 +5,16 @@
 
 use std::{fmt, io, net::SocketAddr, path::Path, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use percent_encoding::percent_decode_str;
 use thiserror::Error;
 use tokio::{fs::File, io::AsyncWriteExt, time::timeout};
 
 use super::MAXIMUM_ARCHIVE_BYTES;
-use crate::outbound::{ConnectError, Connector, Host, Policy, Socket, Target, addresses};
+use crate::outbound::{ConnectError, Connector, Host, Policy, Socket, Target, addresses, basic};
 
 /// GitHub needs one.
 const MOST_REDIRECTIONS: u32 = 5;
@@ -91,11 +89,8 @@ impl Address {
 
     /// `user:password@` before the host, as some code hosts give them out.
     fn authorization(&self) -> Option<HeaderValue> {
-        let (user, _) = self.0.authority()?.as_str().rsplit_once('@')?;
-        let user = percent_decode_str(user).decode_utf8_lossy();
-        let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(user.as_bytes()))).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        let (user_info, _) = self.0.authority()?.as_str().rsplit_once('@')?;
+        Some(basic(user_info))
     }
 
     fn redirected(&self, location: &str, allows_private: bool) -> Result<Self, FetchError> {

@@ -19,6 +19,7 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::{Child, Command},
+    sync::OnceCell,
     time::{sleep, timeout},
 };
 
@@ -130,6 +131,7 @@ pub(crate) async fn fetch_commit(
         .map_err(|error| RepositoryError::Disk(io::Error::other(error)))?
         .map_err(|error| RepositoryError::Disk(io::Error::other(error)))?;
     let places = look_up(&commit.place, allows_private).await?;
+    check_git().await?;
     run(git(&commit.place, &places, &repository, &commit.id), &repository).await?;
 
     let (id, target) = (commit.id.clone(), target.to_owned());
@@ -155,6 +157,32 @@ fn write_tar(repository: &Path, id: &str, target: &Path) -> Result<(), Repositor
     source
         .write_tar(&repository, BufWriter::new(file))
         .map_err(RepositoryError::Disk)
+}
+
+/// Refuses a git that would look the name up again, and go where that leads: `http.curloptResolve` came with 2.37.
+async fn check_git() -> Result<(), RepositoryError> {
+    static IS_NEW: OnceCell<bool> = OnceCell::const_new();
+    let is_new = IS_NEW.get_or_try_init(async || {
+        let asked = Command::new("git")
+            .arg("version")
+            .env_clear()
+            .env("PATH", PATH)
+            .output();
+        let said = String::from_utf8_lossy(&asked.await?.stdout).into_owned();
+        Ok::<_, io::Error>(is_new_git(&said))
+    });
+    if *is_new.await.map_err(RepositoryError::Disk)? {
+        return Ok(());
+    }
+    let words = "the platform's git is too old for that: it needs 2.37 or newer".to_owned();
+    Err(RepositoryError::Git { words })
+}
+
+/// `git version 2.47.3`
+fn is_new_git(said: &str) -> bool {
+    let version = said.split_whitespace().nth(2).unwrap_or_default();
+    let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(2), Some(37))
 }
 
 /// `git fetch` of one commit, without its history.

@@ -174,6 +174,16 @@ pub async fn prune(conn: &mut PgConnection, horizon: DateTime<Utc>) -> Result<()
     sqlx::query!("delete from webhook_events where created_at < $1", horizon)
         .execute(&mut *conn)
         .await?;
+    // Nobody looks at states again that were told: only what people did is kept for good.
+    sqlx::query!(
+        "delete from events
+        where resource = 'dyno-state'
+            and not is_untold
+            and at < $1",
+        horizon,
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query!(
         "delete from webhooks
         where not exists (select from apps where apps.id = webhooks.app)

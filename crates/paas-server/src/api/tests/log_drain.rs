@@ -56,7 +56,7 @@ async fn what_no_drain_can_be_is_refused_in_words() {
         ("http://[::1]:5050", "is this machine itself"),
         (
             "http://169.254.169.254/latest",
-            "not an address that a log can be sent to",
+            "not an address that anything may be sent to",
         ),
         ("http://10.210.0.66:5000", "inside of the apps' own networks"),
     ] {

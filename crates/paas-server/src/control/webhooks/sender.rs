@@ -8,19 +8,18 @@ use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
-use paas_api::{EventOfDelivery, WEBHOOK_SIGNATURE, WebhookMetadata, WebhookNotification, WebhookPayload, WebhookRef};
+use paas_api::{EventOfDelivery, WEBHOOK_SIGNATURE, WebhookMetadata, WebhookNotification, WebhookRef};
 use paas_core::{Id, WebhookAnswer};
 use paas_store::{
     webhook::{self, Webhook, WebhookTarget},
     webhook_delivery::{self, Attempt, Due},
 };
-use percent_encoding::percent_decode_str;
 use sha2::Sha256;
 use uuid::Uuid;
 
 use super::Sending;
 use crate::{
-    outbound::{ConnectError, Connector, ExchangeError, Target, exchange},
+    outbound::{ConnectError, Connector, ExchangeError, Target, basic, exchange},
     platform::Platform,
 };
 
@@ -107,12 +106,12 @@ impl Drop for Sender {
 
 fn body(webhook: &Webhook, due: &Due, attempt: Uuid) -> Result<Bytes> {
     let event = &due.event;
-    let payload: WebhookPayload = serde_json::from_value(event.payload.clone())?;
     let notification = WebhookNotification {
         id: *event.id.as_uuid(),
         created_at: event.created_at.into(),
         updated_at: event.created_at.into(),
-        payload,
+        // Whatever it was when it was written: another version of the platform may have done that.
+        payload: &event.payload,
         sequence: event.sequence,
         webhook_metadata: WebhookMetadata {
             attempt: WebhookRef { id: attempt },
@@ -133,7 +132,7 @@ fn request(target: &WebhookTarget, body: &Bytes) -> Request<Full<Bytes>> {
     let url = target.url.parts();
     let mut request = Request::new(Full::new(body.clone()));
     *request.method_mut() = Method::POST;
-    // Checked when the webhook was made: printable ASCII that begins with a slash. What is no path all the same asks for `/`.
+    // Checked when the webhook was made.
     *request.uri_mut() = url.target().parse().unwrap_or_default();
     let text = |value: &str| HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
     let headers = request.headers_mut();
@@ -142,20 +141,15 @@ fn request(target: &WebhookTarget, body: &Bytes) -> Request<Full<Bytes>> {
     headers.insert(header::USER_AGENT, USER_AGENT);
     let signature = HeaderName::from_static(WEBHOOK_SIGNATURE);
     headers.insert(signature, text(&sign(&target.secret, body)));
-    if let Some(credentials) = credentials(target) {
-        let mut value = text(&credentials);
+    // What was given for the header, or else the user and password of the URL.
+    if let Some(credentials) = &target.credentials {
+        let mut value = text(credentials);
         value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
+    } else if let Some(user_info) = url.user_info() {
+        headers.insert(header::AUTHORIZATION, basic(user_info));
     }
     request
-}
-
-/// What was given for the header, or else the user and password of the URL (RFC 7617).
-fn credentials(target: &WebhookTarget) -> Option<String> {
-    target.credentials.clone().or_else(|| {
-        let user_info: Vec<u8> = percent_decode_str(target.url.parts().user_info()?).collect();
-        Some(format!("Basic {}", BASE64_STANDARD.encode(user_info)))
-    })
 }
 
 fn sign(secret: &str, body: &[u8]) -> String {

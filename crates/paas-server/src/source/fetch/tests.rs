@@ -1,3 +1,4 @@
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::sync::{Arc, Mutex};
 
 use tokio::{io::AsyncReadExt, net::TcpListener};

@@ -126,3 +126,18 @@ fn what_a_server_announces_is_not_believed_blindly() {
         assert_eq!(parse_refs(bytes), None, "{bytes:?}");
     }
 }
+
+#[test]
+fn only_a_git_that_goes_where_it_is_told_is_new() {
+    for new in [
+        "git version 2.37.0",
+        "git version 2.47.3\n",
+        "git version 3.0",
+        "git version 2.39.5 (Apple Git-154)",
+    ] {
+        assert!(is_new_git(new), "{new}");
+    }
+    for old in ["", "git version 2.34.1", "git version 1.99", "git: not found"] {
+        assert!(!is_new_git(old), "{old}");
+    }
+}
