@@ -91,7 +91,15 @@ pub fn observe(
         }
         let mut dyno = dyno.clone();
         set_back(&mut dyno, now);
+        let is_first_sight = dyno.container.is_none();
         dyno.container = container.and_then(|container| launched(container, &dyno));
+        if is_first_sight
+            && dyno.container.is_some()
+            && let DynoState::Starting { since } = &mut dyno.state
+        {
+            // The time to boot begins with the launch: an engine that was away must not fail a deploy.
+            *since = now;
+        }
         let is_leftover = look_at(&mut dyno, container, answering, now);
         if let Some(container) = container.filter(|_| is_leftover) {
             observation.orphans.push(container.id.clone());
@@ -129,8 +137,6 @@ fn look_at(
     now: DateTime<Utc>,
 ) -> bool {
     match (&mut dyno.state, container.map(|container| &container.state)) {
-        // The time to boot begins with the launch: an engine that was away must not fail a deploy.
-        (DynoState::Starting { since }, None | Some(SeenState::Created)) => *since = now,
         (DynoState::Starting { since }, Some(SeenState::Running { address })) => {
             let endpoint = container.map(|container| Endpoint {
                 container: container.id.clone(),
@@ -177,7 +183,9 @@ fn look_at(
             crash.retry_at = crash.retry_at.max(later(now, KILL_WAIT));
             return true;
         }
-        (DynoState::Crashed(_) | DynoState::Stopping { .. }, _) => {}
+        // Not launched yet; or past changing.
+        (DynoState::Starting { .. }, None | Some(SeenState::Created))
+        | (DynoState::Crashed(_) | DynoState::Stopping { .. }, _) => {}
     }
     false
 }
@@ -263,6 +271,15 @@ mod tests {
         observe(std::slice::from_ref(dyno), &containers, &answering, at(now))
     }
 
+    /// One whose launch was seen.
+    fn booting() -> Dyno {
+        let web = dyno("web.1", 1, starting(0));
+        Dyno {
+            container: Some(container_of(&web)),
+            ..web
+        }
+    }
+
     fn up_since(second: i64) -> Dyno {
         let web = dyno("web.1", 1, starting(0));
         Dyno {
@@ -280,7 +297,7 @@ mod tests {
 
     #[test]
     fn web_is_up_when_it_answers_and_anything_else_when_it_runs() {
-        let web = dyno("web.1", 1, starting(0));
+        let web = booting();
         let still_booting = &seen(&web, Some(running(&web)), false, 59).dynos[0];
         assert_eq!(still_booting.state, starting(0));
         assert_eq!(still_booting.container, Some(container_of(&web)));
@@ -299,7 +316,7 @@ mod tests {
 
     #[test]
     fn web_that_does_not_answer_in_time_crashes_and_is_killed_before_it_is_tried_again() {
-        let web = dyno("web.1", 1, starting(0));
+        let web = booting();
         let observation = seen(&web, Some(running(&web)), false, 60);
         let crash = crash_of(&observation);
         assert!(crash.boot_timeout && crash.exit_code.is_none());
@@ -316,8 +333,14 @@ mod tests {
         let web = dyno("web.1", 1, starting(0));
         for not_launched in [None, Some(SeenState::Created)] {
             let waiting = &seen(&web, not_launched, false, 500).dynos[0];
-            assert_eq!(waiting.state, starting(500));
-            assert_eq!(waiting.container, None, "the planner has to launch it");
+            assert_eq!(
+                waiting, &web,
+                "the planner has to launch it, and there is nothing to store"
+            );
+            let launched = &seen(waiting, Some(running(&web)), false, 600).dynos[0];
+            assert_eq!(launched.state, starting(600));
+            let boots = &seen(launched, Some(running(&web)), false, 659).dynos[0];
+            assert_eq!(boots.state, starting(600));
         }
     }
 

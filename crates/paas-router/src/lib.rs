@@ -66,5 +66,5 @@ mod websocket;
 pub use code::Code;
 pub use network::{Network, NotANetwork};
 pub use probe::{ProbeLimits, answers, probe};
-pub use router::{Addresses, Router, RouterError, run};
+pub use router::{Addresses, Router, RouterError, raise_open_files, run};
 pub use settings::{Limits, Settings};

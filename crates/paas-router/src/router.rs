@@ -196,8 +196,9 @@ fn open_files() -> usize {
     limit.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
 }
 
-/// Every request is two sockets, and the usual soft limit of 1024 files is for programs that use `select`.
-fn raise_open_files() {
+/// Raises this process's limit of open files as far as it may. Every request is two sockets, every dyno a connection to the engine,
+/// and the usual soft limit of 1024 files is for programs that use `select`.
+pub fn raise_open_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {

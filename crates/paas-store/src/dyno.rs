@@ -128,8 +128,23 @@ pub async fn insert(conn: &mut PgConnection, new: NewDyno, now: DateTime<Utc>) -
 
 /// Stores what changes in the life of a dyno: attempt, failures, state, container. `false` when it has no row any more.
 pub async fn update(conn: &mut PgConnection, dyno: &Dyno, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    let columns = StateColumns::of(&dyno.state);
     let mut transaction = conn.begin().await?;
+    let updated = write(&mut transaction, dyno, now).await?;
+    transaction.commit().await?;
+    Ok(updated)
+}
+
+/// [`update`] for many at once: a thousand that come back after a reboot are one write to the disk.
+pub async fn update_all(conn: &mut PgConnection, dynos: &[&Dyno], now: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut transaction = conn.begin().await?;
+    for dyno in dynos {
+        write(&mut transaction, dyno, now).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+async fn write(conn: &mut PgConnection, dyno: &Dyno, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let columns = StateColumns::of(&dyno.state);
     let updated = sqlx::query_scalar!(
         r#"with before as (
             select id, attempt, state
@@ -169,11 +184,10 @@ pub async fn update(conn: &mut PgConnection, dyno: &Dyno, now: DateTime<Utc>) ->
         dyno.container,
         now,
     );
-    let updated = updated.fetch_optional(&mut *transaction).await?;
+    let updated = updated.fetch_optional(&mut *conn).await?;
     if updated == Some(true) {
-        tell(&mut transaction, &[*dyno.id.as_uuid()], "update", now).await?;
+        tell(conn, &[*dyno.id.as_uuid()], "update", now).await?;
     }
-    transaction.commit().await?;
     Ok(updated.is_some())
 }
 

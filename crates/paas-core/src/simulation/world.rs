@@ -433,7 +433,9 @@ impl World {
     pub(super) fn next_moment(&self) -> i64 {
         let wall = self.wall();
         let of_rows = self.store.rows.iter().filter_map(|row| match &row.state {
-            DynoState::Starting { since } => Some((*since + BOOT_LIMIT - wall).num_milliseconds()),
+            DynoState::Starting { since } if row.container.is_some() => {
+                Some((*since + BOOT_LIMIT - wall).num_milliseconds())
+            }
             DynoState::Crashed(crash) => Some((crash.retry_at - wall).num_milliseconds()),
             _ => None,
         });

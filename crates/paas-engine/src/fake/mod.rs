@@ -201,9 +201,10 @@ impl FakeEngine {
 /// A loopback address that no other container of this process has, and most likely none of another's.
 fn next_address() -> IpAddr {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    let number = GIVEN.fetch_add(1, Ordering::Relaxed) % 254 + 1;
-    let [_, _, _, last] = number.to_be_bytes();
+    let number = GIVEN.fetch_add(1, Ordering::Relaxed);
+    // Blocks of 254: a process begins with that of its id, and goes on in those after it.
+    let [_, _, high, low] = std::process::id().wrapping_add(number / 254).to_be_bytes();
+    let [_, _, _, last] = (number % 254 + 1).to_be_bytes();
     IpAddr::V4(Ipv4Addr::new(127, 64 | (high & 0x3f), low, last))
 }
 

@@ -53,6 +53,7 @@ const DATABASE_RETRY: Duration = Duration::from_millis(200);
 const DATABASE_TRIES: u32 = 50;
 
 pub(super) async fn run(settings: Settings) -> Result<()> {
+    paas_router::raise_open_files();
     if let Some(name) = settings.failpoint.clone() {
         failpoint::arm(name)?;
     }

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -16,7 +16,7 @@ use futures_util::{FutureExt, StreamExt};
 use paas_core::{App, AppRoutes, AppWanted, Dyno, DynoState, Id, ReleaseFailure, Step, observe, plan, routes};
 use paas_engine::{Container, ContainerId, ContainerState, Role};
 use paas_store as store;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{
     RouterFeed, destroy, dyno, is_temporary, probe,
@@ -35,6 +35,8 @@ const MAXIMUM_ROUNDS: usize = 8;
 /// A pass reads the whole platform. It rests for as long as it took, so that a stream of changes on a large platform leaves
 /// half of a processor to those who make them; but it took no longer than this.
 const LONGEST_REST: Duration = Duration::from_millis(100);
+/// Docker and the database are shared with everybody else: after a reboot there may be a thousand dynos to start.
+const LAUNCHES_AT_ONCE: usize = 32;
 /// How long a pass waits for the router to swap, so that who hears of the swap sees it, too.
 const SWAP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -90,10 +92,11 @@ impl AppsController {
                 },
                 () = stop.cancelled() => return Ok(()),
             };
-            let rest = began.elapsed().min(LONGEST_REST);
+            let ended = Instant::now();
+            let rested = ended + (ended - began).min(LONGEST_REST);
             tokio::select! {
-                () = self.platform.wake.notified() => sleep(rest).await,
-                _ = hints.next() => sleep(rest).await,
+                () = self.platform.wake.notified() => sleep_until(rested).await,
+                _ = hints.next() => sleep_until(rested).await,
                 () = sleep(pause) => {}
                 () = stop.cancelled() => return Ok(()),
             }
@@ -180,15 +183,18 @@ impl AppsController {
         let kept = stored.iter().filter(|dyno| busy.contains(&dyno.id));
         observation.dynos.extend(kept.cloned());
         let before: HashMap<_, _> = stored.iter().map(|dyno| (dyno.id, dyno)).collect();
-        for dyno in &observation.dynos {
-            if let Some(before) = before.get(&dyno.id).filter(|before| **before != dyno) {
-                store::dyno::update(&mut conn, dyno, now).await?;
-                dyno::log_change(platform, before, dyno);
-            }
+        let is_another = |dyno: &&Dyno| before.get(&dyno.id).is_some_and(|before| *before != *dyno);
+        let changed: Vec<&Dyno> = observation.dynos.iter().filter(is_another).collect();
+        if !changed.is_empty() {
+            store::dyno::update_all(&mut conn, &changed, now).await?;
+        }
+        for dyno in &changed {
+            dyno::log_change(platform, before[&dyno.id], dyno);
         }
         if !observation.gone.is_empty() {
             store::dyno::delete(&mut conn, &observation.gone, now).await?;
         }
+        let mut has_told = !changed.is_empty() || !observation.gone.is_empty();
 
         let mut dynos: BTreeMap<Id<App>, Vec<Dyno>> = BTreeMap::new();
         for dyno in observation.dynos {
@@ -218,6 +224,7 @@ impl AppsController {
                     Ok(()) => {
                         round.has_swapped |= is_swap;
                         round.changed_rows = true;
+                        has_told = true;
                     }
                     Err(error) if is_temporary(&error) => return Err(error),
                     // One app's trouble is not another's.
@@ -227,6 +234,10 @@ impl AppsController {
                     }
                 }
             }
+        }
+        // States of dynos wake nobody in the database: that would ask for the next pass.
+        if has_told {
+            platform.wake_webhooks.notify_one();
         }
         Ok(round)
     }
@@ -290,6 +301,10 @@ impl AppsController {
             return;
         };
         let is_launch = matches!(step, Step::Launch(_));
+        // Whoever is left out is planned again when one of those ends.
+        if is_launch && self.in_flight.launches() >= LAUNCHES_AT_ONCE {
+            return;
+        }
         let receipt = receipt.clone();
         let work = if is_launch {
             Work::Launch(*id)
@@ -372,8 +387,8 @@ impl AppsController {
 fn next_pass<'a>(dynos: impl Iterator<Item = &'a Dyno>, now: DateTime<Utc>) -> Duration {
     let due = dynos.filter_map(|dyno| match &dyno.state {
         DynoState::Crashed(crash) => Some(crash.retry_at),
-        DynoState::Starting { since } => Some(*since + paas_core::BOOT_LIMIT),
-        DynoState::Up { .. } | DynoState::Stopping { .. } => None,
+        DynoState::Starting { since } if dyno.container.is_some() => Some(*since + paas_core::BOOT_LIMIT),
+        DynoState::Starting { .. } | DynoState::Up { .. } | DynoState::Stopping { .. } => None,
     });
     let wait = due.min().map_or(TimeDelta::MAX, |due| due - now);
     wait.to_std()

@@ -44,6 +44,11 @@ impl InFlight {
         })
     }
 
+    pub(super) fn launches(&self) -> usize {
+        let is_launch = |work: &&Work| matches!(work, Work::Launch(_));
+        self.lock().iter().filter(is_launch).count()
+    }
+
     pub(super) fn now(&self) -> HashSet<Work> {
         self.lock().clone()
     }
