@@ -38,6 +38,11 @@ impl<'platform> App<'platform> {
         app
     }
 
+    /// Where it is.
+    pub fn platform(&self) -> &Platform {
+        self.platform
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }
