@@ -29,6 +29,18 @@ fn a_python_app_is_built_once_and_its_packages_reused() {
     app.write("README.md", "One line more.\n");
     app.push().expect_success().expect_no("+ gunicorn");
     assert_eq!(app.page("/"), "Hello from web.1\n");
+
+    app.write("runtime.txt", "python-2.7.18\n");
+    let refused = app.push();
+    refused
+        .expect_code(1)
+        .expect(" !     Python 2.7.18, asked for in runtime.txt, is not here.");
+    app.remove("runtime.txt");
+    app.write("uv.lock", "").write("poetry.lock", "");
+    let refused = app.push();
+    refused
+        .expect_code(1)
+        .expect(" !     There are several lock files: uv.lock poetry.lock.");
 }
 
 #[test]
@@ -41,12 +53,6 @@ fn a_uv_project_is_built() {
 #[ignore = "needs docker"]
 fn a_pipenv_project_is_built() {
     serves("hello-pipenv", "Python app detected", "/", "Hello from web.1");
-}
-
-#[test]
-#[ignore = "needs docker"]
-fn a_django_app_collects_its_static_files() {
-    serves("django", "collectstatic", "/", "Hello from Django");
 }
 
 #[test]

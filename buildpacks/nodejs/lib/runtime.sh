@@ -66,9 +66,17 @@ manager_package() {
     npm) return 0 ;;
     yarn) package=yarn default=1 ;;
     berry) package=@yarnpkg/cli-dist default=4 ;;
-    pnpm) package=pnpm default=10 ;;
+    pnpm)
+      package=pnpm
+      case $(sed -nE "s/^lockfileVersion: '?([0-9]+).*/\1/p" pnpm-lock.yaml) in
+        5) default=7 ;;
+        6) default=8 ;;
+        *) default=10 ;;
+      esac
+      ;;
   esac
   named=$(jq -r '.packageManager // empty' package.json | sed -nE 's/^(yarn|pnpm)@([0-9][0-9A-Za-z.-]*).*/\2/p')
+  [[ -n $named ]] || named=$(jq -r --arg name "${1/berry/yarn}" '.engines[$name]? // empty' package.json)
   echo "$package@${named:-$default}"
 }
 

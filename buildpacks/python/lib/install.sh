@@ -12,6 +12,19 @@ package_manager() {
   fi
 }
 
+# Of two lock files one is nobody's any more, and the app may be given the wrong packages (Heroku refuses it, too).
+refuse_two_lock_files() {
+  local name found=()
+  for name in uv.lock poetry.lock Pipfile.lock; do
+    if [[ -f $name ]]; then found+=("$name"); fi
+  done
+  if ((${#found[@]} > 1)); then
+    fail "There are several lock files: ${found[*]}." '' \
+      'Each belongs to another tool, and they may name other versions. Keep the one that you use, and remove the others:' \
+      "git rm ${found[-1]}"
+  fi
+}
+
 # A hash of all that decides what is installed. Prints nothing and fails when the app's own code is part of it.
 inputs_of() {
   local files=()

@@ -13,6 +13,10 @@ choose_python() {
     detail 'To choose another one, add a file .python-version'
     return 0
   fi
+  if [[ $wanted =~ ^2(\.|$) ]]; then
+    fail "Python $wanted, asked for in $origin, is not here." '' \
+      'Python 2 has had no security update since 2020. Write a version such as 3.11, and see docs.python.org/3/howto/pyporting.html'
+  fi
   # A patch version that differs is a smaller evil than a build that fails: the stack gets security updates as a whole.
   if [[ $wanted =~ ^3\.11(\.[0-9]+)?$ || $wanted == 3 ]]; then
     PYTHON=$STACK_PYTHON

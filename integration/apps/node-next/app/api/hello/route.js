@@ -1,0 +1,3 @@
+export function GET() {
+  return Response.json({ hello: process.env.DYNO ?? "a laptop" });
+}

@@ -1,0 +1,1 @@
+export default defineEventHandler(() => ({ dyno: process.env.DYNO ?? "a laptop" }));
