@@ -99,6 +99,11 @@ impl ContainerSpec {
     }
 }
 
+impl TerminalSize {
+    /// Of a terminal that nobody has measured.
+    pub const USUAL: Self = Self { columns: 80, rows: 24 };
+}
+
 impl User {
     /// Owner of `/app` in a dyno.
     pub const DYNO: Self = Self {

@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod failpoint;
 mod output;
+mod own_socket;
 mod platform;
 mod rendezvous;
 mod sessions;

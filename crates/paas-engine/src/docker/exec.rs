@@ -120,8 +120,11 @@ impl DockerEngine {
         };
         timeout(START_LIMIT, has_started).await.unwrap_or(Ok(()))?;
         let hang_up = ["/bin/sh", "-c", HANG_UP_ON, mark].map(str::to_owned).to_vec();
-        let hung_up = self.exec_quietly(id, hang_up).await;
-        hung_up.explain_if_found(self, RUNNING).map(drop)
+        match self.exec_quietly(id, hang_up).await {
+            // Its container has ended, and it with that.
+            Err(error) if is_gone(&error) => Ok(()),
+            hung_up => hung_up.explain(self, RUNNING).map(drop),
+        }
     }
 
     pub(super) async fn hang_up_container(&self, id: &ContainerId) -> Result<()> {

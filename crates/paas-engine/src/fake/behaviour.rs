@@ -20,6 +20,7 @@ pub(super) enum Life {
     Runs,
     Stubborn,
     Copies,
+    Deaf,
     Exits { code: i32, out_of_memory: bool },
 }
 
@@ -42,6 +43,11 @@ impl Behaviour {
     /// Says what it hears, and ends with 0 when its input ends.
     pub const fn copies() -> Self {
         Self::new(Life::Copies)
+    }
+
+    /// Runs, and reads nothing of what it is told.
+    pub const fn deaf() -> Self {
+        Self::new(Life::Deaf)
     }
 
     /// Ends as soon as it started.

@@ -338,8 +338,10 @@ async fn say(behaviour: &Behaviour, output: &mpsc::Sender<Output>) {
 
 /// Hears what comes, and ends as was taught, or never.
 async fn hear(behaviour: &Behaviour, stdin: &mut BoxStream<'static, Input>, output: &mpsc::Sender<Output>) -> i32 {
-    if let Life::Exits { code, .. } = behaviour.life {
-        return code;
+    match behaviour.life {
+        Life::Exits { code, .. } => return code,
+        Life::Deaf => return std::future::pending().await,
+        _ => {}
     }
     while let Some(input) = stdin.next().await {
         if let (Input::Bytes(bytes), Life::Copies) = (input, behaviour.life) {

@@ -169,7 +169,7 @@ impl FakeEngine {
             Life::Exits { code, out_of_memory } => {
                 fake.end(code, out_of_memory, now);
             }
-            Life::Answers | Life::Runs | Life::Stubborn | Life::Copies => {}
+            Life::Answers | Life::Runs | Life::Stubborn | Life::Copies | Life::Deaf => {}
         }
         Ok(())
     }

@@ -29,8 +29,6 @@ const LONGEST_COMMAND: usize = 64 * 1024;
 const MOST_ENVIRONMENT: usize = 64 * 1024;
 /// Random numbers that may be taken before the app has too many dynos for us to find one.
 const TRIES: u32 = 20;
-/// What a terminal is that nobody has measured.
-const USUAL_TERMINAL: TerminalSize = TerminalSize { columns: 80, rows: 24 };
 
 /// The row first, then the task: whatever ends this request, the dyno is somebody's.
 pub(super) async fn create(
@@ -256,7 +254,7 @@ pub(super) fn environment(env: Option<BTreeMap<String, EnvValue>>) -> Result<Env
 pub(super) fn terminal(environment: &Environment) -> TerminalSize {
     let measured = |key| environment.get(key)?.parse().ok().filter(|size| *size > 0);
     TerminalSize {
-        columns: measured("COLUMNS").unwrap_or(USUAL_TERMINAL.columns),
-        rows: measured("LINES").unwrap_or(USUAL_TERMINAL.rows),
+        columns: measured("COLUMNS").unwrap_or(TerminalSize::USUAL.columns),
+        rows: measured("LINES").unwrap_or(TerminalSize::USUAL.rows),
     }
 }

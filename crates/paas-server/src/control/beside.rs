@@ -24,16 +24,17 @@ const FORWARD_LIMIT: Duration = Duration::from_hours(24);
 /// A shell that is there: Debian's images have bash, others may not.
 pub(crate) const SHELL: &str = "command -v bash >/dev/null && exec bash || exec sh";
 
-/// Carries bytes between its own streams and `$1:$2`. Written in what the image has; two processes, so that neither way waits
-/// for the other.
+/// Carries bytes between its own streams and `$0:$1`. Written in what the image has; two processes, so that neither way waits
+/// for the other. It ends with the connection: the end of its input is only told.
 const RELAY: &str = r#"if command -v perl >/dev/null 2>&1; then exec perl -MIO::Socket::INET -e '
 my $socket = IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Timeout => 10)
   or do { print STDERR "$ARGV[0]:$ARGV[1]: $!\n"; exit 1 };
 sub relay { my ($from, $to) = @_;
   while (sysread($from, my $bytes, 65536)) { my $done = 0;
     while ($done < length $bytes) { my $more = syswrite($to, $bytes, length($bytes) - $done, $done); return unless $more; $done += $more } } }
-my $parent = $$; my $child = fork; defined $child or die "fork: $!\n";
-if ($child) { relay(*STDIN, $socket); shutdown($socket, 1); waitpid($child, 0) } else { relay($socket, *STDOUT); kill "TERM", $parent }
+my $child = fork; defined $child or die "fork: $!\n";
+if ($child) { relay($socket, *STDOUT); kill "KILL", $child; waitpid($child, 0); exit 0 }
+close STDOUT; close STDERR; relay(*STDIN, $socket); shutdown($socket, 1);
 ' "$0" "$1"
 elif command -v python3 >/dev/null 2>&1; then exec python3 -c '
 import os, socket, sys, threading
@@ -183,4 +184,85 @@ pub(crate) async fn join(
         let _ = say.send(words).await;
     }
     let _ = exit.send(code);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::symlink, path::Path, process::Stdio};
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+        process::{Child, Command},
+    };
+
+    use super::*;
+
+    /// A folder with this program of the machine's, and no other.
+    fn only(program: &str) -> tempfile::TempDir {
+        let path = std::env::split_paths("/usr/local/bin:/usr/bin:/bin")
+            .map(|folder| folder.join(program))
+            .find(|path| path.exists());
+        let folder = tempfile::tempdir().unwrap();
+        symlink(path.expect("it is installed"), folder.path().join(program)).unwrap();
+        folder
+    }
+
+    /// Runs the relay with what there is in a folder, against a peer; both ends of it.
+    async fn relayed(path: &Path) -> (Child, TcpStream) {
+        let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target {
+            host: "127.0.0.1".to_owned(),
+            port: peer.local_addr().unwrap().port(),
+        };
+        let command = relay(&target).command;
+        let program = Command::new(&command[0])
+            .args(&command[1..])
+            .env_clear()
+            .env("PATH", path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        (program, peer.accept().await.unwrap().0)
+    }
+
+    /// What is left to say, and how it ends.
+    async fn ended(mut program: Child) -> (String, Option<i32>) {
+        let mut said = String::new();
+        program.stdout.take().unwrap().read_to_string(&mut said).await.unwrap();
+        (said, program.wait().await.unwrap().code())
+    }
+
+    #[tokio::test]
+    #[ignore = "needs perl and python3"]
+    async fn a_relay_ends_with_its_connection_and_not_with_its_input() {
+        for program in ["perl", "python3"] {
+            let folder = only(program);
+            let mut heard = [0; 4];
+
+            let (mut program, mut peer) = relayed(folder.path()).await;
+            // Held: its input does not end.
+            let mut input = program.stdin.take().unwrap();
+            input.write_all(b"ping").await.unwrap();
+            peer.read_exact(&mut heard).await.unwrap();
+            peer.write_all(&heard).await.unwrap();
+            drop(peer);
+            assert_eq!(ended(program).await, ("ping".to_owned(), Some(0)));
+
+            let (mut program, mut peer) = relayed(folder.path()).await;
+            let mut input = program.stdin.take().unwrap();
+            input.write_all(b"ping").await.unwrap();
+            drop(input);
+            let mut question = String::new();
+            peer.read_to_string(&mut question).await.unwrap();
+            peer.write_all(b"pong").await.unwrap();
+            drop(peer);
+            assert_eq!(
+                (question.as_str(), ended(program).await),
+                ("ping", ("pong".to_owned(), Some(0)))
+            );
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     fmt, fs, io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -27,7 +26,7 @@ use super::{
     Deploying, Git, NewSource, Refusal,
     frame::{Frame, Hello, MAXIMUM_BYTES},
 };
-use crate::failpoint;
+use crate::{failpoint, own_socket};
 
 /// A hook that says nothing for so long while it sends is dead.
 const IDLE: Duration = Duration::from_mins(1);
@@ -53,13 +52,7 @@ struct Rejection(String);
 impl Receiver {
     /// Binds the socket, for its owner alone: whoever can connect can end a push in another's name.
     pub(crate) fn bind(git: Arc<Git>) -> io::Result<Self> {
-        let path = &git.paths.socket;
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        let listener = own_socket::bind(&git.paths.socket)?;
         Ok(Self { git, listener })
     }
 

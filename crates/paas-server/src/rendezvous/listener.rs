@@ -20,7 +20,6 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::OwnedSemaphorePermit,
     time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -30,7 +29,11 @@ use super::{
     dialect::Dialect,
     pump::{Arrival, serve},
 };
-use crate::{control::RouterFeed, platform::Platform, strangers::welcome};
+use crate::{
+    control::RouterFeed,
+    platform::Platform,
+    strangers::{Stranger, welcome},
+};
 
 const GREETING: &[u8] = b"rendezvous\r\n";
 /// The client throws the first piece away that it reads, whatever it is: the program's first words must not be in it.
@@ -88,7 +91,7 @@ impl Listener {
         Ok(())
     }
 
-    async fn serve(&self, stream: TcpStream, stranger: OwnedSemaphorePermit) {
+    async fn serve(&self, stream: TcpStream, stranger: Stranger) {
         let Some(config) = self.config() else {
             tracing::warn!("a client of the rendezvous is sent away: there is no certificate yet");
             return;

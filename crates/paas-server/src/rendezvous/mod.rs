@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use listener::Listener;
-pub(crate) use pump::receive;
+pub(crate) use pump::{peer_closed, receive};
 
 /// 256 bits in base64.
 const SECRET_CHARACTERS: usize = 43;

@@ -1,7 +1,8 @@
 //! One connection: bytes both ways, bounded, until either side has gone.
 
 use std::{
-    os::fd::OwnedFd,
+    future::pending,
+    os::fd::{AsFd, OwnedFd},
     pin::pin,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -103,7 +104,12 @@ where
         let mut listener = pin!(listen(source, read, Ear::new(dialect, has_terminal), input, &activity));
         tokio::select! {
             () = &mut listener => {}
-            () = peer_closed(socket.as_ref()) => {}
+            () = async {
+                match &socket {
+                    Some(socket) => peer_closed(socket).await,
+                    None => pending().await,
+                }
+            } => {}
         }
     };
     let speak = async {
@@ -206,10 +212,7 @@ async fn speak<S: AsyncWrite>(
 }
 
 /// Waits until the other side has closed a connection whose input may be stuck half-way: nobody would read its end.
-async fn peer_closed(socket: Option<&OwnedFd>) {
-    let Some(socket) = socket else {
-        return std::future::pending().await;
-    };
+pub(crate) async fn peer_closed(socket: &impl AsFd) {
     loop {
         sleep(LOOK_AGAIN).await;
         let mut looks = [PollFd::new(socket, PollFlags::RDHUP)];

@@ -1,14 +1,6 @@
 //! The socket that the router hands SSH to.
 
-use std::{
-    fs::{self, Permissions},
-    io,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::Shutdown, os::fd::AsFd as _, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use russh::{
@@ -17,12 +9,18 @@ use russh::{
 };
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, oneshot},
-    time::timeout,
+    sync::oneshot,
+    time::{sleep_until, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::person::Person;
-use crate::{platform::Platform, strangers::welcome};
+use crate::{
+    own_socket,
+    platform::Platform,
+    rendezvous::peer_closed,
+    strangers::{Stranger, welcome},
+};
 
 /// For the first words, and again for the key.
 const INTRODUCTION_LIMIT: Duration = Duration::from_secs(20);
@@ -46,7 +44,7 @@ impl Listener {
     /// Binds the socket, for its owner alone.
     pub(crate) fn bind(platform: Arc<Platform>) -> Result<Self> {
         let path = platform.settings.ssh_socket();
-        let socket = bind(&path).with_context(|| format!("opening {}", path.display()))?;
+        let socket = own_socket::bind(&path).with_context(|| format!("opening {}", path.display()))?;
         let config = Config {
             server_id: SshId::Standard(concat!("SSH-2.0-paas_", env!("CARGO_PKG_VERSION")).into()),
             methods: MethodSet::from(&[MethodKind::PublicKey][..]),
@@ -74,26 +72,39 @@ impl Listener {
         Ok(())
     }
 
-    async fn serve(&self, stream: UnixStream, stranger: OwnedSemaphorePermit) {
+    async fn serve(&self, stream: UnixStream, stranger: Stranger) {
+        let stop = &self.platform.stop;
+        let line = match Line::of(&stream) {
+            Ok(line) => line,
+            Err(error) => return tracing::warn!(%error, "a connection of SSH could not be watched"),
+        };
+        let gone = CancellationToken::new();
+        let over = gone.clone().drop_guard();
         let (introduce, introduced) = oneshot::channel();
-        let person = Person::new(Arc::clone(&self.platform), introduce);
-        let begun = timeout(INTRODUCTION_LIMIT, run_stream(Arc::clone(&self.config), stream, person));
-        let Ok(Ok(running)) = begun.await else { return };
+        let person = Person::new(Arc::clone(&self.platform), introduce, gone);
+        let begin = timeout(INTRODUCTION_LIMIT, run_stream(Arc::clone(&self.config), stream, person));
+        let Some(Ok(Ok(running))) = stop.run_until_cancelled(begin).await else {
+            return;
+        };
         let handle = running.handle();
         let mut running = pin!(running);
         let introduced = tokio::select! {
             ended = &mut running => return say(ended),
             introduced = timeout(INTRODUCTION_LIMIT, introduced) => introduced.ok().and_then(Result::ok),
-            () = self.platform.stop.cancelled() => None,
+            () = stop.cancelled() => None,
         };
         if let Some(reservation) = introduced {
             drop(stranger);
             tokio::select! {
                 ended = &mut running => return say(ended),
                 () = reservation.session.ended().cancelled() => {}
-                () = self.platform.stop.cancelled() => {}
+                () = sleep_until(reservation.ends_at()) => {}
+                () = peer_closed(&line.0) => {}
+                () = stop.cancelled() => {}
             }
         }
+        // What runs for them lets go first: russh hears nothing while somebody's input is full.
+        drop(over);
         // It may have gone already.
         let _ = handle
             .disconnect(Disconnect::ByApplication, "goodbye".to_owned(), "en".to_owned())
@@ -102,19 +113,24 @@ impl Listener {
     }
 }
 
+/// The connection itself, closed for good when this is dropped: russh serves it in a task of its own, which ends with it.
+struct Line(std::os::unix::net::UnixStream);
+
+impl Line {
+    fn of(stream: &UnixStream) -> io::Result<Self> {
+        Ok(Self(stream.as_fd().try_clone_to_owned()?.into()))
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // The other side may have done so already.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 fn say(ended: Result<(), russh::Error>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection of SSH ended");
     }
-}
-
-/// A socket that nobody answers on is left from a server before this one.
-fn bind(path: &PathBuf) -> io::Result<UnixListener> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, Permissions::from_mode(0o600))?;
-    Ok(listener)
 }

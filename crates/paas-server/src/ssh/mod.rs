@@ -31,7 +31,7 @@ use crate::sessions::Session;
 pub(crate) use listener::Listener;
 
 /// As long as a one-off dyno: `ps:socks` connects anew for each of its own connections.
-const LIFE: Duration = Duration::from_hours(24);
+pub(crate) const LIFE: Duration = Duration::from_hours(24);
 /// Reservations of one account; the oldest makes place.
 const MOST_OF_AN_ACCOUNT: usize = 32;
 /// Programs and forwarded connections by one reservation at the same time.
@@ -106,9 +106,11 @@ impl Ssh {
 
     /// Who may come by this name with this key.
     fn find(&self, user: &str, key: &PublicKey) -> Option<Arc<Reservation>> {
-        let reservation = self.lock().get(user)?.clone();
+        let mut reservations = self.lock();
+        reservations.retain(|_, reservation| reservation.is_good());
+        let reservation = reservations.get(user)?.clone();
         let is_theirs = reservation.key.key_data() == key.key_data();
-        (is_theirs && reservation.is_good()).then_some(reservation)
+        is_theirs.then_some(reservation)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Reservation>>> {
@@ -129,6 +131,11 @@ impl Reservation {
     }
 
     fn is_good(&self) -> bool {
-        self.made_at.elapsed() < LIFE && !self.session.ended().is_cancelled()
+        Instant::now() < self.ends_at() && !self.session.ended().is_cancelled()
+    }
+
+    /// What it let in ends with it.
+    fn ends_at(&self) -> Instant {
+        self.made_at + LIFE
     }
 }

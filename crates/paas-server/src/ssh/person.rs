@@ -8,21 +8,29 @@ use russh::{
     server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey},
 };
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::{Reservation, program};
 use crate::{platform::Platform, rendezvous::Target};
 
 pub(super) struct Person {
     platform: Arc<Platform>,
+    /// Cancelled when they have gone: nothing that waits for them would notice.
+    gone: CancellationToken,
     /// Once they have shown their key.
     reservation: Option<Arc<Reservation>>,
     introduce: Option<oneshot::Sender<Arc<Reservation>>>,
 }
 
 impl Person {
-    pub(super) fn new(platform: Arc<Platform>, introduce: oneshot::Sender<Arc<Reservation>>) -> Self {
+    pub(super) fn new(
+        platform: Arc<Platform>,
+        introduce: oneshot::Sender<Arc<Reservation>>,
+        gone: CancellationToken,
+    ) -> Self {
         Self {
             platform,
+            gone,
             reservation: None,
             introduce: Some(introduce),
         }
@@ -30,6 +38,12 @@ impl Person {
 
     fn find(&self, user: &str, key: &PublicKey) -> Option<Arc<Reservation>> {
         self.platform.ssh.find(user, key)
+    }
+
+    /// Runs what they asked for until they have gone.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = self.gone.clone().run_until_cancelled_owned(task);
+        self.platform.tracker.spawn(task);
     }
 
     /// What has been asked for may begin, in a task of its own; `None` when it may not.
@@ -77,9 +91,7 @@ impl Handler for Person {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         if let Some(admission) = self.admit(reply).await {
-            let handle = session.handle();
-            let tracker = &self.platform.tracker;
-            tracker.spawn(program::serve(admission, channel, handle));
+            self.spawn(program::serve(admission, channel, session.handle()));
         }
         Ok(())
     }
@@ -103,9 +115,7 @@ impl Handler for Person {
             port,
         };
         if let Some(admission) = self.admit(reply).await {
-            self.platform
-                .tracker
-                .spawn(program::forward(admission, channel, target));
+            self.spawn(program::forward(admission, channel, target));
         }
         Ok(())
     }

@@ -124,6 +124,13 @@ impl Running {
     pub(super) async fn ended(mut self) -> Option<i32> {
         (&mut self.exit).await.ok()
     }
+
+    /// Ends it, and waits for that.
+    pub(super) async fn hang_up(mut self) {
+        self.gone.cancel();
+        self.output.close();
+        self.ended().await;
+    }
 }
 
 impl Drop for Running {
@@ -144,7 +151,11 @@ async fn asked(reader: &mut ChannelReadHalf, writer: &ChannelWriteHalf<Msg>, han
                 row_height,
                 ..
             } => {
-                terminal = size(col_width, row_height);
+                let usual = TerminalSize::USUAL;
+                terminal = Some(TerminalSize {
+                    columns: side(col_width).unwrap_or(usual.columns),
+                    rows: side(row_height).unwrap_or(usual.rows),
+                });
                 environment = environment.with("TERM", term);
                 handle.channel_success(writer.id()).await.ok()?;
                 continue;
@@ -204,6 +215,7 @@ async fn run(
         // They have gone, and the program hears of it.
         () = &mut listening => return,
     };
+    let Ok(began) = began else { return };
     if let Some(began) = began
         && kind.has_terminal()
     {
@@ -254,29 +266,33 @@ async fn listen(mut reader: ChannelReadHalf, input: mpsc::Sender<Input>, kind: K
     }
 }
 
-/// Says what the program says, to its end. When that began.
-async fn speak(output: &mut mpsc::Receiver<Output>, writer: &ChannelWriteHalf<Msg>, kind: Kind) -> Option<Instant> {
+/// Says what the program says, to its end. When that began; an error when nobody is there any more.
+async fn speak(
+    output: &mut mpsc::Receiver<Output>,
+    writer: &ChannelWriteHalf<Msg>,
+    kind: Kind,
+) -> Result<Option<Instant>, russh::Error> {
     let mut began = None;
     while let Some(Output { stream, bytes }) = output.recv().await {
-        let sent = match stream {
-            OutputStream::Stdout => writer.data_bytes(bytes).await,
+        match stream {
+            OutputStream::Stdout => writer.data_bytes(bytes).await?,
             // A connection that could not be made just ends: it has no place for words.
-            OutputStream::Stderr if kind == Kind::Connection => Ok(()),
-            OutputStream::Stderr => writer.extended_data_bytes(STDERR, bytes).await,
-        };
-        began = began.or_else(|| Some(Instant::now()));
-        if sent.is_err() {
-            break;
+            OutputStream::Stderr if kind == Kind::Connection => {}
+            OutputStream::Stderr => writer.extended_data_bytes(STDERR, bytes).await?,
         }
+        began = began.or_else(|| Some(Instant::now()));
     }
-    began
+    Ok(began)
 }
 
-/// `None` for a client that has not measured.
 fn size(columns: u32, rows: u32) -> Option<TerminalSize> {
-    let side = |length| u16::try_from(length).ok().filter(|length| *length > 0);
     Some(TerminalSize {
         columns: side(columns)?,
         rows: side(rows)?,
     })
+}
+
+/// `None` for a client that has not measured: zero counts as nothing said (RFC 4254 §6.2).
+fn side(length: u32) -> Option<u16> {
+    u16::try_from(length).ok().filter(|length| *length > 0)
 }

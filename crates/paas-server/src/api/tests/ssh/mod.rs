@@ -1,11 +1,14 @@
 //! Heroku's exec manager, and SSH behind it.
 
+mod copy;
+mod leave;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderValue, Method, StatusCode, header};
-use paas_engine::Behaviour;
+use paas_engine::{Behaviour, ContainerSpec, TerminalSize};
 use russh::{
     Channel, ChannelMsg,
     client::{self, Handle, Msg},
@@ -48,6 +51,15 @@ impl Server {
             .await
     }
 
+    /// A dyno of the app `hello` that `key(1)` may come to by SSH.
+    async fn reserved(&self) -> Value {
+        let (app, release) = self.app_with_code().await;
+        self.dyno_with_container(&app, &release).await;
+        self.listen();
+        let line = key(1).public_key().to_openssh().unwrap();
+        self.reserve("hello", "web.1", &self.token, &line).await.ok()
+    }
+
     /// Serves SSH from now on.
     fn listen(&self) {
         let listener = Listener::bind(Arc::clone(&self.platform)).unwrap();
@@ -57,6 +69,10 @@ impl Server {
     /// Comes with a reservation and a key; `None` for who is not let in.
     async fn come_by_ssh(&self, reservation: &Value, key: PrivateKey) -> Option<Handle<Client>> {
         let stream = UnixStream::connect(self.platform.settings.ssh_socket()).await.unwrap();
+        self.come_by(stream, reservation, key).await
+    }
+
+    async fn come_by(&self, stream: UnixStream, reservation: &Value, key: PrivateKey) -> Option<Handle<Client>> {
         let of = |field: &str| reservation[field].as_str().unwrap().to_owned();
         let client = Client(of("proxy_public_key"));
         let mut handle = client::connect_stream(Arc::default(), stream, client).await.unwrap();
@@ -93,6 +109,8 @@ async fn whoever_reserved_with_a_key_comes_to_the_dyno_by_ssh() {
         .engine
         .teach_command("bin/fail", Behaviour::exits(3).saying("so far"));
     server.engine.teach_command("perl", Behaviour::copies());
+    let ends_first = Behaviour::exits(0).saying("HTTP/1.0 200 OK");
+    server.engine.teach_command("ends.first", ends_first);
     server.listen();
 
     let line = key(1).public_key().to_openssh().unwrap();
@@ -123,6 +141,17 @@ async fn whoever_reserved_with_a_key_comes_to_the_dyno_by_ssh() {
     assert!(said.starts_with(b"~ $\n"), "{said:?}");
     shell.close().await.unwrap();
 
+    // Nobody has measured this terminal, and it is one all the same (RFC 4254 §6.2).
+    let measured = Behaviour::exits(0).saying("80x24");
+    let is_usual = |spec: &ContainerSpec| {
+        spec.terminal == Some(TerminalSize::USUAL) && spec.command.iter().any(|word| word.contains("bin/measure"))
+    };
+    server.engine.teach(is_usual, measured);
+    let mut unmeasured = handle.channel_open_session().await.unwrap();
+    unmeasured.request_pty(true, "dumb", 0, 0, 0, 0, &[]).await.unwrap();
+    unmeasured.exec(true, "bin/measure").await.unwrap();
+    assert_eq!(all_of(&mut unmeasured).await, ("80x24\n".to_owned(), Some(0)));
+
     let mut failing = handle.channel_open_session().await.unwrap();
     failing.exec(true, "bin/fail").await.unwrap();
     assert_eq!(all_of(&mut failing).await, ("so far\n".to_owned(), Some(3)));
@@ -134,6 +163,13 @@ async fn whoever_reserved_with_a_key_comes_to_the_dyno_by_ssh() {
     forwarded.data_bytes(&b"select 1"[..]).await.unwrap();
     forwarded.eof().await.unwrap();
     assert_eq!(all_of(&mut forwarded).await, ("select 1".to_owned(), None));
+
+    // The other side ends first, and the client hears of it.
+    let mut forwarded = handle
+        .channel_open_direct_tcpip("ends.first", 80, "127.0.0.1", 1)
+        .await
+        .unwrap();
+    assert_eq!(all_of(&mut forwarded).await, ("HTTP/1.0 200 OK\n".to_owned(), None));
 
     let refused = handle.channel_open_session().await.unwrap();
     refused.request_subsystem(true, "netconf").await.unwrap();
