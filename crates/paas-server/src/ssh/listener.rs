@@ -105,11 +105,14 @@ impl Listener {
         }
         // What runs for them lets go first: russh hears nothing while somebody's input is full.
         drop(over);
-        // It may have gone already.
-        let _ = handle
-            .disconnect(Disconnect::ByApplication, "goodbye".to_owned(), "en".to_owned())
-            .await;
-        let _ = timeout(GOODBYE, running).await;
+        let goodbye = async {
+            let (words, language) = ("goodbye".to_owned(), "en".to_owned());
+            // It may have gone already.
+            let _ = handle.disconnect(Disconnect::ByApplication, words, language).await;
+            running.await
+        };
+        // Who takes nothing in does not hear it.
+        let _ = timeout(GOODBYE, goodbye).await;
     }
 }
 
