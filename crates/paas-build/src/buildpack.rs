@@ -103,7 +103,12 @@ impl Buildpack {
             Self::Php => &["composer.json", "index.php"],
             Self::Rust => &["Cargo.toml"],
             Self::Nodejs => &["package.json"],
-            Self::Static => &["static.json", "index.html", "public/index.html"],
+            Self::Static => &[
+                "static.json",
+                "index.html",
+                "public/index.html",
+                "public_html/index.html",
+            ],
         }
     }
 
