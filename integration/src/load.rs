@@ -55,6 +55,8 @@ pub struct Traffic {
     /// In the order in which they were noticed.
     pub failures: Vec<Failure>,
     pub slowest: Duration,
+    /// How long each request took, the quickest first.
+    latencies: Vec<Duration>,
 }
 
 /// A request that did not get the answer that it should have got.
@@ -71,7 +73,7 @@ pub struct Failure {
 struct Tally {
     requests: u64,
     failures: Vec<Failure>,
-    slowest: Duration,
+    latencies: Vec<Duration>,
 }
 
 impl Target {
@@ -129,13 +131,16 @@ impl Load {
             elapsed: self.started.elapsed(),
             failures: Vec::new(),
             slowest: Duration::ZERO,
+            latencies: Vec::new(),
         };
         for tally in &self.tallies {
             let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
             traffic.requests += tally.requests;
             traffic.failures.extend(tally.failures.iter().cloned());
-            traffic.slowest = traffic.slowest.max(tally.slowest);
+            traffic.latencies.extend(&tally.latencies);
         }
+        traffic.latencies.sort();
+        traffic.slowest = traffic.latencies.last().copied().unwrap_or_default();
         traffic.failures.sort_by_key(|failure| failure.noticed);
         traffic
     }
@@ -184,6 +189,12 @@ impl Traffic {
         self.requests as f64 / self.elapsed.as_secs_f64()
     }
 
+    /// What so many of a hundred requests took at most.
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let index = (self.latencies.len() * percent).div_ceil(100);
+        self.latencies.get(index.saturating_sub(1)).copied().unwrap_or_default()
+    }
+
     /// Panics unless every request was answered, at the rate that was promised.
     #[track_caller]
     pub fn expect_all_answered(&self) {
@@ -214,8 +225,13 @@ impl fmt::Debug for Traffic {
         let (failures, rate) = (self.failures.len(), self.rate());
         write!(
             f,
-            "{} requests in {:.1?} ({rate:.0} per second), {failures} failed, the slowest took {:.2?}",
-            self.requests, self.elapsed, self.slowest
+            "{} requests in {:.1?} ({rate:.0} per second), {failures} failed, half took {:.2?}, all but one in a hundred {:.2?}, \
+             the slowest {:.2?}",
+            self.requests,
+            self.elapsed,
+            self.percentile(50),
+            self.percentile(99),
+            self.slowest
         )?;
         for Failure {
             sent,
@@ -275,7 +291,7 @@ impl Worker {
         let noticed = self.started.elapsed();
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.requests += 1;
-        tally.slowest = tally.slowest.max(noticed.saturating_sub(sent));
+        tally.latencies.push(noticed.saturating_sub(sent));
         match answered {
             Ok(connection) => Some(connection).filter(Connection::is_kept),
             Err(reason) => {

@@ -14,6 +14,7 @@ mod build;
 mod buildpack_installation;
 mod collaborator;
 mod config_var;
+mod disk;
 mod domain;
 mod dyno;
 mod dyno_size;
@@ -60,6 +61,7 @@ pub use buildpack_installation::{
 };
 pub use collaborator::{Collaborator, CollaboratorUpdate, CollaboratorUser, NewCollaborator, Permission};
 pub use config_var::{ConfigVars, ConfigVarsUpdate};
+pub use disk::{AppDisk, Disk, DiskAccount, DiskPrune, FileSystem, NewDiskPrune, PrunedItem};
 pub use domain::{Domain, DomainUpdate, NewDomain};
 pub use dyno::{Dyno, DynoState, EnvValue, NewDyno, NewExec, NewForward, ReleaseOfDyno, Rendezvous};
 pub use dyno_size::DynoSize;

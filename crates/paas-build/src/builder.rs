@@ -28,10 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     BuildError, Buildpack, Pack, Source, Stack, StackSettings, buildpack,
-    errors::is_disk_full,
+    errors::{is_disk_full, is_killed, is_out_of_processes},
     image::Ground,
     output::{Allowance, Console, human_bytes},
     report::{self, Report},
+    room::Room,
     sweep,
 };
 
@@ -52,6 +53,8 @@ pub struct BuildSettings {
     pub limits: Limits,
     /// For the app's own work: whatever it has to wait for before does not count.
     pub timeout: Duration,
+    /// What it may take of the disk. `None`: as much as there is.
+    pub room: Option<Room>,
     /// How much of what a build says is kept and shown.
     pub output_bytes: u64,
     /// Told where a build has come to: for tests that let the process die there.
@@ -154,6 +157,7 @@ impl BuildSettings {
                 pids: PIDS,
             },
             timeout: TIMEOUT,
+            room: None,
             output_bytes: OUTPUT_BYTES,
             checkpoint: |_| {},
         }
@@ -216,12 +220,33 @@ impl Builder {
     ) -> Result<T, BuildError> {
         tokio::pin!(work);
         let limit = self.settings.timeout;
-        tokio::select! {
-            result = &mut work => result,
+        let room_ends = async {
+            match &self.settings.room {
+                Some(room) => room.is_exhausted(&*self.engine).await,
+                None => std::future::pending().await,
+            }
+        };
+        let (result, why_stopped) = tokio::select! {
+            result = &mut work => (result, None),
             () = tokio::time::sleep(limit) => {
                 stop.cancel();
-                work.await.map_err(|_| BuildError::TimedOut { limit })
+                (work.await, Some(BuildError::TimedOut { limit }))
             }
+            error = room_ends => {
+                stop.cancel();
+                (work.await, Some(error))
+            }
+        };
+        match (result, why_stopped) {
+            // It says better than the time why nothing went on.
+            (Err(error @ BuildError::TooManyProcesses { .. }), _) => Err(error),
+            (Err(_), Some(why)) => Err(why),
+            // The engine tells of a step how it ended, and of nothing else.
+            (Err(BuildError::DockerfileFailed { message }), None) if is_killed(&message) => {
+                let limit_bytes = self.settings.limits.memory_bytes;
+                Err(BuildError::OutOfMemory { limit_bytes })
+            }
+            (result, _) => result,
         }
     }
 
@@ -292,9 +317,10 @@ impl Builder {
             .with("EXPECTED_BUILDPACK", expected.map_or("", Buildpack::as_str));
         let input = request.source.input_after(kit, &tars).await?;
         let (output, pieces) = mpsc::channel(64);
-        let run = self.engine.run(&spec, input, output, stop.clone());
+        let halt = stop.child_token();
+        let run = self.engine.run(&spec, input, output, halt.clone());
         let allowance = Allowance::new(self.settings.output_bytes);
-        let (exit, saw_full_disk) = tokio::join!(run, forward(pieces, console, allowance));
+        let (exit, signs) = tokio::join!(run, forward(pieces, console, allowance, &halt));
 
         // Errors of a run may come after the container was made.
         let container = self.find_container(&spec.name).await;
@@ -309,7 +335,7 @@ impl Builder {
                     status::OTHER_LANGUAGE if !chose => report::chosen(engine, container).await,
                     _ => None,
                 };
-                match (other, self.judge(exit, saw_full_disk, request, reached.unwrap_or(0))) {
+                match (other, self.judge(exit, signs, request, reached.unwrap_or(0))) {
                     (Some(other), _) => Ok(Attempt::OtherLanguage(other)),
                     (None, Ok(())) => {
                         let built = self.pack(request, &ground, container, console).await;
@@ -410,17 +436,15 @@ impl Builder {
     }
 
     /// `reached` is the buildpack that the build had come to.
-    fn judge(
-        &self,
-        exit: Exit,
-        saw_full_disk: bool,
-        request: &BuildRequest<'_>,
-        reached: usize,
-    ) -> Result<(), BuildError> {
+    fn judge(&self, exit: Exit, signs: Signs, request: &BuildRequest<'_>, reached: usize) -> Result<(), BuildError> {
         let limit_bytes = self.settings.limits.memory_bytes;
         let pack = || request.buildpacks.get(reached).or(request.buildpacks.first()).cloned();
         Err(match exit.code {
             0 => return Ok(()),
+            // Before memory, which so many processes want, too.
+            _ if signs.out_of_processes => BuildError::TooManyProcesses {
+                limit: self.settings.limits.pids,
+            },
             _ if exit.out_of_memory => BuildError::OutOfMemory { limit_bytes },
             status::OUT_OF_MEMORY => BuildError::OutOfMemory { limit_bytes },
             status::DISK_FULL => BuildError::DiskFull,
@@ -433,7 +457,7 @@ impl Builder {
                     root: request.source.root.clone(),
                 },
             },
-            status::COMPILE_FAILED | status::BROKEN_SOURCE if saw_full_disk => BuildError::DiskFull,
+            status::COMPILE_FAILED | status::BROKEN_SOURCE if signs.full_disk => BuildError::DiskFull,
             status::COMPILE_FAILED => BuildError::CompileFailed,
             status::BROKEN_SOURCE => BuildError::BrokenSource {
                 source: std::io::Error::other("tar refused it"),
@@ -481,14 +505,44 @@ impl Builder {
     }
 }
 
-/// Hands a container's output on, and tells whether it said that the disk is full.
-async fn forward(mut pieces: mpsc::Receiver<Output>, console: &Console, mut allowance: Allowance) -> bool {
-    let mut saw_full_disk = false;
-    while let Some(piece) = pieces.recv().await {
-        saw_full_disk |= is_disk_full(&String::from_utf8_lossy(&piece.bytes));
+/// What a build has met, by its own words.
+#[derive(Debug, Clone, Copy, Default)]
+struct Signs {
+    full_disk: bool,
+    out_of_processes: bool,
+}
+
+/// How long a build may go on that can start no process: a shell that tries again may have success, a fork bomb never ends.
+const BREATHLESS: Duration = Duration::from_secs(10);
+
+/// Hands a container's output on, and tells what it shows. Halts a build that gets no further.
+async fn forward(
+    mut pieces: mpsc::Receiver<Output>,
+    console: &Console,
+    mut allowance: Allowance,
+    halt: &CancellationToken,
+) -> Signs {
+    let mut signs = Signs::default();
+    let breathless = tokio::time::sleep(BREATHLESS);
+    tokio::pin!(breathless);
+    loop {
+        let piece = tokio::select! {
+            piece = pieces.recv() => piece,
+            () = &mut breathless, if signs.out_of_processes && !halt.is_cancelled() => {
+                halt.cancel();
+                continue;
+            }
+        };
+        let Some(piece) = piece else { break };
+        let words = String::from_utf8_lossy(&piece.bytes);
+        signs.full_disk |= is_disk_full(&words);
+        if !signs.out_of_processes && is_out_of_processes(&words) {
+            signs.out_of_processes = true;
+            breathless.as_mut().reset(Instant::now() + BREATHLESS);
+        }
         allowance.pass(piece.bytes, console).await;
     }
-    saw_full_disk
+    signs
 }
 
 /// What `buildpacks/bin/build` is told of the buildpacks, and the tars that come before the source.

@@ -47,8 +47,12 @@ pub enum BuildError {
     BadProcessTypes { reason: String },
     #[error("the build used more than {limit_bytes} bytes of memory")]
     OutOfMemory { limit_bytes: u64 },
+    #[error("the build wanted more than {limit} processes")]
+    TooManyProcesses { limit: u32 },
     #[error("the disk is full")]
     DiskFull,
+    #[error("the build wrote more than {limit_bytes} bytes")]
+    WroteTooMuch { limit_bytes: u64 },
     #[error("the build took longer than {limit:?}")]
     TimedOut { limit: Duration },
     #[error("the build was cancelled")]
@@ -110,6 +114,27 @@ pub(crate) fn is_disk_full(words: &str) -> bool {
     ]
     .iter()
     .any(|sign| words.contains(sign))
+}
+
+/// Whether a program's words say that it could start no other (`EAGAIN` of `fork` and `clone`, as shells, Python, Go and the
+/// JVM write it).
+pub(crate) fn is_out_of_processes(words: &str) -> bool {
+    [
+        "fork: retry:",
+        "fork: Resource temporarily unavailable",
+        "Cannot fork",
+        "can't start new thread",
+        "may need to increase max user processes",
+        "unable to create native thread",
+    ]
+    .iter()
+    .any(|sign| words.contains(sign))
+}
+
+/// Whether the engine says of a step that it was killed: 128 + SIGKILL. Nothing in a build kills with that but the kernel,
+/// for want of memory.
+pub(crate) fn is_killed(message: &str) -> bool {
+    message.ends_with("returned a non-zero code: 137") || message.ends_with("exit code: 137")
 }
 
 impl BuildError {
@@ -190,7 +215,19 @@ impl BuildError {
                 "The build ran out of memory.\n\n\
                  A build may use {} of memory, so that it cannot hurt running apps, and this one wanted more.\n\
                  Let it do less at once (for Node.js, NODE_OPTIONS=--max-old-space-size=… as a config var), or have\n\
-                 the platform's operator raise the limit: PAAS_BUILD_MEMORY=MB, or build_memory in paasd.toml.",
+                 the platform's operator raise the limit: PAAS_BUILD_MEMORY=MB, or build-memory in paasd.toml.",
+                human_bytes(*limit_bytes)
+            ),
+            Self::TooManyProcesses { limit } => format!(
+                "The build started too many processes.\n\n\
+                 A build may have {limit} of them at the same time, threads too, and this one wanted more.\n\
+                 Let it do less at once (make -j4, MAKEFLAGS or GOMAXPROCS as a config var), and push again."
+            ),
+            Self::WroteTooMuch { limit_bytes } => format!(
+                "The build wrote too much to the disk.\n\n\
+                 While it ran the disk became fuller by more than {}, and it was stopped, so that running apps keep theirs.\n\
+                 Let it write less, remove what it leaves behind, or have the platform's operator raise the limit:\n\
+                 PAAS_BUILD_DISK=MB, or build-disk in paasd.toml.",
                 human_bytes(*limit_bytes)
             ),
             Self::DiskFull => "The platform's disk is full.\n\n\
@@ -293,6 +330,10 @@ mod tests {
             BuildError::OutOfMemory {
                 limit_bytes: 1024 * 1024 * 1024,
             },
+            BuildError::TooManyProcesses { limit: 1024 },
+            BuildError::WroteTooMuch {
+                limit_bytes: 10 * 1024 * 1024 * 1024,
+            },
             BuildError::DiskFull,
             BuildError::TimedOut {
                 limit: Duration::from_mins(15),
@@ -302,6 +343,15 @@ mod tests {
         ];
         let texts: Vec<_> = errors.iter().map(BuildError::explanation).collect();
         insta::assert_snapshot!(texts.join("\n\n----\n"));
+    }
+
+    #[test]
+    fn what_a_shell_says_when_nothing_can_be_started_is_recognised() {
+        assert!(is_out_of_processes(
+            "./build: fork: retry: Resource temporarily unavailable"
+        ));
+        assert!(!is_out_of_processes("EAGAIN: resource temporarily unavailable, read"));
+        assert!(is_killed("The command '/bin/sh -c make' returned a non-zero code: 137"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod builder;
 mod dockerfile;
 mod image;
 mod report;
+mod room;
 
 mod base;
 mod stack;
@@ -30,6 +31,7 @@ pub use builder::{BuildRequest, BuildSettings, Builder, Built, Checkpoint, memor
 pub use buildpack::{Buildpack, NotOurs};
 pub use choice::{Choice, Pack, RemoteBuildpack, RemoteKind, UnknownBuildpack};
 pub use errors::{BuildError, StackError};
+pub use room::Room;
 pub use source::Source;
 pub use stack::{Stack, StackSettings};
-pub use sweep::{remove_cache, remove_images, remove_unused_images};
+pub use sweep::{remove_cache, remove_images, unused_images};

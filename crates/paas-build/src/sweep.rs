@@ -35,30 +35,14 @@ pub async fn remove_images(engine: &dyn Engine, app: Id<App>) -> Result<(), Engi
     Ok(())
 }
 
-/// Removes the apps' images among `images` that are in nobody's use, neither by id nor by tag: what builds made whose release
-/// was never stored. Dependency layers stay, for the next build.
-pub async fn remove_unused_images<S: BuildHasher>(
-    engine: &dyn Engine,
-    images: Vec<Image>,
-    in_use: &HashSet<ImageRef, S>,
-) -> Result<(), EngineError> {
-    for image in images {
-        let is_used = in_use.contains(&image.id) || image.tags.iter().any(|tag| in_use.contains(tag));
-        if image.app.is_none() || is_used || image.tags.iter().any(is_layer) {
-            continue;
-        }
-        let names = if image.tags.is_empty() {
-            vec![image.id]
-        } else {
-            image.tags
-        };
-        for name in names {
-            match engine.remove_image(&name).await {
-                // A container still needs it: it goes another time.
-                Ok(()) | Err(EngineError::InUse { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(())
+/// The apps' images among `images` that are in nobody's use, neither by id nor by tag. Dependency layers are of use to the
+/// next build.
+pub fn unused_images<S: BuildHasher>(images: Vec<Image>, in_use: &HashSet<ImageRef, S>) -> Vec<Image> {
+    let is_used = |image: &Image| {
+        in_use.contains(&image.id) || image.tags.iter().any(|tag| in_use.contains(tag) || is_layer(tag))
+    };
+    images
+        .into_iter()
+        .filter(|image| image.app.is_some() && !is_used(image))
+        .collect()
 }

@@ -21,7 +21,7 @@ use crate::{
     client::Client,
     completion,
     config::Config,
-    config_edit, config_var, dyno,
+    config_edit, config_var, disk, dyno,
     error::{Error, Result},
     exec, formation, git_remote, help, heroku, local, log_drain, log_session, login, one_off,
     output::Output,
@@ -124,6 +124,11 @@ enum PlatformVerb {
     /// Change config vars in an editor and restart the app
     #[command(name = "config:edit")]
     ConfigEdit(config_edit::EditArgs),
+    /// Show what takes room on the platform's disks, to those who run it
+    Disk(disk::ShowArgs),
+    /// Remove from the platform's disks what nobody needs any more
+    #[command(name = "disk:prune")]
+    DiskPrune(disk::PruneArgs),
     /// Show the dynos of an app
     #[command(alias = "ps:list")]
     Ps(dyno::ListArgs),
@@ -259,6 +264,8 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::ConfigGet(args) => config_var::get(args, context),
         PlatformVerb::ConfigUnset(args) => config_var::unset(args, context),
         PlatformVerb::ConfigEdit(args) => config_edit::edit(args, context),
+        PlatformVerb::Disk(args) => disk::show(args, context),
+        PlatformVerb::DiskPrune(args) => disk::prune(args, context),
         PlatformVerb::Ps(args) => dyno::list(args, context),
         PlatformVerb::PsScale(args) => formation::scale(args, context),
         PlatformVerb::PsType(args) => formation::resize(args, context),

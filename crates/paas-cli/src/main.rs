@@ -24,6 +24,7 @@ mod completion;
 mod config;
 mod config_edit;
 mod config_var;
+mod disk;
 mod domain;
 mod dyno;
 mod error;

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Container, ContainerId, ContainerSpec, DockerfileBuild, ExecSpec, Exit, Image, LayerSpec, LogChunk, LogPosition,
-    Network, NetworkSpec, Output, Result, TerminalSize, Usage, Volume,
+    Container, ContainerId, ContainerSpec, DockerfileBuild, EngineDisk, ExecSpec, Exit, Image, LayerSpec, LogChunk,
+    LogPosition, Network, NetworkSpec, Output, Result, TerminalSize, Usage, Volume,
 };
 
 /// Bytes on their way in or out: a tar, mostly.
@@ -128,6 +128,17 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Fetches an image from a registry. Fails within seconds where no registry answers.
     async fn pull(&self, image: &ImageRef) -> Result<Image>;
+
+    /// An archive of an image with all its layers, for [`Engine::load_image`]. `None` when it is not here.
+    ///
+    /// The same image may give other bytes another time; what it is made of is in files of the same content.
+    async fn save_image(&self, image: &ImageRef) -> Result<Option<ByteStream>>;
+
+    /// Makes the images of an archive: the same ids as before, and the tags under which they were saved.
+    async fn load_image(&self, archive: ByteStream) -> Result<()>;
+
+    /// What takes room on the engine's disk. Slow: the engine walks through all files of its volumes and containers.
+    async fn disk(&self) -> Result<EngineDisk>;
 
     /// Creates the network unless it exists.
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<()>;

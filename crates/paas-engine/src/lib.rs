@@ -10,6 +10,7 @@
 //!   set: starting again is a decision.
 
 mod container;
+mod disk;
 mod docker;
 mod engine;
 mod environment;
@@ -25,6 +26,7 @@ mod spec;
 mod volume;
 
 pub use container::{Container, ContainerId, ContainerState, DYNO_PORT, Exit, Usage};
+pub use disk::{ContainerBytes, EngineDisk, ImageBytes, VolumeBytes};
 pub use docker::DockerEngine;
 pub use engine::{ByteStream, Engine, EngineVersion, Input};
 pub use environment::Environment;

@@ -6,6 +6,7 @@ use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -88,9 +89,21 @@ pub(crate) struct SettingsArgs {
     #[arg(long, env = "PAAS_BUILD_MEMORY", value_name = "MB", global = true)]
     build_memory: Option<u64>,
 
+    /// By how much a build may fill the disk, in MB [default: 10240]
+    #[arg(long, env = "PAAS_BUILD_DISK", value_name = "MB", global = true)]
+    build_disk: Option<u64>,
+
+    /// How long a build may take, in seconds [default: 900]
+    #[arg(long, env = "PAAS_BUILD_TIMEOUT", value_name = "SECONDS", global = true)]
+    build_timeout: Option<u64>,
+
     /// Builds start while the disk is below this many percent full [default: 85]
     #[arg(long, env = "PAAS_BUILD_DISK_LIMIT", value_name = "PERCENT", global = true)]
     build_disk_limit: Option<u8>,
+
+    /// Copy the images of releases out of the engine when they are this many seconds old; `none` keeps no copies [default: 600]
+    #[arg(long, env = "PAAS_KEEP_IMAGES_AFTER", value_name = "SECONDS", global = true)]
+    keep_images_after: Option<String>,
 
     /// Fetch the sources of builds, and buildpacks, also from private addresses and over plain HTTP [default: no]
     #[arg(
@@ -233,7 +246,11 @@ pub(crate) struct Settings {
     pub(crate) concurrent_builds: usize,
     /// `None`: a share of the machine's.
     pub(crate) build_memory_bytes: Option<u64>,
+    pub(crate) build_disk_bytes: u64,
+    pub(crate) build_timeout: Duration,
     pub(crate) build_disk_limit_percent: u8,
+    /// `None`: there are no copies.
+    pub(crate) keep_images_after: Option<Duration>,
     /// Whether sources are fetched from inside, too.
     pub(crate) allows_private_sources: bool,
     /// Empty: those of this machine.
@@ -321,6 +338,9 @@ impl SettingsArgs {
                 .unwrap_or_else(|| PathBuf::from("/usr/local/share/ca-certificates")),
             concurrent_builds: self.concurrent_builds.or(file.concurrent_builds).unwrap_or(1).max(1),
             build_memory_bytes: build_memory(self.build_memory.or(file.build_memory))?,
+            build_disk_bytes: self.build_disk.or(file.build_disk).unwrap_or(10 * 1024) * 1024 * 1024,
+            build_timeout: Duration::from_secs(self.build_timeout.or(file.build_timeout).unwrap_or(15 * 60).max(1)),
+            keep_images_after: keep_images_after(self.keep_images_after.or(file.keep_images_after).as_deref())?,
             build_disk_limit_percent: self.build_disk_limit.or(file.build_disk_limit).unwrap_or(85),
             allows_private_sources: self
                 .allow_private_sources
@@ -400,6 +420,22 @@ fn build_memory(megabytes: Option<u64>) -> Result<Option<u64>> {
             bail!("--build-memory {megabytes}: give megabytes, at least 64, such as 2048")
         }
         given => Ok(given.map(|megabytes| megabytes * 1024 * 1024)),
+    }
+}
+
+/// A release that was replaced this soon is nobody's to go back to.
+const KEEP_IMAGES_AFTER: Duration = Duration::from_mins(10);
+
+fn keep_images_after(given: Option<&str>) -> Result<Option<Duration>> {
+    match given {
+        None => Ok(Some(KEEP_IMAGES_AFTER)),
+        Some("none") => Ok(None),
+        Some(seconds) => {
+            let seconds = seconds
+                .parse()
+                .with_context(|| format!("--keep-images-after {seconds}: give seconds, such as 600, or none"))?;
+            Ok(Some(Duration::from_secs(seconds)))
+        }
     }
 }
 
@@ -483,6 +519,17 @@ impl Settings {
 
     pub(crate) fn outputs(&self) -> PathBuf {
         self.data_dir.join("output")
+    }
+
+    /// Copies of the images of releases.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.data_dir.join("images")
+    }
+
+    /// How full the disk may become while builds run: two thirds of the way from where they start no more to the end.
+    pub(crate) fn build_disk_full_percent(&self) -> u64 {
+        let start = u64::from(self.build_disk_limit_percent.min(100));
+        start + (100 - start) * 2 / 3
     }
 
     pub(crate) fn logs(&self) -> PathBuf {

@@ -7,6 +7,7 @@
 mod clock;
 mod config;
 mod failpoint;
+mod image_copies;
 mod output;
 mod own_socket;
 mod platform;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use paas_build::{Builder, StackSettings};
 use paas_core::{App, Id, LogLine, LogSource};
-use paas_engine::Engine;
+use paas_engine::{Engine, NetworkSpec};
 use paas_store::Store;
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -12,8 +12,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::Settings,
-    control::{OneOffs, Turns},
+    control::{LastAccount, OneOffs, Turns},
     dns::AddressFinder,
+    image_copies::ImageCopies,
     logs::{Collector, LogStore},
     output::Outputs,
     rendezvous::Rendezvous,
@@ -29,11 +30,17 @@ pub(crate) struct Platform {
     pub(crate) store: Store,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) builder: Builder,
+    /// What builds reach the package registries through. Somebody may prune it away between two of them.
+    pub(crate) build_network: NetworkSpec,
     /// How the images are made that builds need.
     pub(crate) stack: StackSettings,
     pub(crate) logs: Arc<LogStore>,
     pub(crate) collector: Collector,
     pub(crate) outputs: Arc<Outputs>,
+    /// Images of releases, for when the engine has lost them.
+    pub(crate) copies: Arc<ImageCopies>,
+    /// What took room on the disk when somebody last asked.
+    pub(crate) disk: LastAccount,
     pub(crate) turns: Turns,
     /// The one-off dynos that this process looks after.
     pub(crate) one_offs: OneOffs,

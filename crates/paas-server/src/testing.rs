@@ -17,8 +17,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::SettingsArgs,
-    control::{OneOffs, Turns},
+    control::{LastAccount, OneOffs, Turns},
     dns::{AddressFinder, Metadata},
+    image_copies::ImageCopies,
     logs::{Collector, Limits, LogStore},
     output::Outputs,
     platform::Platform,
@@ -81,13 +82,16 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
         collector: Collector::new(Arc::clone(&engine), Arc::clone(&logs), tracker.clone(), stop.clone()),
         builder: Builder::new(
             Arc::clone(&engine),
-            BuildSettings::new(Stack::ours(), network.name, 1 << 30),
+            BuildSettings::new(Stack::ours(), network.name.clone(), 1 << 30),
         ),
+        build_network: network,
         stack: StackSettings {
             work_dir: directory.path().join("stack"),
             ..StackSettings::default()
         },
         outputs: Arc::new(Outputs::new(settings.outputs())),
+        copies: Arc::new(ImageCopies::new(settings.images())),
+        disk: LastAccount::default(),
         turns: Turns::new(1),
         one_offs: OneOffs::default(),
         rendezvous: Rendezvous::new(rendezvous_limits()),

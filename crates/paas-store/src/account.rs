@@ -45,13 +45,13 @@ pub struct Profile {
     pub beta: bool,
 }
 
-/// Fails with [`StoreError::EmailTaken`]; case does not count.
+/// The first account is an operator's. Fails with [`StoreError::EmailTaken`]; case does not count.
 pub async fn create(conn: &mut PgConnection, new: NewAccount<'_>, now: DateTime<Utc>) -> Result<Account, StoreError> {
     let id = new_id::<Account>(now);
     let account = sqlx::query_as!(
         Account,
-        r#"insert into accounts (id, email, password_hash, created_at, updated_at)
-        values ($1, $2, $3, $4, $4)
+        r#"insert into accounts (id, email, password_hash, is_operator, created_at, updated_at)
+        values ($1, $2, $3, not exists (select from accounts), $4, $4)
         returning id, email, name, allow_tracking, beta, false as "two_factor!", last_login_at, disabled_at,
             created_at, updated_at"#,
         id.as_uuid(),
@@ -111,6 +111,41 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Account>, StoreError> {
         order by lower(email)"#,
     );
     Ok(accounts.fetch_all(conn).await?)
+}
+
+/// Whether this person runs the platform.
+pub async fn is_operator(conn: &mut PgConnection, id: Id<Account>) -> Result<bool, StoreError> {
+    let is_operator = sqlx::query_scalar!("select is_operator from accounts where id = $1", id.as_uuid());
+    Ok(is_operator.fetch_optional(conn).await?.unwrap_or_default())
+}
+
+/// Lets a person run the platform, or lets them no more.
+pub async fn set_operator(
+    conn: &mut PgConnection,
+    id: Id<Account>,
+    is_operator: bool,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update accounts
+        set is_operator = $2, updated_at = $3
+        where id = $1",
+        id.as_uuid(),
+        is_operator,
+        now,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let event = Event {
+        app: None,
+        actor: None,
+        action: "update".to_owned(),
+        resource: "account".to_owned(),
+        resource_id: Some(*id.as_uuid()),
+        payload: json!({ "operator": is_operator }),
+        at: now,
+    };
+    event::record(conn, event).await
 }
 
 /// How many accounts there are: none means that nobody has been invited yet.
@@ -267,6 +302,22 @@ mod tests {
         let (_, hash) = by_email(&mut conn, "ann@example.com").await.unwrap().unwrap();
         assert_eq!(hash, "$argon2id$two");
         assert_eq!(by_email(&mut conn, "bob@example.com").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn the_first_account_runs_the_platform_until_somebody_says_otherwise() {
+        let database = database().await;
+        let mut conn = database.store.connection().await.unwrap();
+        let (ann, bob) = (database.account("ann").await, database.account("bob").await);
+        let mut operators = async || {
+            let first = is_operator(&mut conn, ann).await.unwrap();
+            (first, is_operator(&mut conn, bob).await.unwrap())
+        };
+        assert_eq!(operators().await, (true, false));
+        let mut other = database.store.connection().await.unwrap();
+        set_operator(&mut other, bob, true, noon()).await.unwrap();
+        set_operator(&mut other, ann, false, noon()).await.unwrap();
+        assert_eq!(operators().await, (false, true));
     }
 
     #[tokio::test]

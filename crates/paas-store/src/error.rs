@@ -93,6 +93,8 @@ pub enum StoreError {
     /// It has no slug, did not succeed, or its image is gone.
     #[error("release {version} cannot be rolled back to")]
     NotEligible { version: ReleaseVersion },
+    #[error("release {version} has expired")]
+    ReleaseExpired { version: ReleaseVersion },
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -33,6 +33,7 @@ pub mod build;
 pub mod certificate;
 pub mod collaborator;
 pub mod deploy;
+pub mod disk;
 pub mod domain;
 pub mod dyno;
 pub mod event;

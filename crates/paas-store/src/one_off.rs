@@ -301,8 +301,8 @@ mod tests {
         };
         let id = create(&mut conn, new, world.stamp()).await.unwrap().unwrap().id;
         world.deploy(app, &["web"]).await;
-        assert_eq!(slug::expire(&mut conn, app, 1, seconds(9)).await.unwrap(), 0);
+        assert_eq!(slug::expire(&mut conn, 1, seconds(9)).await.unwrap().len(), 0);
         delete(&mut conn, id, seconds(9)).await.unwrap();
-        assert_eq!(slug::expire(&mut conn, app, 1, seconds(9)).await.unwrap(), 1);
+        assert_eq!(slug::expire(&mut conn, 1, seconds(9)).await.unwrap().len(), 1);
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use paas_core::{App, Id, ImageRef, ProcessType, Release, Slug};
+use paas_core::{App, Id, ImageRef, ProcessType, Release, ReleaseVersion, Slug};
 use serde_json::json;
 use sqlx::{Connection, types::Json};
 use uuid::Uuid;
 
 use crate::{
     PgConnection, Stamp, StoreError, app,
-    column::{integer, parse, unsigned},
+    column::{integer, parse, release_version, unsigned},
     event::{self, Change},
     formation,
 };
@@ -157,32 +157,124 @@ pub async fn images_in_use(conn: &mut PgConnection) -> Result<Vec<ImageRef>, Sto
     Ok(images.fetch_all(conn).await?.into_iter().map(ImageRef::new).collect())
 }
 
-/// Lets go of what only releases older than the app's newest `keep` succeeded ones use: they expire. Says how many did.
-pub async fn expire(conn: &mut PgConnection, app: Id<App>, keep: u32, now: DateTime<Utc>) -> Result<u64, StoreError> {
-    let expired = sqlx::query!(
-        "with kept as (
-            select slug, version
+/// An image that some release may still run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptImage {
+    pub image: ImageRef,
+    pub app: Id<App>,
+    /// When the first of its releases was made.
+    pub since: DateTime<Utc>,
+}
+
+/// The images of releases that can be rolled back to, the newest last.
+pub async fn kept_images(conn: &mut PgConnection) -> Result<Vec<KeptImage>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select slugs.image, slugs.app, min(releases.created_at) as "since!"
+        from slugs
+        join releases on releases.slug = slugs.id
+        where releases.status = 'succeeded'
+        group by slugs.image, slugs.app
+        order by min(releases.created_at)"#,
+    );
+    let rows = rows.fetch_all(conn).await?.into_iter();
+    Ok(rows
+        .map(|row| KeptImage {
+            image: ImageRef::new(row.image),
+            app: row.app.into(),
+            since: row.since,
+        })
+        .collect())
+}
+
+/// A release that nobody can go back to any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expired {
+    pub app: Id<App>,
+    pub version: ReleaseVersion,
+}
+
+/// Lets go of what only releases older than the newest `keep` succeeded ones of their app use: they expire.
+pub async fn expire(conn: &mut PgConnection, keep: u32, now: DateTime<Utc>) -> Result<Vec<Expired>, StoreError> {
+    let mut transaction = conn.begin().await?;
+    let rows = sqlx::query!(
+        "with ranked as (
+            select app, slug, version, row_number() over (partition by app order by version desc) as place
             from releases
-            where app = $1
-                and status = 'succeeded'
+            where status = 'succeeded'
                 and slug is not null
-            order by version desc
-            limit greatest($2, 1)
+        ),
+        kept as (
+            select app, slug, version
+            from ranked
+            where place <= greatest($1, 1)
         )
         update releases
-        set status = 'expired', updated_at = $3
-        where app = $1
-            and status = 'succeeded'
+        set status = 'expired', updated_at = $2
+        where status = 'succeeded'
             and slug is not null
-            and version < (select min(version) from kept)
-            and slug not in (select slug from kept)
+            and version < (select min(kept.version) from kept where kept.app = releases.app)
+            and not exists (select from kept where kept.app = releases.app and kept.slug = releases.slug)
             and not exists (select from dynos where dynos.release = releases.id)
-            and not exists (select from one_offs where one_offs.release = releases.id)",
-        app.as_uuid(),
+            and not exists (select from one_offs where one_offs.release = releases.id)
+        returning id, app, version",
         integer(keep),
         now,
     );
-    Ok(expired.execute(conn).await?.rows_affected())
+    let mut expired = Vec::new();
+    for row in rows.fetch_all(&mut *transaction).await? {
+        expired.push(tell_expired(&mut transaction, row.id, row.app, row.version, now).await?);
+    }
+    transaction.commit().await?;
+    Ok(expired)
+}
+
+/// Somebody has removed an image for good: the releases that would need it expire, but for those that are current.
+pub async fn lose(conn: &mut PgConnection, image: &ImageRef, now: DateTime<Utc>) -> Result<Vec<Expired>, StoreError> {
+    let mut transaction = conn.begin().await?;
+    let rows = sqlx::query!(
+        "update releases
+        set status = 'expired', updated_at = $2
+        where status = 'succeeded'
+            and slug in (select id from slugs where image = $1)
+            and version < (
+                select max(current.version)
+                from releases as current
+                where current.app = releases.app
+                    and current.status = 'succeeded'
+            )
+            and not exists (select from dynos where dynos.release = releases.id)
+            and not exists (select from one_offs where one_offs.release = releases.id)
+        returning id, app, version",
+        image.as_str(),
+        now,
+    );
+    let mut expired = Vec::new();
+    for row in rows.fetch_all(&mut *transaction).await? {
+        expired.push(tell_expired(&mut transaction, row.id, row.app, row.version, now).await?);
+    }
+    transaction.commit().await?;
+    Ok(expired)
+}
+
+async fn tell_expired(
+    conn: &mut PgConnection,
+    id: Uuid,
+    app: Uuid,
+    version: i32,
+    now: DateTime<Utc>,
+) -> Result<Expired, StoreError> {
+    let change = Change {
+        action: "update",
+        resource: "release",
+        id: &id,
+    };
+    let app = app.into();
+    let payload = json!({ "version": version, "status": "expired" });
+    event::record(conn, change.by_platform(app, now, payload)).await?;
+    Ok(Expired {
+        app,
+        version: release_version(version)?,
+    })
 }
 
 pub(crate) async fn insert(conn: &mut PgConnection, slug: &Slug) -> Result<(), StoreError> {

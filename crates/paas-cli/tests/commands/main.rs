@@ -9,6 +9,7 @@ mod certificates;
 mod code;
 mod completion;
 mod config_vars;
+mod disk;
 mod domains;
 mod dynos;
 mod help;

@@ -23,6 +23,8 @@ use crate::{Output, OutputStream};
 
 /// The largest head of an answer; Docker's have some hundred bytes.
 const MAXIMUM_HEAD: usize = 16 * 1024;
+/// Far more than ten thousand containers and images.
+const MAXIMUM_BODY: usize = 256 * 1024 * 1024;
 /// As much as is handed on at once.
 const CHUNK_BYTES: usize = 32 * 1024;
 /// `[stream, 0, 0, 0, length as u32]`
@@ -77,6 +79,23 @@ impl DockerEngine {
         timeout(TIMEOUT, asking)
             .await
             .unwrap_or(Err(Error::RequestTimeoutError))
+    }
+
+    /// Gets `path`, whole. In HTTP/1.0, which has one end of an answer: that of the connection.
+    pub(super) async fn ask(&self, path: &str) -> Result<BytesMut, Error> {
+        let mut connection = UnixStream::connect(&self.address).await?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n");
+        connection.write_all(request.as_bytes()).await?;
+        let (status, mut body) = answer(&mut connection).await?;
+        if status != 200 {
+            return Err(refusal(status, connection, body).await);
+        }
+        while body.len() < MAXIMUM_BODY {
+            if connection.read_buf(&mut body).await? == 0 {
+                return Ok(body);
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, "an answer without an end").into())
     }
 }
 

@@ -6,6 +6,8 @@
 //! One connection for each request, none kept: a restart of dockerd breaks what was in flight and nothing else.
 
 mod container;
+mod copy;
+mod disk;
 mod error;
 mod events;
 mod exec;
@@ -39,8 +41,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::{error::Explain as _, labels::Labels, oom::Verdicts};
 use crate::{
-    ByteStream, Container, ContainerId, ContainerSpec, DockerfileBuild, Engine, EngineError, EngineVersion, ExecSpec,
-    Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, Result, Usage, Volume,
+    ByteStream, Container, ContainerId, ContainerSpec, DockerfileBuild, Engine, EngineDisk, EngineError, EngineVersion,
+    ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, Result, Usage,
+    Volume,
 };
 
 /// Docker, as one platform sees it.
@@ -211,6 +214,18 @@ impl Engine for DockerEngine {
 
     async fn pull(&self, image: &ImageRef) -> Result<Image> {
         self.pull_image(image).await
+    }
+
+    async fn save_image(&self, image: &ImageRef) -> Result<Option<ByteStream>> {
+        self.export(image).await
+    }
+
+    async fn load_image(&self, archive: ByteStream) -> Result<()> {
+        self.load(archive).await
+    }
+
+    async fn disk(&self) -> Result<EngineDisk> {
+        self.measure_disk().await
     }
 
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<()> {

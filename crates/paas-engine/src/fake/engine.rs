@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Behaviour, FakeEngine, behaviour::Life, refused, unavailable};
 use crate::{
-    ByteStream, Container, ContainerId, ContainerSpec, ContainerState, DockerfileBuild, Engine, EngineError,
-    EngineVersion, ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output,
-    OutputStream, Result, Usage, Volume,
+    ByteStream, Container, ContainerId, ContainerSpec, ContainerState, DockerfileBuild, Engine, EngineDisk,
+    EngineError, EngineVersion, ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec,
+    Output, OutputStream, Result, Usage, Volume,
 };
 
 /// As in Docker's `run`.
@@ -251,6 +251,18 @@ impl Engine for FakeEngine {
     async fn pull(&self, image: &ImageRef) -> Result<Image> {
         let found = self.answer()?.find_image(image).cloned();
         found.ok_or_else(|| refused("pulling an image", &format!("the registry of {image} does not answer")))
+    }
+
+    async fn save_image(&self, image: &ImageRef) -> Result<Option<ByteStream>> {
+        self.save(image)
+    }
+
+    async fn load_image(&self, archive: ByteStream) -> Result<()> {
+        self.load(archive).await
+    }
+
+    async fn disk(&self) -> Result<EngineDisk> {
+        self.measure_disk()
     }
 
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<()> {

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use paas_core::ImageRef;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::FakeEngine;
-use crate::{ByteStream, DockerfileBuild, EngineError, Image, LayerSpec, Result};
+use crate::{ByteStream, DockerfileBuild, EngineDisk, EngineError, Image, ImageBytes, LayerSpec, Result, VolumeBytes};
+
+/// How large every volume of the fake is.
+const VOLUME_BYTES: u64 = 1024;
 
 impl FakeEngine {
     pub(super) async fn commit(&self, layer: &LayerSpec, tar: ByteStream) -> Result<Image> {
@@ -87,6 +90,68 @@ impl FakeEngine {
         Ok(())
     }
 
+    /// As an archive: an image of a kind, which only [`FakeEngine::load`] reads.
+    pub(super) fn save(&self, reference: &ImageRef) -> Result<Option<ByteStream>> {
+        let mut state = self.answer()?;
+        let Some(image) = state.find_image(reference).cloned() else {
+            return Ok(None);
+        };
+        let name = image.id.to_string();
+        state.saved.insert(name.clone(), image);
+        let file = name.trim_start_matches("sha256:").as_bytes().to_vec();
+        Ok(Some(stream::once(async move { Ok(tar_of("image", &file)) }).boxed()))
+    }
+
+    pub(super) async fn load(&self, archive: ByteStream) -> Result<()> {
+        const DOING: &str = "loading an image";
+        let bytes = archive.try_fold(Vec::new(), async |mut all, part| {
+            all.extend_from_slice(&part);
+            Ok(all)
+        });
+        let bytes = bytes
+            .await
+            .map_err(|source| EngineError::Input { doing: DOING, source })?;
+        let mut state = self.answer()?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let found = state.saved.values().find(|image| {
+            let name = image.id.as_str().trim_start_matches("sha256:");
+            text.contains(name)
+        });
+        let image = found
+            .cloned()
+            .ok_or_else(|| super::refused(DOING, "this is no archive of an image"))?;
+        state.images.retain(|other| other.id != image.id);
+        state.images.push(image);
+        Ok(())
+    }
+
+    pub(super) fn measure_disk(&self) -> Result<EngineDisk> {
+        let state = self.answer()?;
+        Ok(EngineDisk {
+            layers_bytes: state.images.iter().map(|image| image.size_bytes).sum(),
+            images: state
+                .images
+                .iter()
+                .map(|image| ImageBytes {
+                    id: image.id.clone(),
+                    tags: image.tags.clone(),
+                    app: image.app,
+                    own_bytes: image.size_bytes,
+                })
+                .collect(),
+            volumes: state
+                .volumes
+                .values()
+                .map(|volume| VolumeBytes {
+                    name: volume.name.clone(),
+                    app: volume.app,
+                    bytes: VOLUME_BYTES,
+                })
+                .collect(),
+            containers: Vec::new(),
+        })
+    }
+
     /// An image that is nobody's yet.
     pub(super) fn blank_image(&self) -> Image {
         Image {
@@ -108,4 +173,25 @@ impl FakeEngine {
 async fn read(stream: ByteStream, doing: &'static str) -> Result<u64> {
     let length = stream.try_fold(0, async |length, part| Ok(length + part.len() as u64));
     length.await.map_err(|source| EngineError::Input { doing, source })
+}
+
+/// A tar with one small file (POSIX.1-1988, *ustar*).
+fn tar_of(name: &str, content: &[u8]) -> Bytes {
+    let mut head = [0_u8; 512];
+    let mut put = |at: usize, text: &[u8]| head[at..at + text.len()].copy_from_slice(text);
+    put(0, name.as_bytes());
+    put(100, b"0000644\0");
+    put(108, b"0000000\0");
+    put(116, b"0000000\0");
+    put(124, format!("{:011o}\0", content.len()).as_bytes());
+    put(136, b"00000000000\0");
+    put(148, b"        ");
+    put(156, b"0");
+    put(257, b"ustar\x0000");
+    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+    head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut tar = head.to_vec();
+    tar.extend_from_slice(content);
+    tar.resize(tar.len().next_multiple_of(512) + 1024, 0);
+    tar.into()
 }

@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) rules: Vec<(Rule, Behaviour)>,
     pub(super) containers: Vec<FakeContainer>,
     pub(super) images: Vec<Image>,
+    /// What archives were made of, by id.
+    pub(super) saved: BTreeMap<String, Image>,
     pub(super) networks: BTreeMap<String, NetworkSpec>,
     pub(super) volumes: BTreeMap<String, Volume>,
     /// What the next Dockerfile build fails with.

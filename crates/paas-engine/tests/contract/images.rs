@@ -23,6 +23,8 @@ contract!(
     an_image_in_use_stays,
     a_dockerfile_is_built,
     what_no_registry_gives_is_refused,
+    a_saved_image_comes_back_as_it_was,
+    what_takes_room_is_accounted_for,
 );
 
 fn layer(world: &World, name: &str) -> LayerSpec {
@@ -144,4 +146,48 @@ async fn what_no_registry_gives_is_refused(world: &World) {
     let image = ImageRef::new("127.0.0.1:1/no/such:image");
     let error = world.engine.pull(&image).await.unwrap_err();
     assert!(matches!(error, EngineError::Refused { .. }), "{error}");
+}
+
+async fn a_saved_image_comes_back_as_it_was(world: &World) {
+    let engine = &world.engine;
+    let layer = layer(world, "saved");
+    let tar = tar(&[("app/hello", "world")]);
+    let image = engine.commit_layer(&layer, bytes(&tar)).await.unwrap();
+    let saved = engine.save_image(&layer.tag).await.unwrap().expect("it is there");
+    let parts: Vec<Bytes> = saved.map(Result::unwrap).collect().await;
+    engine.remove_image(&layer.tag).await.unwrap();
+    assert!(engine.save_image(&image.id).await.unwrap().is_none());
+
+    let archive = stream::iter(parts.into_iter().map(Ok)).boxed();
+    engine.load_image(archive).await.unwrap();
+    let loaded = engine.image(&image.id).await.unwrap().expect("it is there again");
+    assert_eq!(
+        (loaded.app, &loaded.tags, &loaded.labels),
+        (image.app, &image.tags, &image.labels)
+    );
+    let mut spec = world.spec("loaded", Program::Sleep);
+    spec.image = image.id;
+    assert!(engine.start(&spec).await.unwrap().is_running());
+
+    let nonsense = stream::once(async { Ok(Bytes::from_static(b"no archive")) }).boxed();
+    assert!(engine.load_image(nonsense).await.is_err());
+}
+
+async fn what_takes_room_is_accounted_for(world: &World) {
+    let layer = layer(world, "measured");
+    let content = "x".repeat(100_000);
+    let image = world
+        .engine
+        .commit_layer(&layer, bytes(&tar(&[("app/hello", &content)])))
+        .await
+        .unwrap();
+    let disk = world.engine.disk().await.unwrap();
+    let measured = disk
+        .images
+        .iter()
+        .find(|measured| measured.id == image.id)
+        .expect("it is there");
+    assert_eq!((measured.app, &measured.tags), (layer.app, &vec![layer.tag]));
+    assert!(measured.own_bytes >= 100_000, "{measured:?}");
+    assert!(disk.layers_bytes >= measured.own_bytes, "{disk:?}");
 }

@@ -307,6 +307,10 @@ impl From<StoreError> for ApiError {
             StoreError::Config(error) => error.into(),
             StoreError::Quantity(error) => error.into(),
             StoreError::UnknownRelease { .. } => Self::not_found("release"),
+            StoreError::ReleaseExpired { version } => Self::invalid(format!(
+                "Cannot go back to {version}: it has expired, and its image has been removed. Only the newest releases of an \
+                 app are kept. Push its commit again, or choose a release that is eligible for rollback."
+            )),
             StoreError::NotEligible { version } => Self::invalid(format!(
                 "Cannot roll back to {version}: it has no code, did not succeed, or its image has been removed. See which \
                  releases are eligible for rollback."

@@ -37,6 +37,7 @@ mod buildpack_installation;
 mod buildpack_registry;
 mod collaborator;
 mod config_var;
+mod disk;
 mod domain;
 mod dyno;
 mod dyno_size;
@@ -115,6 +116,7 @@ fn endpoints() -> Router<Arc<Api>> {
         .merge(webhooks())
         .merge(runtime())
         .merge(deploys())
+        .merge(operators())
         .merge(catalogue())
 }
 
@@ -399,6 +401,13 @@ fn deploys() -> Router<Arc<Api>> {
                 .get(source::download),
         )
         .route("/streams/{output}", get(stream::output))
+}
+
+/// For those who run the platform.
+fn operators() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/disk", get(disk::info))
+        .route("/disk/actions/prune", post(disk::prune))
 }
 
 fn catalogue() -> Router<Arc<Api>> {

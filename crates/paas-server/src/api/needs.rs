@@ -253,6 +253,9 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("PUT /uploads/{source}", Public),
     ("GET /uploads/{source}", Public),
     ("GET /streams/{output}", Public),
+    // operators: the handlers ask who is one
+    ("GET /disk", Account(READ)),
+    ("POST /disk/actions/prune", Account(GLOBAL)),
     // catalogue
     ("GET /regions", Account(IDENTITY)),
     ("GET /regions/{region}", Account(IDENTITY)),

@@ -11,8 +11,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use paas_build::{BuildSettings, Builder, Stack, StackSettings};
-use paas_engine::{DockerEngine, Engine, Firewall};
+use paas_build::{BuildSettings, Builder, Room, Stack, StackSettings};
+use paas_engine::{DockerEngine, Engine, Firewall, NetworkSpec};
 use paas_store::{DatabaseAddress, EmbeddedOptions, EmbeddedPostgres, Sealer, Store, Wakeups};
 use rustix::fs::{FlockOperation, flock};
 use tokio::{
@@ -29,12 +29,13 @@ use crate::{
     clock::Clock,
     config::Settings,
     control::{
-        self, AppsController, CertificatesController, FirewallController, GitBackend, OneOffs, RouterFeed, Turns,
-        WebhooksController,
+        self, AppsController, CertificatesController, FirewallController, GitBackend, LastAccount, OneOffs, RouterFeed,
+        Turns, WebhooksController,
     },
     dns::{AddressFinder, Metadata},
     failpoint,
     git::{self, Git, GitPaths},
+    image_copies::ImageCopies,
     log_drain::LogDrainsController,
     logs::{self, Collector, LogStore},
     output::Outputs,
@@ -70,8 +71,14 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     let memory_bytes = engine.version().await?.memory_bytes;
     let mut build_settings = BuildSettings {
         checkpoint: failpoint::hit_in_build,
-        languages: stack_settings(&settings, network.clone()),
-        ..BuildSettings::new(Stack::ours(), network.clone(), memory_bytes)
+        languages: stack_settings(&settings, network.name.clone()),
+        timeout: settings.build_timeout,
+        room: Some(Room {
+            folder: settings.data_dir.clone(),
+            build_bytes: settings.build_disk_bytes,
+            full_percent: settings.build_disk_full_percent(),
+        }),
+        ..BuildSettings::new(Stack::ours(), network.name.clone(), memory_bytes)
     };
     build_settings.limits.memory_bytes = match settings.build_memory_bytes {
         Some(bytes) => bytes,
@@ -88,8 +95,11 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     let platform = Arc::new(Platform {
         collector: Collector::new(Arc::clone(&engine), Arc::clone(&logs), tracker.clone(), stop.clone()),
         builder: Builder::new(Arc::clone(&engine), build_settings),
-        stack: stack_settings(&settings, network.clone()),
+        stack: stack_settings(&settings, network.name.clone()),
+        build_network: network,
         outputs: Arc::new(Outputs::new(settings.outputs())),
+        copies: Arc::new(ImageCopies::new(settings.images())),
+        disk: LastAccount::default(),
         turns: Turns::new(settings.concurrent_builds),
         one_offs: OneOffs::default(),
         rendezvous: Rendezvous::new(rendezvous::Limits::default()),
@@ -177,6 +187,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("webhooks", webhooks.run()),
         ends("runtime metrics", control::measure(Arc::clone(platform))),
         ends("sweep", control::sweep(Arc::clone(platform))),
+        ends("image copies", control::keep_images(Arc::clone(platform))),
         ends("wake-ups", wake(platform)),
         ends("sessions", sessions::watch(platform)),
     );
@@ -343,13 +354,13 @@ pub(super) async fn shut_doors() -> Result<Firewall> {
 }
 
 /// The network that builds reach the package registries through.
-pub(super) async fn make_build_network(settings: &Settings, engine: &dyn Engine) -> Result<String> {
+pub(super) async fn make_build_network(settings: &Settings, engine: &dyn Engine) -> Result<NetworkSpec> {
     let network = settings.network_pool.builds(&platform_id(settings)?);
     engine
         .ensure_network(&network)
         .await
         .context("making the build network")?;
-    Ok(network.name)
+    Ok(network)
 }
 
 pub(super) fn stack_settings(settings: &Settings, network: String) -> StackSettings {

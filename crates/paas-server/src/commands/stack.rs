@@ -16,7 +16,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     let engine = serve::connect_engine(&settings).await?;
     serve::shut_doors().await?;
     let network = serve::make_build_network(&settings, &*engine).await?;
-    let stack = serve::stack_settings(&settings, network);
+    let stack = serve::stack_settings(&settings, network.name);
     let (output, mut lines) = mpsc::channel::<Bytes>(64);
     let print = async {
         while let Some(bytes) = lines.recv().await {

@@ -26,6 +26,12 @@ pub(super) enum UserCommand {
     Disable { email: String },
     /// Let a person in again
     Enable { email: String },
+    /// Let a person run the platform: see what takes room on its disk, and prune it; --off takes that back
+    Operator {
+        email: String,
+        #[arg(long)]
+        off: bool,
+    },
     /// Let a person who lost their authenticator app log in with the password alone
     #[command(name = "disable-2fa")]
     DisableTwoFactor { email: String },
@@ -99,6 +105,17 @@ async fn execute(store: &store::Store, command: UserCommand) -> Result<()> {
             store::account::set_disabled(&mut transaction, account.id, false, now).await?;
             transaction.commit().await?;
             say(&format!("{email} may log in again: paas login"))
+        }
+        UserCommand::Operator { email, off } => {
+            let account = find(store, &email).await?;
+            let mut transaction = store.begin().await?;
+            store::account::set_operator(&mut transaction, account.id, !off, now).await?;
+            transaction.commit().await?;
+            if off {
+                say(&format!("{email} is no operator any more"))
+            } else {
+                say(&format!("{email} is an operator now: paas disk"))
+            }
         }
         UserCommand::DisableTwoFactor { email } => {
             let account = find(store, &email).await?;

@@ -314,6 +314,11 @@ impl<'a> Task<'a> {
         let platform = self.platform;
         let _slot = self.wait_for_slot().await?;
         self.check_disk().await?;
+        platform
+            .engine
+            .ensure_network(&platform.build_network)
+            .await
+            .map_err(anyhow::Error::from)?;
         let mut conn = platform.store.connection().await?;
         let head = store::release::head(&mut conn, self.new.app.id).await?;
         let config = match &head {
@@ -353,7 +358,7 @@ impl<'a> Task<'a> {
     }
 
     async fn check_disk(&mut self) -> Result<(), DeployError> {
-        if let Some(full) = disk::check(self.platform).await.map_err(anyhow::Error::from)? {
+        if let Some(full) = disk::check(self.platform).await? {
             self.trouble(&full.explanation()).await?;
             return Err(full.into());
         }

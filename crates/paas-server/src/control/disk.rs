@@ -1,12 +1,30 @@
-//! Whether there is room for a build: asked before it begins, so that it does not take the last bytes of running apps.
+//! The disk: whether there is room for a build, what takes it, and what nobody needs any more.
+//!
+//! Room is asked for before a build begins, so that it does not take the last bytes of running apps. Where there is none,
+//! what nobody needs goes first.
+
+pub(super) mod account;
+mod files;
+mod prune;
 
 use std::path::{Path, PathBuf};
 
-use paas_engine::EngineError;
+use anyhow::Result;
 use rustix::fs::statvfs;
 use thiserror::Error;
 
+pub(crate) use account::{Account as BytesAccount, AppBytes, FileSystem, LastAccount, account, forget};
+pub(crate) use prune::{Item as Pruned, prune, rehearse};
+
+use self::files::bytes_in;
 use crate::platform::Platform;
+
+/// How a file system is filled, as `df` counts it: what only root may use is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fill {
+    pub(crate) used_bytes: u64,
+    pub(crate) free_bytes: u64,
+}
 
 /// There is too little room. What it says is for whoever pushed, and for whoever runs the platform.
 #[derive(Debug, Error)]
@@ -34,7 +52,8 @@ impl DiskNearlyFull {
                 self.path.display(),
                 self.limit_percent
             ),
-            "What could go, for the platform's operator:".to_owned(),
+            "What nobody needs is gone already. What could go besides, for the platform's operator (paas disk):"
+                .to_owned(),
             format!("  build caches of {} apps: paas builds:cache:purge -a APP", self.caches),
             "  apps that nobody needs, with their images: paas apps:destroy -a APP".to_owned(),
         ];
@@ -49,22 +68,36 @@ impl DiskNearlyFull {
     }
 }
 
-/// `None` while there is room where images and where our own files are.
-pub(super) async fn check(platform: &Platform) -> Result<Option<DiskNearlyFull>, EngineError> {
+/// `None` while there is room where images and where our own files are, if need be after a prune.
+pub(super) async fn check(platform: &Platform) -> Result<Option<DiskNearlyFull>> {
     let settings = &platform.settings;
+    let limit_percent = u64::from(settings.build_disk_limit_percent);
     let places = [
         PathBuf::from(platform.engine.version().await?.data_dir),
         settings.data_dir.clone(),
     ];
-    let limit_percent = u64::from(settings.build_disk_limit_percent);
-    let full = places.into_iter().find_map(|path| {
-        let used_percent = used_percent(&path)?;
-        (used_percent >= limit_percent).then_some((path, used_percent))
-    });
-    let Some((path, used_percent)) = full else {
+    let find_full = || {
+        places.iter().find_map(|path| {
+            let used_percent = Fill::of(path)?.used_percent();
+            (used_percent >= limit_percent).then(|| (path.clone(), used_percent))
+        })
+    };
+    if find_full().is_none() {
+        return Ok(None);
+    }
+    let pruned = prune(platform).await?;
+    let bytes: u64 = pruned.iter().map(|item| item.bytes).sum();
+    tracing::warn!(
+        items = pruned.len(),
+        bytes,
+        "the disk is nearly full: what nobody needs is gone"
+    );
+    forget(platform).await;
+    let Some((path, used_percent)) = find_full() else {
         return Ok(None);
     };
     let folders = [
+        ("image copies", settings.images()),
         ("fetched buildpacks", settings.buildpacks()),
         ("build output", settings.outputs()),
         ("logs", settings.logs()),
@@ -87,27 +120,26 @@ pub(super) async fn check(platform: &Platform) -> Result<Option<DiskNearlyFull>,
     }))
 }
 
-/// As `df` counts it: what only root may use is not there. `None` for a path that is not on this machine.
-fn used_percent(path: &Path) -> Option<u64> {
-    let disk = statvfs(path).ok()?;
-    let used = disk.f_blocks.checked_sub(disk.f_bfree)?;
-    let usable = used + disk.f_bavail;
-    (usable > 0).then(|| (used * 100).div_ceil(usable))
-}
-
-fn bytes_in(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return 0;
-    };
-    let sizes = entries.flatten().filter_map(|entry| {
-        let metadata = entry.metadata().ok()?;
-        Some(if metadata.is_dir() {
-            bytes_in(&entry.path())
-        } else {
-            metadata.len()
+impl Fill {
+    /// `None` for a path that is not on this machine.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let disk = statvfs(path).ok()?;
+        Some(Self {
+            used_bytes: disk.f_blocks.checked_sub(disk.f_bfree)? * disk.f_frsize,
+            free_bytes: disk.f_bavail * disk.f_frsize,
         })
-    });
-    sizes.sum()
+    }
+
+    pub(crate) const fn usable_bytes(self) -> u64 {
+        self.used_bytes + self.free_bytes
+    }
+
+    pub(crate) const fn used_percent(self) -> u64 {
+        if self.usable_bytes() == 0 {
+            return 0;
+        }
+        self.used_bytes.saturating_mul(100).div_ceil(self.usable_bytes())
+    }
 }
 
 #[cfg(test)]
@@ -116,8 +148,13 @@ mod tests {
 
     #[test]
     fn a_disk_is_measured_and_a_missing_one_is_no_reason_to_stop() {
-        assert!(used_percent(Path::new("/")).is_some_and(|percent| percent <= 100));
-        assert_eq!(used_percent(Path::new("/there/is/no/such/place")), None);
+        assert!(Fill::of(Path::new("/")).is_some_and(|fill| fill.used_percent() <= 100));
+        assert_eq!(Fill::of(Path::new("/there/is/no/such/place")), None);
+        let fill = Fill {
+            used_bytes: 841,
+            free_bytes: 159,
+        };
+        assert_eq!(fill.used_percent(), 85, "as df says it: rounded up");
     }
 
     #[test]
@@ -133,7 +170,7 @@ mod tests {
         The platform's disk is 91 % full: this build was not started.
 
         Builds start while /var/lib/docker is below 85 %, so that they take nothing from running apps.
-        What could go, for the platform's operator:
+        What nobody needs is gone already. What could go besides, for the platform's operator (paas disk):
           build caches of 12 apps: paas builds:cache:purge -a APP
           apps that nobody needs, with their images: paas apps:destroy -a APP
           300 MB of logs in the data directory

@@ -14,6 +14,7 @@ mod disk;
 mod dyno;
 mod firewall;
 mod git_backend;
+mod image;
 mod one_off;
 mod probe;
 mod release_phase;
@@ -35,9 +36,14 @@ pub(crate) use apps::AppsController;
 pub(crate) use beside::{BesideDyno, SHELL, container_of_one_off, exec, forward, join, relay};
 pub(crate) use certificates::CertificatesController;
 pub(crate) use deploy::{BuildSource, NewBuild, cancel, purge_cache, submit};
+pub(crate) use disk::{
+    AppBytes, BytesAccount, FileSystem, LastAccount, Pruned, account as account_disk, forget as forget_disk,
+    prune as prune_disk, rehearse as rehearse_prune,
+};
 pub(crate) use dyno::launch_command;
 pub(crate) use firewall::FirewallController;
 pub(crate) use git_backend::GitBackend;
+pub(crate) use image::keep_images;
 pub(crate) use one_off::{Errand, OneOffs, random_index, resume as resume_one_offs, run as run_one_off};
 pub(crate) use release_phase::start as start_release_phase;
 pub(crate) use router_feed::RouterFeed;

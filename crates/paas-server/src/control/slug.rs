@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::{io::ReaderStream, sync::CancellationToken};
 use uuid::Uuid;
 
-use super::{setup, turns::BuildUnderWay};
+use super::{image, setup, turns::BuildUnderWay};
 use crate::{
     platform::Platform,
     source::{self, ArchiveError},
@@ -108,6 +108,7 @@ pub(crate) async fn download(
     let command = vec!["/bin/true".to_owned()];
     let limits = Limits::from(DynoSize::default());
     let spec = ContainerSpec::new(name.clone(), role, slug.image.clone(), command, limits);
+    image::find(platform, &slug.image).await?;
     let (output, _) = mpsc::channel(1);
     let ended = platform
         .engine

@@ -1,6 +1,6 @@
 //! What a dead server leaves behind: found at the start and now and then, by comparing what is with what is wanted.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +9,7 @@ use paas_engine::{Container, EngineError, Role};
 use paas_store as store;
 use tokio::time::sleep;
 
-use super::{deploy::LEASE, dyno, one_off, release_phase, setup, slug};
+use super::{deploy::LEASE, disk, dyno, one_off, release_phase, setup, slug};
 use crate::platform::Platform;
 
 /// How often leases are looked at.
@@ -28,7 +28,8 @@ pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
             expire_leases(&platform, platform.clock.now()).await?;
             if until_leftovers > 0 {
                 until_leftovers -= 1;
-            } else if remove_leftovers(&platform).await? {
+            } else {
+                remove_leftovers(&platform).await?;
                 until_leftovers = LEFTOVER_PERIODS;
             }
             anyhow::Ok(())
@@ -106,9 +107,7 @@ pub(super) async fn expire_leases(platform: &Arc<Platform>, horizon: DateTime<Ut
     Ok(())
 }
 
-/// `false` when builds under way were in the way of a part of it.
-async fn remove_leftovers(platform: &Arc<Platform>) -> Result<bool> {
-    let running = platform.turns.running();
+async fn remove_leftovers(platform: &Arc<Platform>) -> Result<()> {
     let containers = platform.engine.list().await?;
     remove_release_containers(platform, &containers).await?;
     one_off::remove_leftovers(platform, &containers).await?;
@@ -124,12 +123,16 @@ async fn remove_leftovers(platform: &Arc<Platform>) -> Result<bool> {
             platform.engine.remove(&container.id).await?;
         }
     }
-    let is_complete = remove_images(platform, &running).await?;
-    remove_networks_and_volumes(platform).await?;
-    remove_sources(platform, &running).await?;
+    remove_networks(platform).await?;
+    let pruned = disk::prune(platform).await?;
+    if !pruned.is_empty() {
+        let bytes: u64 = pruned.iter().map(|item| item.bytes).sum();
+        tracing::info!(items = pruned.len(), bytes, "removed what nobody needs any more");
+        disk::forget(platform).await;
+    }
     let (logs, now) = (Arc::clone(&platform.logs), platform.clock.now());
     tokio::task::spawn_blocking(move || logs.prune(now)).await??;
-    Ok(is_complete)
+    Ok(())
 }
 
 /// Containers of release phases that have been decided.
@@ -150,42 +153,15 @@ async fn remove_release_containers(platform: &Platform, containers: &[Container]
     Ok(())
 }
 
-/// Images of apps that no release can run. Those of builds under way are not in a row yet: none is touched meanwhile.
-async fn remove_images(platform: &Platform, running: &[Id<paas_core::Build>]) -> Result<bool> {
-    if !running.is_empty() {
-        return Ok(false);
-    }
-    let images = platform.engine.images().await?;
-    // Rows after images: whatever a build made in between is not in the list. And again, whether none has begun.
-    let mut conn = platform.store.connection().await?;
-    let in_use: HashSet<_> = store::slug::images_in_use(&mut conn).await?.into_iter().collect();
-    drop(conn);
-    if !platform.turns.running().is_empty() {
-        return Ok(false);
-    }
-    paas_build::remove_unused_images(&*platform.engine, images, &in_use).await?;
-    Ok(true)
-}
-
-async fn remove_networks_and_volumes(platform: &Platform) -> Result<()> {
+/// Networks of apps that are gone. What else is left of them takes room, and is pruned (`disk`).
+async fn remove_networks(platform: &Platform) -> Result<()> {
     let networks = platform.engine.networks().await?;
-    let volumes = platform.engine.volumes().await?;
     let mut conn = platform.store.connection().await?;
-    let mut gone = HashSet::new();
-    let apps = networks.iter().filter_map(|network| network.app);
-    let apps: HashSet<_> = apps.chain(volumes.iter().filter_map(|volume| volume.app)).collect();
-    for app in apps {
-        if store::app::by_id(&mut conn, app).await?.is_none() {
-            gone.insert(app);
-        }
-    }
+    let apps = store::disk::apps(&mut conn).await?;
     drop(conn);
-    let is_gone = |app: Option<Id<App>>| app.is_some_and(|app| gone.contains(&app));
+    let is_gone = |app: Option<Id<App>>| app.is_some_and(|app| !apps.contains_key(&app));
     for network in networks.iter().filter(|network| is_gone(network.app)) {
         another_time(platform.engine.remove_network(&network.name).await)?;
-    }
-    for volume in volumes.iter().filter(|volume| is_gone(volume.app)) {
-        another_time(platform.engine.remove_volume(&volume.name).await)?;
     }
     Ok(())
 }
@@ -196,29 +172,4 @@ fn another_time(removed: Result<(), EngineError>) -> Result<(), EngineError> {
         Err(EngineError::InUse { .. }) => Ok(()),
         removed => removed,
     }
-}
-
-/// Source archives that no build of this process will read.
-async fn remove_sources(platform: &Platform, running: &[Id<paas_core::Build>]) -> Result<()> {
-    if !running.is_empty() {
-        return Ok(());
-    }
-    let dir = platform.settings.sources();
-    let mut entries = match tokio::fs::read_dir(&dir).await {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", dir.display())),
-    };
-    while let Some(entry) = entries.next_entry().await? {
-        // An upload waits for its build for as long as the API says.
-        if entry.path().extension().is_some_and(|extension| extension == "upload") {
-            continue;
-        }
-        let age = entry.metadata().await?.modified()?.elapsed().unwrap_or_default();
-        // One that is being received has no build yet, but it grows.
-        if age > PERIOD * 6 {
-            tokio::fs::remove_file(entry.path()).await?;
-        }
-    }
-    Ok(())
 }

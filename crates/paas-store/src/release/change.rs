@@ -53,8 +53,8 @@ pub async fn set_config(
     Ok(Some(row))
 }
 
-/// Makes a release with the slug and the config of an old one. Fails with [`StoreError::UnknownRelease`] and
-/// [`StoreError::NotEligible`].
+/// Makes a release with the slug and the config of an old one. Fails with [`StoreError::UnknownRelease`],
+/// [`StoreError::ReleaseExpired`] and [`StoreError::NotEligible`].
 pub async fn rollback(
     conn: &mut PgConnection,
     sealer: &Sealer,
@@ -68,6 +68,9 @@ pub async fn rollback(
     }
     let old = by_version(&mut transaction, app, to).await?;
     let old = old.ok_or(StoreError::UnknownRelease { version: to })?;
+    if old.release.status == ReleaseStatus::Expired {
+        return Err(StoreError::ReleaseExpired { version: to });
+    }
     if !old.is_eligible_for_rollback {
         return Err(StoreError::NotEligible { version: to });
     }
@@ -84,7 +87,7 @@ pub async fn rollback(
     Ok(row)
 }
 
-/// Makes a release with a slug that the app already has, and the config of the head. Fails with [`StoreError::NotEligible`]
+/// Makes a release with a slug that the app already has, and the config of the head. Fails with [`StoreError::ReleaseExpired`]
 /// once the slug's image is gone.
 pub async fn of_slug(
     conn: &mut PgConnection,
@@ -106,7 +109,7 @@ pub async fn of_slug(
     let releases = list(&mut transaction, app, all).await?;
     let mut of_slug = releases.iter().filter(|row| row.release.slug == Some(slug));
     if let Some(expired) = of_slug.find(|row| row.release.status == ReleaseStatus::Expired) {
-        return Err(StoreError::NotEligible {
+        return Err(StoreError::ReleaseExpired {
             version: expired.release.version,
         });
     }

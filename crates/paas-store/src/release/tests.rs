@@ -237,7 +237,7 @@ async fn old_slugs_expire_but_none_that_a_kept_release_runs() {
     .unwrap();
     assert_eq!(crate::slug::images_in_use(&mut conn).await.unwrap().len(), 3);
 
-    assert_eq!(crate::slug::expire(&mut conn, app, 2, seconds(9)).await.unwrap(), 1);
+    assert_eq!(crate::slug::expire(&mut conn, 2, seconds(9)).await.unwrap().len(), 1);
     let status = async |conn: &mut PgConnection, row: &ReleaseRow| {
         by_id(conn, row.release.id).await.unwrap().unwrap().release.status
     };
@@ -253,7 +253,34 @@ async fn old_slugs_expire_but_none_that_a_kept_release_runs() {
         .unwrap();
     let images = crate::slug::images_in_use(&mut conn).await.unwrap();
     assert!(images.len() == 2 && !images.contains(&gone.image));
-    assert_eq!(crate::slug::expire(&mut conn, app, 2, seconds(9)).await.unwrap(), 0);
+    assert_eq!(crate::slug::expire(&mut conn, 2, seconds(9)).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn releases_whose_image_is_lost_expire_but_the_current_one_stays() {
+    let world = World::new().await;
+    let app = world.app("hello").await;
+    let mut conn = world.conn().await;
+    let old = world.deploy(app, &["web"]).await;
+    let current = world.deploy(app, &["web"]).await;
+    let kept = crate::slug::kept_images(&mut conn).await.unwrap();
+    assert_eq!(kept.len(), 2);
+    for kept in kept {
+        let lost = crate::slug::lose(&mut conn, &kept.image, seconds(9)).await.unwrap();
+        let is_old = lost.iter().all(|lost| lost.version == old.release.version);
+        assert!(is_old, "{lost:?}");
+    }
+    let back = rollback(
+        &mut conn,
+        &world.store().sealer,
+        app,
+        old.release.version,
+        world.stamp(),
+    )
+    .await;
+    assert!(matches!(back, Err(StoreError::ReleaseExpired { .. })), "{back:?}");
+    let current = by_id(&mut conn, current.release.id).await.unwrap().unwrap();
+    assert!(current.is_current);
 }
 
 #[tokio::test]
@@ -272,9 +299,9 @@ async fn an_old_slug_is_released_again_with_the_config_of_today_until_it_expires
     assert_eq!(world.config(again.release.id).await, "A=today");
 
     world.deploy(app, &["web"]).await;
-    crate::slug::expire(&mut conn, app, 1, seconds(9)).await.unwrap();
+    crate::slug::expire(&mut conn, 1, seconds(9)).await.unwrap();
     let expired = of_slug(&mut conn, sealer, app, old, "Deploy again", world.stamp()).await;
-    assert!(matches!(expired, Err(StoreError::NotEligible { .. })));
+    assert!(matches!(expired, Err(StoreError::ReleaseExpired { .. })));
 }
 
 #[tokio::test]

@@ -225,6 +225,9 @@ pub(in crate::api) const ANSWERS: &[(&str, Answer)] = &[
     ("PUT /uploads/{source}", Raw),
     ("GET /uploads/{source}", Raw),
     ("GET /streams/{output}", Raw),
+    // operators
+    ("GET /disk", One("disk")),
+    ("POST /disk/actions/prune", One("disk-prune")),
     // catalogue
     ("GET /regions", Many("region")),
     ("GET /regions/{region}", One("region")),

@@ -27,6 +27,7 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
     ("POST /oauth/clients", "name! str; redirect_uri! str"),
     ("PATCH /oauth/clients/{client}", "name str?; redirect_uri str?"),
     ("POST /auth", "description str?"),
+    ("POST /disk/actions/prune", "dry_run bool?"),
     ("POST /apps", "name str?; region ref?; stack ref?"),
     ("PATCH /apps/{app}", "build_stack ref?; maintenance bool?; name str?"),
     ("POST /teams", "name! str"),

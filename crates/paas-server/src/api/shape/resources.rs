@@ -82,6 +82,19 @@ pub(in crate::api) const RESOURCES: &[Resource] = &[
                  enum(admin/collaborator/member/owner)?; updated_at time; user {email:email, federated:bool, id:uuid}",
     },
     Resource {
+        name: "disk",
+        description: "What takes room on the platform's disks.",
+        fields: "accounts [{bytes:int, name:str, prunable_bytes:int}]; apps [{app:{id:uuid, name:str}, \
+                 build_output_bytes:int, cache_bytes:int, container_bytes:int, image_bytes:int, image_copy_bytes:int, \
+                 log_bytes:int, repository_bytes:int, total_bytes:int}]; file_systems [{free_bytes:int, holds:[str], \
+                 path:str, size_bytes:int, used_bytes:int, used_percent:int}]; limit_percent int; measured_at time",
+    },
+    Resource {
+        name: "disk-prune",
+        description: "What nobody needed on the platform's disks.",
+        fields: "dry_run bool; items [{app:{id:uuid, name:str}?, bytes:int, kind:str, name:str}]; pruned_bytes int",
+    },
+    Resource {
         name: "domain",
         description: "A hostname that an app answers to.",
         fields: "acm_status str?; acm_status_reason str?; addresses [str]; app {name:str, id:uuid}; cname str?; \

@@ -4,6 +4,7 @@ mod access;
 mod buildpacks;
 mod builds;
 mod destroy;
+mod disk;
 mod feature;
 mod fuzz;
 mod latency;

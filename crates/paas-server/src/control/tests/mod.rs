@@ -5,6 +5,7 @@ mod buildpacks;
 mod certificates;
 mod deploy;
 mod destroy;
+mod disk;
 mod release_phase;
 mod runtime;
 mod server;
