@@ -82,7 +82,7 @@ const NOT_YET: [(&str, &str); 8] = [
     ("usage", ADD_ONS),
 ];
 
-const ADD_ONS: &str = "there are no add-ons";
+const ADD_ONS: &str = "nobody has tried it with the add-ons of the platform";
 
 /// Commands that need nothing of a platform, by the beginning of their names.
 const LOCAL: [&str; 7] = [

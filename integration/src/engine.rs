@@ -62,14 +62,15 @@ impl Engine {
         self.list(&["volume", "ls", "--format", "{{.Name}}"])
     }
 
-    /// Names of images, or ids of those without a name. The stack's images carry the label of whoever made them, and are
-    /// everybody's.
+    /// Names of images, or ids of those without a name. The images of the stack and of add-ons carry the label of whoever made
+    /// them, and are everybody's.
     pub fn images(&self) -> Vec<String> {
         let listed = self.list(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.ID}}"]);
         let image = |line: &String| {
             let (name, id) = line.split_once('\t')?;
             let name = if name.contains("<none>") { id } else { name };
-            (!name.starts_with("paas/stack-")).then(|| name.to_owned())
+            let is_shared = name.starts_with("paas/stack-") || name.starts_with("paas/addon-");
+            (!is_shared).then(|| name.to_owned())
         };
         listed.iter().filter_map(image).collect()
     }

@@ -6,6 +6,9 @@
 
 mod account;
 mod acm;
+mod addon;
+mod addon_attachment;
+mod addon_service;
 mod app;
 mod app_feature;
 mod app_setup;
@@ -28,6 +31,7 @@ mod login;
 mod oauth_authorization;
 mod oauth_client;
 mod oauth_token;
+mod plan;
 mod range;
 mod rate_limit;
 mod reference;
@@ -51,6 +55,11 @@ mod webhook;
 
 pub use account::{Account, AccountUpdate};
 pub use acm::{AcmDomain, AcmUpdate};
+pub use addon::{
+    Addon, AddonClient, AddonQuestion, AddonRemoval, AddonUpdate, AttachmentOfNewAddon, BillingEntity, NewAddon,
+};
+pub use addon_attachment::{AddonAttachment, AddonOfAttachment, AttachmentQuestion, NewAddonAttachment};
+pub use addon_service::AddonService;
 pub use app::{App, AppFilter, AppIds, AppUpdate, NewApp};
 pub use app_feature::{AppFeature, AppFeatureUpdate};
 pub use app_setup::{AppSetup, NewAppSetup, Postdeploy, SetupApp, SetupOverrides};
@@ -77,6 +86,7 @@ pub use oauth_authorization::{
 };
 pub use oauth_client::{NewOauthClient, OauthClient, OauthClientUpdate};
 pub use oauth_token::{OauthRefusal, OauthToken};
+pub use plan::{Plan, Price};
 pub use range::{Order, PageRange};
 pub use rate_limit::RateLimit;
 pub use reference::{AppRef, IdRef, NamedRef, ResourceRef, UserRef};

@@ -33,5 +33,5 @@ pub use choice::{Choice, Pack, RemoteBuildpack, RemoteKind, UnknownBuildpack};
 pub use errors::{BuildError, StackError};
 pub use room::Room;
 pub use source::Source;
-pub use stack::{Stack, StackSettings};
+pub use stack::{ServiceRecipe, Stack, StackSettings};
 pub use sweep::{remove_cache, remove_images, unused_images};

@@ -1,5 +1,7 @@
 //! Stacks: what builds run in and what dynos start from.
 
+mod service;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fs::{File, TryLockError},
@@ -16,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 
+pub use self::service::ServiceRecipe;
 use crate::{Buildpack, StackError, archive::MemoryTar, base, buildpack, output::Console};
 
 /// Two images by one name. Stacks are data: Heroku's own, where a registry has them, are as good as ours.

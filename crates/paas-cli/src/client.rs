@@ -187,6 +187,11 @@ impl Client {
         self.read(self.call("DELETE", path, None, None::<&()>)?)
     }
 
+    /// The same with something to say about it.
+    pub(crate) fn delete_with<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        self.read(self.call("DELETE", path, None, Some(body))?)
+    }
+
     /// Opens a stream of plain text, which may be silent for as long as the work that it tells of.
     pub(crate) fn text_stream(&self, url: &str) -> Result<Stream> {
         self.stream(url, None, &[(header::ACCEPT, "text/plain")])

@@ -1,6 +1,8 @@
 //! The grammar: which verbs there are, and which function does each.
 
+mod addons;
 mod code;
+mod data;
 mod names;
 mod people;
 mod teams;
@@ -13,7 +15,10 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use self::{code::CodeVerb, names::NameVerb, people::PeopleVerb, teams::TeamVerb, webhooks::WebhookVerb};
+use self::{
+    addons::AddonVerb, code::CodeVerb, data::DataVerb, names::NameVerb, people::PeopleVerb, teams::TeamVerb,
+    webhooks::WebhookVerb,
+};
 use crate::{
     app,
     app_context::Context,
@@ -208,6 +213,10 @@ enum PlatformVerb {
     Teams(TeamVerb),
     #[command(flatten)]
     Webhooks(WebhookVerb),
+    #[command(flatten)]
+    Addons(AddonVerb),
+    #[command(flatten)]
+    Data(DataVerb),
     /// Run Heroku's own command against this platform, such as `paas heroku -- apps`
     Heroku(heroku::HerokuArgs),
     /// List the regions
@@ -295,6 +304,8 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::Names(verb) => names::dispatch(verb, context),
         PlatformVerb::Teams(verb) => teams::dispatch(verb, context),
         PlatformVerb::Webhooks(verb) => webhooks::dispatch(verb, context),
+        PlatformVerb::Addons(verb) => addons::dispatch(verb, context),
+        PlatformVerb::Data(verb) => data::dispatch(verb, context),
         PlatformVerb::Heroku(args) => heroku::run(args, context),
         PlatformVerb::Regions(args) => region::list(args, context),
         PlatformVerb::Code(verb) => code::dispatch(verb, context),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Topics in the order of a newcomer's day, with the verbs of each.
-const TOPICS: [(&str, &[&str]); 17] = [
+const TOPICS: [(&str, &[&str]); 19] = [
     (
         "Account",
         &[
@@ -81,6 +81,50 @@ const TOPICS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("Logs", &["logs", "drains", "drains:add", "drains:remove"]),
+    (
+        "Add-ons",
+        &[
+            "addons",
+            "addons:create",
+            "addons:info",
+            "addons:wait",
+            "addons:attach",
+            "addons:detach",
+            "addons:rename",
+            "addons:upgrade",
+            "addons:destroy",
+            "addons:open",
+            "addons:docs",
+            "addons:plans",
+            "addons:services",
+        ],
+    ),
+    (
+        "Databases",
+        &[
+            "pg:info",
+            "pg:psql",
+            "pg:wait",
+            "pg:promote",
+            "pg:credentials",
+            "pg:credentials:rotate",
+            "pg:reset",
+            "pg:ps",
+            "pg:kill",
+            "pg:killall",
+            "pg:locks",
+            "pg:blocking",
+            "pg:outliers",
+            "pg:long-running-queries",
+            "pg:cache-hit",
+            "pg:index-usage",
+            "pg:extensions",
+            "pg:settings",
+            "pg:diagnose",
+            "redis:info",
+            "redis:cli",
+        ],
+    ),
     (
         "Webhooks",
         &[

@@ -7,6 +7,8 @@ use std::{env, process::ExitCode};
 
 mod account;
 mod acm;
+mod addon;
+mod addon_attachment;
 mod app;
 mod app_context;
 mod app_diff;
@@ -44,6 +46,8 @@ mod oauth_client;
 mod one_off;
 mod output;
 mod platform_url;
+mod postgres;
+mod redis;
 mod region;
 mod release;
 mod rendezvous;

@@ -9,6 +9,7 @@ mod image;
 mod name;
 
 mod acm;
+mod addon;
 mod app;
 mod build;
 mod config;
@@ -44,6 +45,9 @@ mod slots;
 pub use acm::{
     Acm, AcmState, AcmStep, Authorities, Authority, Blocked, DnsVerdict, Failure, Fault, Held, LEDGER_KEPT, Ledger,
     LedgerEntry, OrderKind, RenewalWindow, is_public_name, registered_domain, warning,
+};
+pub use addon::{
+    Addon, AddonName, AddonState, AddonStep, AddonWanted, Attachment, AttachmentName, SeenAddon, SeenAddonState,
 };
 pub use app::{App, AppName};
 pub use build::{Build, BuildFailure, BuildStatus};

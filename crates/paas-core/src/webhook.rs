@@ -130,6 +130,8 @@ impl WebhookEntity {
             return None;
         }
         match resource {
+            "addon" => Some(Self::Addon),
+            "addon-attachment" => Some(Self::AddonAttachment),
             "app" => Some(Self::App),
             "build" => Some(Self::Build),
             "collaborator" => Some(Self::Collaborator),

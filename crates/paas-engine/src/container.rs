@@ -26,6 +26,8 @@ pub struct Container {
     pub role: Option<Role>,
     pub created_at: DateTime<Utc>,
     pub state: ContainerState,
+    /// The names of the networks that it is on, sorted.
+    pub networks: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -150,6 +150,12 @@ pub trait Engine: Send + Sync + 'static {
     /// is on it.
     async fn remove_network(&self, name: &str) -> Result<()>;
 
+    /// Puts a container on one more network, where it is called `alias`; no error when it is on it.
+    async fn join_network(&self, id: &ContainerId, network: &str, alias: &str) -> Result<()>;
+
+    /// Takes a container off a network; no error when it is not on it, or gone.
+    async fn leave_network(&self, id: &ContainerId, network: &str) -> Result<()>;
+
     /// The named volumes of this platform.
     async fn volumes(&self) -> Result<Vec<Volume>>;
 

@@ -14,6 +14,7 @@ pub struct Pool(Subnet);
 
 /// 61 addresses for containers: network, gateway and broadcast take the rest.
 const SUBNET_PREFIX: u8 = 26;
+const APP_NETWORK: &str = "paas-app-";
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PoolError {
@@ -63,12 +64,17 @@ impl Pool {
             return Err(PoolError::UsedUp { pool: self.0, apps });
         }
         Ok(NetworkSpec {
-            name: format!("paas-app-{app}"),
+            name: format!("{APP_NETWORK}{app}"),
             app: Some(app),
             subnet: self.nth(index + 1),
             bridge: bridge(&app.as_uuid().simple().to_string()),
             is_internal: false,
         })
+    }
+
+    /// The app whose network has this name.
+    pub fn app_of(network: &str) -> Option<Id<App>> {
+        network.strip_prefix(APP_NETWORK)?.parse().ok()
     }
 
     fn nth(self, number: u32) -> Subnet {
@@ -110,6 +116,8 @@ mod tests {
         assert_eq!(pool.app(app, 0).unwrap().subnet.to_string(), "10.210.0.64/26");
         assert_eq!(pool.app(app, 2046).unwrap().subnet.to_string(), "10.211.255.192/26");
         assert_eq!(pool.app(app, 0).unwrap().bridge, "ps-6789abcdef");
+        assert_eq!(Pool::app_of(&pool.app(app, 0).unwrap().name), Some(app));
+        assert_eq!(Pool::app_of(&pool.builds("p").name), None);
         assert!(matches!(pool.app(app, 2047), Err(PoolError::UsedUp { apps: 2047, .. })));
     }
 

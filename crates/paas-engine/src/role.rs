@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use paas_core::{App, Build, Dyno, DynoName, Id, Release, ReleaseVersion};
+use paas_core::{Addon, App, Build, Dyno, DynoName, Id, Release, ReleaseVersion};
 
 /// What a container is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,12 @@ pub enum Role {
         app: Id<App>,
         build: Id<Build>,
     },
+    /// The server of an add-on. It belongs to no app: several may use it, and its volume outlives them all.
+    Addon {
+        addon: Id<Addon>,
+        /// Grows when the container has to be made anew, as for another plan.
+        generation: u32,
+    },
     /// A task of the platform itself, such as making a stack image.
     Task {
         purpose: String,
@@ -49,6 +55,8 @@ const RELEASE: &str = "paas.release";
 const RELEASE_VERSION: &str = "paas.release-version";
 const BUILD: &str = "paas.build";
 const PURPOSE: &str = "paas.purpose";
+const ADDON: &str = "paas.addon";
+const GENERATION: &str = "paas.addon-generation";
 /// The labels that only containers carry, never images.
 pub(crate) const OF_CONTAINERS: [&str; 2] = [ROLE, PURPOSE];
 
@@ -59,7 +67,7 @@ impl Role {
             Self::Dyno { app, .. } | Self::OneOff { app, .. } | Self::Release { app, .. } | Self::Build { app, .. } => {
                 Some(*app)
             }
-            Self::Task { .. } => None,
+            Self::Addon { .. } | Self::Task { .. } => None,
         }
     }
 
@@ -102,6 +110,11 @@ impl Role {
                 set(ROLE, "build".to_owned());
                 set(BUILD, build.to_string());
             }
+            Self::Addon { addon, generation } => {
+                set(ROLE, "addon".to_owned());
+                set(ADDON, addon.to_string());
+                set(GENERATION, generation.to_string());
+            }
             Self::Task { purpose } => {
                 set(ROLE, "task".to_owned());
                 set(PURPOSE, purpose.clone());
@@ -137,6 +150,10 @@ impl Role {
             "build" => Some(Self::Build {
                 app: app()?,
                 build: get(BUILD)?.parse().ok()?,
+            }),
+            "addon" => Some(Self::Addon {
+                addon: get(ADDON)?.parse().ok()?,
+                generation: get(GENERATION)?.parse().ok()?,
             }),
             "task" => Some(Self::Task {
                 purpose: get(PURPOSE)?.to_owned(),
@@ -174,6 +191,10 @@ mod tests {
             Role::Build {
                 app,
                 build: Id::from_uuid(Uuid::from_u128(5)),
+            },
+            Role::Addon {
+                addon: Id::from_uuid(Uuid::from_u128(6)),
+                generation: 7,
             },
             Role::Task {
                 purpose: "stack".to_owned(),

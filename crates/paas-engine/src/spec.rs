@@ -20,6 +20,8 @@ pub struct ContainerSpec {
     pub hostname: Option<String>,
     /// The name of a network that [`Engine::ensure_network`](crate::Engine::ensure_network) made. `None`: no network at all.
     pub network: Option<String>,
+    /// What it is called on its network, besides its own name.
+    pub aliases: Vec<String>,
     pub limits: Limits,
     pub volumes: Vec<VolumeMount>,
     pub tmpfs: Vec<Tmpfs>,
@@ -91,6 +93,7 @@ impl ContainerSpec {
             working_dir: "/app".to_owned(),
             hostname: None,
             network: None,
+            aliases: Vec::new(),
             limits,
             volumes: Vec::new(),
             tmpfs: Vec::new(),

@@ -504,6 +504,11 @@ impl Settings {
         self.data_dir.join("local-ca")
     }
 
+    /// An operator's own descriptions of add-ons.
+    pub(crate) fn addons(&self) -> PathBuf {
+        self.data_dir.join("addons")
+    }
+
     pub(crate) fn repositories(&self) -> PathBuf {
         self.data_dir.join("repositories")
     }

@@ -4,6 +4,7 @@
 //! upgrade of the one never touches a request of the other. Everything the control plane knows is in Postgres and in the
 //! engine: whatever line it dies at, the next start carries on from there.
 
+mod addon;
 mod clock;
 mod config;
 mod failpoint;

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    addon::Catalogue,
     clock::Clock,
     config::Settings,
     control::{LastAccount, OneOffs, Turns},
@@ -34,6 +35,8 @@ pub(crate) struct Platform {
     pub(crate) build_network: NetworkSpec,
     /// How the images are made that builds need.
     pub(crate) stack: StackSettings,
+    /// The add-ons that people may have.
+    pub(crate) catalogue: Catalogue,
     pub(crate) logs: Arc<LogStore>,
     pub(crate) collector: Collector,
     pub(crate) outputs: Arc<Outputs>,
@@ -56,6 +59,8 @@ pub(crate) struct Platform {
     pub(crate) wake: Notify,
     /// The same for the controller of the certificates.
     pub(crate) wake_certificates: Notify,
+    /// The same for the controller of the add-ons.
+    pub(crate) wake_addons: Notify,
     /// The same for what sends logs on.
     pub(crate) wake_log_drains: Notify,
     /// The same for what tells webhooks.

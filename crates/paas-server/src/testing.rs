@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    addon::Catalogue,
     clock::Clock,
     config::SettingsArgs,
     control::{LastAccount, OneOffs, Turns},
@@ -104,6 +105,8 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
         ),
         wake: Notify::new(),
         wake_certificates: Notify::new(),
+        catalogue: Catalogue::load(&settings.addons()).unwrap(),
+        wake_addons: Notify::new(),
         wake_log_drains: Notify::new(),
         wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),

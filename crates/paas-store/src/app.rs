@@ -160,6 +160,7 @@ async fn insert(conn: &mut PgConnection, sealer: &Sealer, new: &NewApp, stamp: S
             slug: None,
             config: &ConfigVars::default(),
             description,
+            has_release_phase: true,
         };
         release::insert(&mut *conn, sealer, first, stamp).await?;
     }
@@ -302,7 +303,8 @@ pub async fn set_acm(conn: &mut PgConnection, id: Id<App>, on: bool, stamp: Stam
     Ok(transaction.commit().await?)
 }
 
-/// Marks the app as destroyed: its name and its domains are free, nothing of it is wanted any more.
+/// Marks the app as destroyed: its name and its domains are free, nothing of it is wanted any more, its add-ons go with it. To
+/// tell other apps that used these, see [`addon::begin_destroy_of_app`](crate::addon::begin_destroy_of_app).
 pub async fn begin_destroy(conn: &mut PgConnection, id: Id<App>, stamp: Stamp) -> Result<(), StoreError> {
     let mut transaction = conn.begin().await?;
     let destroyed = sqlx::query_scalar!(
@@ -324,6 +326,21 @@ pub async fn begin_destroy(conn: &mut PgConnection, id: Id<App>, stamp: Stamp) -
     sqlx::query!("delete from certificates where app = $1", id.as_uuid())
         .execute(&mut *transaction)
         .await?;
+    sqlx::query!(
+        "update addons set state = 'deprovisioning', updated_at = $2 where app = $1 and state <> 'deprovisioning'",
+        id.as_uuid(),
+        stamp.at,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query!(
+        "delete from addon_attachments
+        where app = $1
+            or addon in (select id from addons where addons.app = $1)",
+        id.as_uuid(),
+    )
+    .execute(&mut *transaction)
+    .await?;
     record(&mut transaction, id, "destroy", stamp, json!({ "name": name })).await?;
     Ok(transaction.commit().await?)
 }

@@ -53,7 +53,7 @@ pub async fn deploy(
         return Err(StoreError::AppGone);
     }
     let head = release::head(&mut transaction, app).await?.ok_or(StoreError::AppGone)?;
-    let mut config = release::config(&mut transaction, sealer, head.release.id).await?;
+    let mut config = release::own(&mut transaction, sealer, head.release.id).await?;
     if head.release.slug.is_none() {
         config = with_defaults(config, deploy.default_config);
     }
@@ -66,6 +66,7 @@ pub async fn deploy(
         slug: Some(deploy.slug.id),
         config: &config,
         description: &deploy.description,
+        has_release_phase: true,
     };
     let row = release::insert(&mut transaction, sealer, new, stamp).await?;
     // Last, because it refers to the others; a build that lost its lease in the meantime takes all of them back with it.

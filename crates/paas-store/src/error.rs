@@ -1,6 +1,6 @@
 //! Why a question got no answer.
 
-use paas_core::{ConfigError, NameError, ProcessType, ReleaseVersion};
+use paas_core::{ConfigError, ConfigKey, NameError, ProcessType, ReleaseVersion};
 use thiserror::Error;
 
 use crate::SealError;
@@ -55,6 +55,20 @@ pub enum StoreError {
     /// It was removed in the meantime.
     #[error("the webhook is gone")]
     WebhookGone,
+    #[error("the add-on is gone")]
+    AddonGone,
+    /// The app has another attachment of this name.
+    #[error("attachment name is already taken")]
+    AttachmentTaken,
+    /// The app that pays for an add-on uses it.
+    #[error("the last attachment of an add-on to its own app stays")]
+    LastAttachment,
+    /// They are an add-on's.
+    #[error("these config vars are set by add-ons")]
+    AttachedConfig { keys: Vec<ConfigKey> },
+    /// Somebody has set it by hand.
+    #[error("config var {key} is set already")]
+    ConfigTaken { key: ConfigKey },
     /// Another build of the app has not ended.
     #[error("a build of this app is pending")]
     BuildPending,
@@ -108,7 +122,10 @@ impl From<sqlx::Error> for StoreError {
             };
         };
         match database.constraint() {
-            Some("apps_name_unique" | "certificates_name_unique" | "teams_name_unique") => return Self::NameTaken,
+            Some("addons_name_unique" | "apps_name_unique" | "certificates_name_unique" | "teams_name_unique") => {
+                return Self::NameTaken;
+            }
+            Some("addon_attachments_name_unique") => return Self::AttachmentTaken,
             Some("domains_hostname_unique") => return Self::DomainTaken,
             Some("accounts_email_unique") => return Self::EmailTaken,
             Some("keys_sha256_unique") => return Self::KeyTaken,

@@ -25,6 +25,8 @@ pub mod account;
 pub mod acm;
 pub mod acme_account;
 pub mod acme_ledger;
+pub mod addon;
+pub mod addon_attachment;
 pub mod app;
 pub mod app_setup;
 pub mod app_transfer;

@@ -21,9 +21,10 @@ use crate::{
 mod change;
 mod config;
 
-pub(crate) use change::{NewRelease, insert};
+pub(crate) use change::{NewRelease, insert, lock_all, of_addons};
 pub use change::{of_slug, rollback, set_config};
 pub use config::config;
+pub(crate) use config::{own, own_of_head};
 
 /// A release with what is shown beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct ReleaseRow {
     /// Whether its slug has a `release` process.
     pub has_release_phase: bool,
     pub commit: Option<String>,
+    /// The plans of the add-ons that the app had.
+    pub addon_plans: Vec<String>,
 }
 
 /// How a list of releases is cut: by version, in either direction.
@@ -63,6 +66,7 @@ macro_rules! select_releases {
                 releases.created_at,
                 releases.updated_at,
                 releases.actor,
+                releases.addon_plans,
                 accounts.email as actor_email,
                 releases.version is not distinct from (
                     select max(succeeded.version)
@@ -285,6 +289,7 @@ struct Row {
     is_current: bool,
     commit: Option<String>,
     has_release_phase: bool,
+    addon_plans: Vec<String>,
 }
 
 impl TryFrom<Row> for ReleaseRow {
@@ -297,6 +302,7 @@ impl TryFrom<Row> for ReleaseRow {
             is_eligible_for_rollback: row.slug.is_some() && row.status == "succeeded",
             has_release_phase: row.has_release_phase,
             commit: row.commit,
+            addon_plans: row.addon_plans,
             actor: Actor {
                 id: row.actor.into(),
                 email: row.actor_email,

@@ -89,6 +89,44 @@ fn alone_the_command_shows_its_topics() {
       drains:add          Send the log of an app on to somewhere else too
       drains:remove       Send it there no more
 
+    Add-ons
+      addons              List the add-ons of an app, or of all
+      addons:create       Create an add-on, such as a database
+      addons:info         Show an add-on
+      addons:wait         Wait until an add-on can be used
+      addons:attach       Let another app use an add-on
+      addons:detach       Take an add-on away from an app
+      addons:rename       Rename an add-on
+      addons:upgrade      Give an add-on another plan
+      addons:destroy      Destroy add-ons with all that is in them
+      addons:open         Say where the page of an add-on is
+      addons:docs         Say where an add-on is explained
+      addons:plans        List the plans of a service
+      addons:services     List the services that there are
+
+    Databases
+      pg:info             Show the Postgres databases of an app
+      pg:psql             Talk to a database
+      pg:wait             Wait until databases can be used
+      pg:promote          Make a database the main one of an app
+      pg:credentials      Show the address of a database, password and all
+      pg:credentials:rotate Give a database another password
+      pg:reset            Empty a database
+      pg:ps               Show what a database is doing
+      pg:kill             Cancel a query
+      pg:killall          End all connections
+      pg:locks            Show who holds locks
+      pg:blocking         Show who waits for whom
+      pg:outliers         Show the queries that took longest together
+      pg:long-running-queries Show the queries that have run for minutes
+      pg:cache-hit        Show how often what is read is in memory
+      pg:index-usage      Show how often indexes are used
+      pg:extensions       Show the extensions that there are
+      pg:settings         Show how a database is set up
+      pg:diagnose         Look for what is usually wrong
+      redis:info          Show the Redis add-ons of an app
+      redis:cli           Talk to Redis
+
     Webhooks
       webhooks            List the webhooks of an app
       webhooks:add        Tell somebody what changes

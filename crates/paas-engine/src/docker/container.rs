@@ -199,6 +199,7 @@ fn running(summary: &ContainerSummary) -> Option<Container> {
         state: ContainerState::Running {
             address: networks.and_then(address),
         },
+        networks: networks.map(names).unwrap_or_default(),
     })
 }
 
@@ -238,10 +239,17 @@ fn inspected_container(response: ContainerInspectResponse) -> Option<Container> 
         role: Role::from_labels(&response.config?.labels?),
         created_at,
         state,
+        networks: networks.as_ref().map(names).unwrap_or_default(),
     })
 }
 
-/// The first address that a container has: ours are on one network.
+fn names(networks: &HashMap<String, EndpointSettings>) -> Vec<String> {
+    let mut names: Vec<_> = networks.keys().cloned().collect();
+    names.sort();
+    names
+}
+
+/// The first address that a container has: those whose address matters are on one network.
 fn address(networks: &HashMap<String, EndpointSettings>) -> Option<IpAddr> {
     networks
         .values()

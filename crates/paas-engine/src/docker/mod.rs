@@ -240,6 +240,14 @@ impl Engine for DockerEngine {
         self.delete_network(name).await
     }
 
+    async fn join_network(&self, id: &ContainerId, network: &str, alias: &str) -> Result<()> {
+        self.join(id, network, alias).await
+    }
+
+    async fn leave_network(&self, id: &ContainerId, network: &str) -> Result<()> {
+        self.leave(id, network).await
+    }
+
     async fn volumes(&self) -> Result<Vec<Volume>> {
         self.list_volumes().await
     }

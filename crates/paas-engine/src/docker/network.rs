@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use bollard::{
     errors::Error,
-    models::{self, Ipam, IpamConfig, NetworkCreateRequest},
+    models::{
+        self, EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
+    },
     query_parameters::ListNetworksOptionsBuilder,
 };
 
@@ -13,7 +15,7 @@ use super::{
     error::{self, Explain as _},
     labels,
 };
-use crate::{EngineError, Network, NetworkSpec, Result};
+use crate::{ContainerId, EngineError, Network, NetworkSpec, Result};
 
 const CREATING: &str = "creating a network";
 const BRIDGE: &str = "com.docker.network.bridge.name";
@@ -75,6 +77,46 @@ impl DockerEngine {
             }
         }
         Ok(())
+    }
+
+    pub(super) async fn join(&self, id: &ContainerId, network: &str, alias: &str) -> Result<()> {
+        const JOINING: &str = "putting a container on a network";
+        if self.is_on(id, network).await? {
+            return Ok(());
+        }
+        let request = NetworkConnectRequest {
+            container: id.as_str().to_owned(),
+            endpoint_config: Some(EndpointSettings {
+                aliases: Some(vec![alias.to_owned()]),
+                ..EndpointSettings::default()
+            }),
+        };
+        match self.docker.connect_network(network, request).await {
+            Ok(()) => Ok(()),
+            // Someone else did it meanwhile.
+            Err(_) if self.is_on(id, network).await? => Ok(()),
+            Err(error) => Err(error).explain(self, JOINING),
+        }
+    }
+
+    pub(super) async fn leave(&self, id: &ContainerId, network: &str) -> Result<()> {
+        if !self.is_on(id, network).await? {
+            return Ok(());
+        }
+        let request = NetworkDisconnectRequest {
+            container: id.as_str().to_owned(),
+            force: Some(true),
+        };
+        match self.docker.disconnect_network(network, request).await {
+            Ok(()) => Ok(()),
+            Err(_) if !self.is_on(id, network).await? => Ok(()),
+            Err(error) => Err(error).explain(self, "taking a container off a network"),
+        }
+    }
+
+    async fn is_on(&self, id: &ContainerId, network: &str) -> Result<bool> {
+        let container = self.inspect_container(id.as_str()).await?;
+        Ok(container.is_some_and(|container| container.networks.iter().any(|name| name == network)))
     }
 
     async fn network_exists(&self, name: &str) -> Result<bool> {

@@ -4,8 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     models::{
-        ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits,
-        RestartPolicy, RestartPolicyNameEnum,
+        ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
+        NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
     },
     query_parameters::CreateContainerOptionsBuilder,
 };
@@ -139,6 +139,7 @@ impl DockerEngine {
             working_dir: Some(spec.working_dir.clone()),
             labels: Some(self.labels.of(spec.role.to_labels(), spec.role.app())),
             host_config: Some(self.host_config(spec, streams)),
+            networking_config: networking_config(spec),
             ..ContainerCreateBody::default()
         }
     }
@@ -177,6 +178,18 @@ impl DockerEngine {
             ..HostConfig::default()
         }
     }
+}
+
+/// The names of a container on its network, beside the one that Docker gives it.
+fn networking_config(spec: &ContainerSpec) -> Option<NetworkingConfig> {
+    let network = spec.network.clone().filter(|_| !spec.aliases.is_empty())?;
+    let endpoint = EndpointSettings {
+        aliases: Some(spec.aliases.clone()),
+        ..EndpointSettings::default()
+    };
+    Some(NetworkingConfig {
+        endpoints_config: Some(HashMap::from([(network, endpoint)])),
+    })
 }
 
 fn ulimit(name: &str, limit: i64) -> ResourcesUlimits {

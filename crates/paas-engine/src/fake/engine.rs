@@ -295,13 +295,44 @@ impl Engine for FakeEngine {
 
     async fn remove_network(&self, name: &str) -> Result<()> {
         let mut state = self.answer()?;
-        let is_on_it = |container: &Container, network: Option<&str>| container.is_running() && network == Some(name);
+        let is_on_it = |container: &Container| container.is_running() && container.networks.iter().any(|on| on == name);
         let mut containers = state.containers.iter();
-        if containers.any(|fake| is_on_it(&fake.container, fake.spec.network.as_deref())) {
+        if containers.any(|fake| is_on_it(&fake.container)) {
             let what = format!("network {name}");
             return Err(EngineError::InUse { what });
         }
         state.networks.remove(name);
+        Ok(())
+    }
+
+    async fn join_network(&self, id: &ContainerId, network: &str, _alias: &str) -> Result<()> {
+        let mut state = self.answer()?;
+        if !state.networks.contains_key(network) {
+            return Err(refused(
+                "putting a container on a network",
+                &format!("network {network} not found"),
+            ));
+        }
+        let Some(fake) = state.find(id) else {
+            return Err(refused("putting a container on a network", "no such container"));
+        };
+        let networks = &mut fake.container.networks;
+        if !networks.iter().any(|on| on == network) {
+            networks.push(network.to_owned());
+            networks.sort();
+        }
+        drop(state);
+        self.touch();
+        Ok(())
+    }
+
+    async fn leave_network(&self, id: &ContainerId, network: &str) -> Result<()> {
+        let mut state = self.answer()?;
+        if let Some(fake) = state.find(id) {
+            fake.container.networks.retain(|on| on != network);
+        }
+        drop(state);
+        self.touch();
         Ok(())
     }
 

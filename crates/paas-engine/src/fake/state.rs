@@ -75,6 +75,7 @@ impl State {
         }
         let behaviour = self.taught(spec).unwrap_or_else(|| match spec.role {
             Role::Dyno { .. } => Behaviour::answers(),
+            Role::Addon { .. } => Behaviour::runs(),
             Role::OneOff { .. } | Role::Release { .. } | Role::Build { .. } | Role::Task { .. } => Behaviour::exits(0),
         });
         let id = ContainerId::new(format!("{:064x}", self.number()));
@@ -85,6 +86,7 @@ impl State {
                 role: Some(spec.role.clone()),
                 created_at: now,
                 state: ContainerState::Created,
+                networks: spec.network.iter().cloned().collect(),
             },
             spec: spec.clone(),
             behaviour,

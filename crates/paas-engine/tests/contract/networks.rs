@@ -1,6 +1,6 @@
 //! Networks with our own subnets.
 
-use paas_engine::EngineError;
+use paas_engine::{EngineError, Subnet};
 
 use crate::{
     contract,
@@ -11,6 +11,7 @@ contract!(
     a_network_is_made_once_and_removed_once,
     a_subnet_is_given_only_once,
     a_network_in_use_stays,
+    a_container_joins_and_leaves_networks_while_it_runs,
 );
 
 async fn a_network_is_made_once_and_removed_once(world: &World) {
@@ -46,4 +47,42 @@ async fn a_network_in_use_stays(world: &World) {
     assert!(matches!(error, EngineError::InUse { .. }), "{error}");
     world.engine.remove(&container.id).await.unwrap();
     world.engine.remove_network(&network.name).await.unwrap();
+}
+
+async fn a_container_joins_and_leaves_networks_while_it_runs(world: &World) {
+    let (one, mut two) = (world.make_network().await, world.network.clone());
+    two.name += "-two";
+    two.bridge.replace_range(3..4, "y");
+    let base = two.subnet.base().to_bits() ^ (1 << 6);
+    two.subnet = Subnet::new(base.into(), two.subnet.prefix()).unwrap();
+    world.engine.ensure_network(&two).await.unwrap();
+    let mut spec = world.spec("server", Program::Sleep);
+    spec.network = Some(one.name.clone());
+    spec.aliases = vec!["server".to_owned()];
+    let container = world.engine.start(&spec).await.unwrap();
+    assert_eq!(container.networks, [one.name.as_str()]);
+    let networks = async || {
+        let listed = world.engine.list().await.unwrap();
+        let found = listed.into_iter().find(|listed| listed.id == container.id).unwrap();
+        assert!(found.is_running());
+        found.networks
+    };
+    for _ in 0..2 {
+        world
+            .engine
+            .join_network(&container.id, &two.name, "server")
+            .await
+            .unwrap();
+        assert_eq!(networks().await, [one.name.as_str(), two.name.as_str()]);
+    }
+    for _ in 0..2 {
+        world.engine.leave_network(&container.id, &one.name).await.unwrap();
+        assert_eq!(networks().await, [two.name.as_str()]);
+    }
+    world.engine.remove_network(&one.name).await.unwrap();
+    let error = world.engine.remove_network(&two.name).await.unwrap_err();
+    assert!(matches!(error, EngineError::InUse { .. }), "{error}");
+    world.engine.remove(&container.id).await.unwrap();
+    world.engine.leave_network(&container.id, &two.name).await.unwrap();
+    world.engine.remove_network(&two.name).await.unwrap();
 }

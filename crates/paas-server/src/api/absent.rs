@@ -32,33 +32,6 @@ pub(super) async fn new_telemetry_drain(_: Caller) -> ApiError {
     )
 }
 
-/// There is none to find, whatever it is called. Heroku's command tells these apart by `resource`.
-pub(super) async fn addon(_: Caller) -> ApiError {
-    ApiError::not_found_as("add-on", "add_on")
-}
-
-pub(super) async fn addon_attachment(_: Caller) -> ApiError {
-    ApiError::not_found_as("add-on attachment", "add_on attachment")
-}
-
-pub(super) async fn addon_of_app(_: OwnApp) -> ApiError {
-    ApiError::not_found_as("add-on", "add_on")
-}
-
-pub(super) async fn addon_attachment_of_app(_: OwnApp) -> ApiError {
-    ApiError::not_found_as("add-on attachment", "add_on attachment")
-}
-
-pub(super) async fn create_addon(_: OwnApp) -> ApiError {
-    ApiError::invalid(
-        "This platform has no add-ons yet. Run the service somewhere else, and give the app its address as a config var.",
-    )
-}
-
-pub(super) async fn addon_service(_: Caller) -> ApiError {
-    ApiError::not_found_as("add-on service", "add_on_service")
-}
-
 pub(super) async fn pipeline(_: Caller) -> ApiError {
     ApiError::not_found("pipeline")
 }

@@ -19,7 +19,7 @@ use uuid::{Uuid, uuid};
 
 use super::{
     access::Granted,
-    account,
+    account, addon,
     auth::{Caller, OwnApp},
     body::Body,
     error::ApiError,
@@ -207,10 +207,13 @@ pub(super) async fn delete(
     // Registered before the change: a pass that ends in between is not missed.
     let mut passes = api.platform.passes.subscribe();
     let mut transaction = api.store().begin().await?;
-    app::begin_destroy(&mut transaction, id, api.stamp(&caller.account)).await?;
+    let (sealer, stamp) = (&api.store().sealer, api.stamp(&caller.account));
+    let releases = paas_store::addon::begin_destroy_of_app(&mut transaction, sealer, id, stamp).await?;
+    app::begin_destroy(&mut transaction, id, stamp).await?;
     let last = answer(&api, row, Some(0));
     resource::describe_end(&mut transaction, &last.id, &last).await?;
     transaction.commit().await?;
+    addon::follow(&api, releases, &caller.account).await;
     api.platform.sessions.end_all_of(id);
     api.platform.wake.notify_one();
     let gone = wait_until_gone(&api, id, &mut passes);

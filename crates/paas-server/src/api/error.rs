@@ -62,6 +62,14 @@ impl ApiError {
         }
     }
 
+    /// The same refusal in other words.
+    pub(super) fn saying(self, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            ..self
+        }
+    }
+
     /// Nobody has this address; whoever asks can do nothing about it alone.
     pub(super) fn unknown_user() -> Self {
         Self {
@@ -280,6 +288,22 @@ impl From<StoreError> for ApiError {
                 paas_store::webhook::MAXIMUM_PER_APP,
             )),
             StoreError::WebhookGone => Self::not_found("webhook"),
+            StoreError::AddonGone => Self::not_found_as("add-on", "add_on"),
+            StoreError::AttachmentTaken => Self::invalid("Attachment name is already taken."),
+            StoreError::LastAttachment => Self::invalid(
+                "Cannot destroy last attachment to billing app. Give the add-on another name there first, with `paas addons:attach`.",
+            ),
+            StoreError::AttachedConfig { keys } => {
+                let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
+                Self::invalid(format!(
+                    "Cannot overwrite attachment values {}. They come from an add-on: see `paas addons`, and detach it there.",
+                    keys.join(", ")
+                ))
+            }
+            StoreError::ConfigTaken { key } => Self::invalid(format!(
+                "The app has the config var {key} already, which the add-on would set. Unset it first, with `paas \
+                 config:unset {key}`, or choose another name with --as."
+            )),
             StoreError::BuildPending => Self::new(
                 ErrorId::Conflict,
                 "Another build of this app is under way. Please wait until it has ended, or cancel it.",

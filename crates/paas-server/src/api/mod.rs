@@ -28,6 +28,11 @@ mod totp;
 mod absent;
 mod account;
 mod acm;
+mod addon;
+mod addon_attachment;
+mod addon_client;
+mod addon_name;
+mod addon_service;
 mod app;
 mod app_feature;
 mod app_setup;
@@ -84,6 +89,7 @@ use axum::{
 };
 
 pub(crate) use account::is_email;
+pub(crate) use addon::order as order_addon;
 pub(crate) use auth::authenticate;
 pub(crate) use password::hash as hash_password;
 pub(crate) use resource::Resources;
@@ -111,6 +117,7 @@ fn endpoints() -> Router<Arc<Api>> {
     people()
         .merge(teams())
         .merge(apps())
+        .merge(addons())
         .merge(absent())
         .merge(names())
         .merge(webhooks())
@@ -255,30 +262,51 @@ fn apps() -> Router<Arc<Api>> {
         )
 }
 
+/// What apps use besides their own code.
+fn addons() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/addons", get(addon::list))
+        .route("/addons/{addon}", get(addon::info))
+        .route("/addons/{addon}/actions/client", post(addon_client::create))
+        .route(
+            "/addons/{addon}/actions/rotate-credentials",
+            post(addon::rotate_credentials),
+        )
+        .route(
+            "/addons/{addon}/addon-attachments",
+            get(addon_attachment::list_of_addon),
+        )
+        .route("/users/{account}/addons", get(addon::list_of))
+        .route("/apps/{app}/addons", get(addon::list_of_app).post(addon::create))
+        .route(
+            "/apps/{app}/addons/{addon}",
+            get(addon::info_of_app).patch(addon::update).delete(addon::delete),
+        )
+        .route("/actions/addons/resolve", post(addon::resolve))
+        .route(
+            "/addon-attachments",
+            get(addon_attachment::list).post(addon_attachment::create),
+        )
+        .route(
+            "/addon-attachments/{attachment}",
+            get(addon_attachment::info).delete(addon_attachment::delete),
+        )
+        .route("/apps/{app}/addon-attachments", get(addon_attachment::list_of_app))
+        .route(
+            "/apps/{app}/addon-attachments/{attachment}",
+            get(addon_attachment::info_of_app),
+        )
+        .route("/actions/addon-attachments/resolve", post(addon_attachment::resolve))
+        .route("/addon-services", get(addon_service::list))
+        .route("/addon-services/{service}", get(addon_service::info))
+        .route("/addon-services/{service}/plans", get(addon_service::plans))
+        .route("/addon-services/{service}/plans/{plan}", get(addon_service::plan_of))
+        .route("/plans/{plan}", get(addon_service::plan))
+}
+
 /// What there is none of.
 fn absent() -> Router<Arc<Api>> {
     Router::new()
-        .route("/addons", get(absent::list))
-        .route("/addons/{addon}", get(absent::addon))
-        .route("/addons/{addon}/addon-attachments", get(absent::addon))
-        .route("/addon-attachments", get(absent::list))
-        .route("/addon-attachments/{attachment}", get(absent::addon_attachment))
-        .route("/addon-services", get(absent::list))
-        .route("/addon-services/{service}", get(absent::addon_service))
-        .route("/addon-services/{service}/plans", get(absent::addon_service))
-        .route("/actions/addons/resolve", post(absent::addon))
-        .route("/actions/addon-attachments/resolve", post(absent::addon_attachment))
-        .route("/users/{account}/addons", get(absent::list))
-        .route(
-            "/apps/{app}/addons",
-            get(absent::list_of_app).post(absent::create_addon),
-        )
-        .route("/apps/{app}/addons/{addon}", get(absent::addon_of_app))
-        .route("/apps/{app}/addon-attachments", get(absent::list_of_app))
-        .route(
-            "/apps/{app}/addon-attachments/{attachment}",
-            get(absent::addon_attachment_of_app),
-        )
         .route("/apps/{app}/pipeline-couplings", get(absent::pipeline_coupling))
         .route("/apps/{app}/review-app", get(absent::review_app))
         .route("/apps/{app}/oci-images", get(absent::list_of_app))

@@ -224,10 +224,11 @@ pub(super) fn answer(api: &Api, origin: &Origin, app: &App, row: ReleaseRow) -> 
         is_eligible_for_rollback,
         has_release_phase,
         commit: _,
+        addon_plans,
     } = row;
     let slug = release.slug.map(|slug| *slug.as_uuid());
     paas_api::Release {
-        addon_plan_names: Vec::new(),
+        addon_plan_names: addon_plans,
         app: app::reference(app),
         artifacts: slug
             .map(|id| Artifact {

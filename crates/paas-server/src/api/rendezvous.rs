@@ -148,11 +148,11 @@ pub(super) async fn forward(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-fn invite(api: &Api, invited: Invited) -> Result<Invitation, ApiError> {
+pub(super) fn invite(api: &Api, invited: Invited) -> Result<Invitation, ApiError> {
     api.platform.rendezvous.invite(invited).map_err(ApiError::internal)
 }
 
-fn answer(name: String, invitation: &Invitation) -> paas_api::Rendezvous {
+pub(super) fn answer(name: String, invitation: &Invitation) -> paas_api::Rendezvous {
     paas_api::Rendezvous {
         name,
         attach_path: format!("/rendezvous/{}", invitation.secret),

@@ -21,8 +21,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    app as apps, build as builds, collaborator, domain as domains, dyno, error::ApiError, formation, one_off,
-    origin::Origin, release as releases, sni_endpoint, state::Api,
+    addon, addon_attachment, app as apps, build as builds, collaborator, domain as domains, dyno, error::ApiError,
+    formation, one_off, origin::Origin, release as releases, sni_endpoint, state::Api,
 };
 use crate::platform::Platform;
 
@@ -117,7 +117,17 @@ impl Resources {
                 let row = collaborator_rows::find(&mut conn, app.app.id, &id.to_string()).await?;
                 row.map(|row| value(&collaborator::answer(app, row))).transpose()?
             }
-            WebhookEntity::Addon | WebhookEntity::AddonAttachment => None,
+            WebhookEntity::Addon => match paas_store::addon::by_id(&mut conn, id.into()).await? {
+                Some(row) => {
+                    drop(conn);
+                    Some(value(&addon::shown(api, &row).await?)?)
+                }
+                None => None,
+            },
+            WebhookEntity::AddonAttachment => {
+                let row = paas_store::addon_attachment::get(&mut conn, id.into()).await?;
+                row.map(|row| value(&addon_attachment::answer(api, &row))).transpose()?
+            }
         };
         Ok(found)
     }

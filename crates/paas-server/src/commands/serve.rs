@@ -25,12 +25,13 @@ use uuid::Uuid;
 
 use super::stop_on_signal;
 use crate::{
+    addon::Catalogue,
     api,
     clock::Clock,
     config::Settings,
     control::{
-        self, AppsController, CertificatesController, FirewallController, GitBackend, LastAccount, OneOffs, RouterFeed,
-        Turns, WebhooksController,
+        self, AddonsController, AppsController, CertificatesController, FirewallController, GitBackend, LastAccount,
+        OneOffs, RouterFeed, Turns, WebhooksController,
     },
     dns::{AddressFinder, Metadata},
     failpoint,
@@ -90,6 +91,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     let database_stop = CancellationToken::new();
     let database = embedded.map(|embedded| tracker_spawn_database(embedded, database_stop.clone()));
 
+    let catalogue = Catalogue::load(&settings.addons())?;
     let clock = Clock::system();
     let logs = Arc::new(LogStore::open(settings.logs(), logs::Limits::default())?);
     let platform = Arc::new(Platform {
@@ -112,6 +114,8 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         ),
         wake: Notify::new(),
         wake_certificates: Notify::new(),
+        catalogue,
+        wake_addons: Notify::new(),
         wake_log_drains: Notify::new(),
         wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),
@@ -152,6 +156,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
     let feed = Arc::new(RouterFeed::new(Arc::clone(platform)));
     let apps = Arc::new(AppsController::new(Arc::clone(platform), Arc::clone(&feed)));
     let certificates = Arc::new(CertificatesController::new(Arc::clone(platform), Arc::clone(&feed))?);
+    let addons = Arc::new(AddonsController::new(Arc::clone(platform)));
     let firewall = FirewallController::new(Arc::clone(platform), firewall);
     let log_drains = LogDrainsController::new(Arc::clone(platform))?;
     let webhooks = WebhooksController::new(Arc::clone(platform))?;
@@ -179,6 +184,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("git hooks", async { Ok(hooks.run(platform.stop.clone()).await?) }),
         ends("apps", apps.run()),
         ends("certificates", certificates.run()),
+        ends("add-ons", addons.run()),
         ends("router feed", feed.run()),
         ends("rendezvous", rendezvous.run()),
         ends("SSH", ssh.run()),
@@ -239,6 +245,7 @@ async fn wake(platform: &Platform) -> Result<()> {
             () = wakeups.next() => {
                 platform.wake.notify_one();
                 platform.wake_certificates.notify_one();
+                platform.wake_addons.notify_one();
                 platform.wake_log_drains.notify_one();
                 platform.wake_webhooks.notify_one();
             }

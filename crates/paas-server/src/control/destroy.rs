@@ -7,10 +7,11 @@ use paas_core::{App, Id};
 use paas_engine::Role;
 use paas_store as store;
 
-use super::{AppsController, dyno, work::Work};
+use super::{AppsController, addons, dyno, work::Work};
 use crate::{git::Repositories, platform::Platform};
 
-/// Removes what is left of each destroyed app. Its dynos are the planner's to stop; they go first.
+/// Removes what is left of each destroyed app. Its dynos are the planner's to stop, its add-ons have a
+/// controller of their own; both go first.
 pub(super) async fn spawn(controller: &Arc<AppsController>) -> Result<()> {
     let platform = &controller.platform;
     let mut conn = platform.store.connection().await?;
@@ -20,7 +21,8 @@ pub(super) async fn spawn(controller: &Arc<AppsController>) -> Result<()> {
         // A build would go on making what is being removed. Its end wakes us.
         platform.turns.abandon(app);
         platform.one_offs.stop_all_of(app);
-        if !platform.turns.is_busy(app) && store::dyno::of(&mut conn, app).await?.is_empty() {
+        let has_addons = store::addon::is_any_of_app(&mut conn, app).await?;
+        if !has_addons && !platform.turns.is_busy(app) && store::dyno::of(&mut conn, app).await?.is_empty() {
             ready.push(row);
         }
     }
@@ -51,6 +53,7 @@ async fn remove(platform: &Arc<Platform>, row: store::app::AppRow) -> Result<()>
         }
     }
     let network = platform.settings.network_pool.app(app, row.subnet)?;
+    addons::leave(platform, &network.name).await?;
     engine.remove_network(&network.name).await?;
     remove_files(platform, app).await?;
     let mut conn = platform.store.connection().await?;

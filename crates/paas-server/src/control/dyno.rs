@@ -9,7 +9,7 @@ use paas_engine::{Container, ContainerId, ContainerSpec, ContainerState, DYNO_PO
 use paas_store as store;
 use tokio::time::timeout;
 
-use super::{AppsController, image, is_temporary, router_feed::Receipt};
+use super::{AppsController, addons, image, is_temporary, router_feed::Receipt};
 use crate::{failpoint, platform::Platform};
 
 /// How long requests in flight may take before their dyno is told to stop (Heroku's rolling limit is 55 s; ours per drain).
@@ -183,6 +183,7 @@ impl LaunchPlan {
     ) -> Result<ContainerSpec> {
         let network = platform.settings.network_pool.app(self.app.app.id, self.app.subnet)?;
         platform.engine.ensure_network(&network).await?;
+        addons::join(platform, self.app.app.id, &network.name).await?;
         let image = image::find(platform, &self.slug.image).await?;
         let command = launch_command(command);
         let metadata = self.has_metadata.then(|| self.metadata(platform, &role, &name));

@@ -3,6 +3,7 @@
 //! Only [`AppsController`] writes dyno rows. Every task may be ended at any line: what it was doing is found again from
 //! rows and containers, by the next pass or the next start.
 
+mod addons;
 mod apps;
 mod beside;
 mod boot;
@@ -32,6 +33,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use addons::{AddonsController, client_command, container_of as container_of_addon};
 pub(crate) use apps::AppsController;
 pub(crate) use beside::{BesideDyno, SHELL, container_of_one_off, exec, forward, join, relay};
 pub(crate) use certificates::CertificatesController;

@@ -2,6 +2,8 @@
 //!
 //! One task per setup. When the server ends, the setup has failed, and what was made of the app stays to be looked at.
 
+mod addons;
+
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
@@ -118,6 +120,10 @@ impl Setup<'_> {
             self.platform.log(self.new.app.id, LogSource::App, "api", message);
         }
         if let Err(failure) = self.configure(&manifest).await {
+            let _ = tokio::fs::remove_file(&tar).await;
+            return Err(failure);
+        }
+        if let Err(failure) = self.provision(&manifest).await {
             let _ = tokio::fs::remove_file(&tar).await;
             return Err(failure);
         }

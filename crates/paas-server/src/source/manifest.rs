@@ -10,7 +10,7 @@ use std::{
 };
 
 use paas_build::Choice;
-use paas_core::{ConfigKey, DynoSize, ProcessType, QuantityChange};
+use paas_core::{AttachmentName, ConfigKey, DynoSize, ProcessType, QuantityChange};
 use serde_json::{Map, Value};
 use tar::Archive;
 
@@ -25,6 +25,7 @@ pub(crate) struct Manifest {
     pub(crate) formation: BTreeMap<ProcessType, Dynos>,
     pub(crate) postdeploy: Option<String>,
     pub(crate) success_url: Option<String>,
+    pub(crate) addons: Vec<AddonOrder>,
     /// What it asks for and does not get.
     pub(crate) notes: Vec<String>,
 }
@@ -35,6 +36,13 @@ pub(crate) struct Variable {
     pub(crate) is_required: bool,
     /// `"generator": "secret"`
     pub(crate) is_secret: bool,
+}
+
+/// `"heroku-redis:mini"`, or `{"plan": "heroku-redis:mini", "as": "CACHE"}`
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct AddonOrder {
+    pub(crate) plan: String,
+    pub(crate) attachment: Option<AttachmentName>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -214,10 +222,20 @@ impl Reader {
 
     fn addons(&mut self, addons: Vec<Value>) {
         for value in addons {
-            let plan = value.get("plan").or(Some(&value)).and_then(Value::as_str);
-            let plan = plan.unwrap_or("an add-on");
-            let note = format!("{plan} is left out: this platform has no add-ons yet");
-            self.manifest.notes.push(note);
+            let Some(plan) = value.get("plan").or(Some(&value)).and_then(Value::as_str) else {
+                self.problems.push("addons: each names a plan".to_owned());
+                continue;
+            };
+            let attachment = value.get("as").and_then(Value::as_str).map(str::parse).transpose();
+            let Ok(attachment) = attachment else {
+                self.problems
+                    .push(format!("addons: {plan} cannot be attached under that name"));
+                continue;
+            };
+            self.manifest.addons.push(AddonOrder {
+                plan: plan.to_owned(),
+                attachment,
+            });
         }
     }
 }
@@ -265,7 +283,7 @@ mod tests {
                     "EXTRA": {"required": false, "value": 5}
                 },
                 "formation": {"web": {"quantity": 2, "size": "hobby"}, "worker": {"quantity": 0}},
-                "addons": ["heroku-redis:mini", {"plan": "heroku-postgresql"}],
+                "addons": ["heroku-redis:mini", {"plan": "heroku-postgresql", "as": "main_db"}],
                 "buildpacks": [
                     {"url": "heroku/nodejs"}, {"url": "https://example.com/x#v1"},
                     {"url": "https://github.com/heroku/heroku-buildpack-python"}
@@ -290,7 +308,20 @@ mod tests {
         );
         let web = &manifest.formation[&ProcessType::web()];
         assert_eq!((web.quantity, web.size), (Some(2), Some(DynoSize::Basic)));
-        assert_eq!(manifest.notes.len(), 3, "{:?}", manifest.notes);
+        assert_eq!(manifest.notes.len(), 1, "{:?}", manifest.notes);
+        let addons = manifest.addons.iter();
+        let addons: Vec<_> = addons
+            .map(|order| {
+                (
+                    order.plan.as_str(),
+                    order.attachment.as_ref().map(AttachmentName::as_str),
+                )
+            })
+            .collect();
+        assert_eq!(
+            addons,
+            [("heroku-redis:mini", None), ("heroku-postgresql", Some("MAIN_DB"))]
+        );
         assert_eq!(parse("{}").unwrap(), Manifest::default());
     }
 

@@ -1,12 +1,14 @@
 //! Making releases: from config, from an old release, from a build.
 
+use std::collections::BTreeSet;
+
 use paas_core::{App, ConfigKey, ConfigVars, Id, Release, ReleaseStatus, ReleaseVersion, Slug, page_url};
 use serde_json::json;
 use sqlx::Connection;
 
 use super::{Page, ReleaseRow, by_id, by_version, config, head, list};
 use crate::{
-    PgConnection, Sealer, Stamp, StoreError, app,
+    PgConnection, Sealer, Stamp, StoreError, addon_attachment, app,
     event::{self, Change},
     new_id,
 };
@@ -15,12 +17,16 @@ use crate::{
 pub(crate) struct NewRelease<'a> {
     pub(crate) app: Id<App>,
     pub(crate) slug: Option<Id<Slug>>,
+    /// What people have set. What add-ons give is added to it, as it is now.
     pub(crate) config: &'a ConfigVars,
     pub(crate) description: &'a str,
+    /// Whether the `release` process of the slug runs, if it has one.
+    pub(crate) has_release_phase: bool,
 }
 
 /// Makes a release with the slug of the head and its config after these changes (a `None` removes its key), called `Set FOO,
-/// BAR config vars`. `None` when nothing changes. Fails with [`StoreError::Config`] when config would become too large.
+/// BAR config vars`. `None` when nothing changes. Fails with [`StoreError::Config`] when config would become too large,
+/// with [`StoreError::AttachedConfig`] when a key is an add-on's.
 pub async fn set_config(
     conn: &mut PgConnection,
     sealer: &Sealer,
@@ -32,7 +38,17 @@ pub async fn set_config(
     let Some(head) = lock_head(&mut transaction, app).await? else {
         return Err(StoreError::AppGone);
     };
-    let old = config::config(&mut transaction, sealer, head.release.id).await?;
+    let old = config::own(&mut transaction, sealer, head.release.id).await?;
+    let attached = addon_attachment::keys_of_app(&mut transaction, app).await?;
+    let keys: Vec<_> = changes
+        .iter()
+        .map(|(key, _)| key)
+        .filter(|key| attached.contains(key))
+        .cloned()
+        .collect();
+    if !keys.is_empty() {
+        return Err(StoreError::AttachedConfig { keys });
+    }
     let changes: Vec<_> = changes
         .into_iter()
         .filter(|(key, value)| old.get(key.as_str()) != value.as_deref())
@@ -47,6 +63,7 @@ pub async fn set_config(
         slug: head.release.slug,
         config: &config,
         description: &description,
+        has_release_phase: true,
     };
     let row = insert(&mut transaction, sealer, new, stamp).await?;
     transaction.commit().await?;
@@ -74,13 +91,14 @@ pub async fn rollback(
     if !old.is_eligible_for_rollback {
         return Err(StoreError::NotEligible { version: to });
     }
-    let config = config::config(&mut transaction, sealer, old.release.id).await?;
+    let config = config::own(&mut transaction, sealer, old.release.id).await?;
     let description = format!("Rollback to {to}");
     let new = NewRelease {
         app,
         slug: old.release.slug,
         config: &config,
         description: &description,
+        has_release_phase: true,
     };
     let row = insert(&mut transaction, sealer, new, stamp).await?;
     transaction.commit().await?;
@@ -113,16 +131,54 @@ pub async fn of_slug(
             version: expired.release.version,
         });
     }
-    let config = config::config(&mut transaction, sealer, head.release.id).await?;
+    let config = config::own(&mut transaction, sealer, head.release.id).await?;
     let new = NewRelease {
         app,
         slug: Some(slug),
         config: &config,
         description,
+        has_release_phase: true,
     };
     let row = insert(&mut transaction, sealer, new, stamp).await?;
     transaction.commit().await?;
     Ok(row)
+}
+
+/// Makes a release because of what the app's add-ons give it now, with the slug and the config of the head. What an add-on
+/// changes by itself is no reason to run a release phase (Dev Center, *Release Phase*), unless the head still waits for its
+/// own. `None` when the app is gone.
+pub(crate) async fn of_addons(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    app: Id<App>,
+    description: &str,
+    has_release_phase: bool,
+    stamp: Stamp,
+) -> Result<Option<ReleaseRow>, StoreError> {
+    let Some(head) = lock_head(conn, app).await? else {
+        return Ok(None);
+    };
+    let config = config::own(conn, sealer, head.release.id).await?;
+    let new = NewRelease {
+        app,
+        slug: head.release.slug,
+        config: &config,
+        description,
+        has_release_phase: has_release_phase || head.release.status == ReleaseStatus::Pending,
+    };
+    insert(conn, sealer, new, stamp).await.map(Some)
+}
+
+/// Holds several apps for this transaction, always in one order: two that want the same never wait for each other.
+pub(crate) async fn lock_all(
+    conn: &mut PgConnection,
+    apps: impl IntoIterator<Item = Id<App>>,
+) -> Result<(), StoreError> {
+    let apps: BTreeSet<_> = apps.into_iter().collect();
+    for id in apps {
+        app::lock(conn, id).await?;
+    }
+    Ok(())
 }
 
 /// Makes the next release of an app whose row this transaction holds: two at once would get the same number.
@@ -133,7 +189,11 @@ pub(crate) async fn insert(
     stamp: Stamp,
 ) -> Result<ReleaseRow, StoreError> {
     let id = new_id::<Release>(stamp.at);
-    let value = config::seal(sealer, id, new.config);
+    let attached = addon_attachment::attached(conn, sealer, new.app).await?;
+    let keys: Vec<String> = attached.vars.keys().map(ToString::to_string).collect();
+    let vars = attached.vars.into_iter().map(|(key, value)| (key, Some(value)));
+    let whole = new.config.with(vars).map_err(StoreError::Config)?;
+    let value = config::seal(sealer, id, &whole);
     let page = |key| new.config.get(key).and_then(page_url);
     // The release phase runs for every release of a slug that has one, also for config and rollbacks (Dev Center, *Release
     // Phase*).
@@ -150,7 +210,9 @@ pub(crate) async fn insert(
             created_at,
             updated_at,
             error_page,
-            maintenance_page
+            maintenance_page,
+            addon_keys,
+            addon_plans
         )
         select
             $1,
@@ -160,14 +222,16 @@ pub(crate) async fn insert(
             $4,
             $5,
             $6,
-            case when exists (select from slugs where id = $3 and process_types ? 'release')
+            case when $12 and exists (select from slugs where id = $3 and process_types ? 'release')
                 then 'pending'
                 else 'succeeded'
             end,
             $7,
             $7,
             $8,
-            $9",
+            $9,
+            $10,
+            $11",
         id.as_uuid(),
         new.app.as_uuid(),
         new.slug.map(|id| *id.as_uuid()),
@@ -177,6 +241,9 @@ pub(crate) async fn insert(
         stamp.at,
         page("ERROR_PAGE_URL"),
         page("MAINTENANCE_PAGE_URL"),
+        &keys,
+        &attached.plans,
+        new.has_release_phase,
     )
     .execute(&mut *conn)
     .await?;

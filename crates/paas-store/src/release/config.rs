@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use paas_core::{ConfigVars, Id, Release};
+use paas_core::{App, ConfigVars, Id, Release};
 use sqlx::error::Error::RowNotFound;
 
 use crate::{
@@ -19,6 +19,26 @@ pub async fn config(conn: &mut PgConnection, sealer: &Sealer, id: Id<Release>) -
         .await?
         .ok_or(StoreError::Query(RowNotFound))?;
     open(sealer, id, &Sealed(value))
+}
+
+/// The part of it that people have set: all but what came from add-ons.
+pub(crate) async fn own(conn: &mut PgConnection, sealer: &Sealer, id: Id<Release>) -> Result<ConfigVars, StoreError> {
+    let row = sqlx::query!("select config, addon_keys from releases where id = $1", id.as_uuid());
+    let row = row.fetch_optional(conn).await?.ok_or(StoreError::Query(RowNotFound))?;
+    let whole = open(sealer, id, &Sealed(row.config))?;
+    let of_addons: Result<Vec<_>, StoreError> =
+        row.addon_keys.iter().map(|key| Ok((parse(NOUN, key)?, None))).collect();
+    whole.with(of_addons?).map_err(StoreError::Config)
+}
+
+/// What people have set of an app's config, as of its head.
+pub(crate) async fn own_of_head(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    app: Id<App>,
+) -> Result<ConfigVars, StoreError> {
+    let head = super::head(conn, app).await?.ok_or(StoreError::AppGone)?;
+    own(conn, sealer, head.release.id).await
 }
 
 pub(super) fn seal(sealer: &Sealer, id: Id<Release>, config: &ConfigVars) -> Sealed {

@@ -56,6 +56,28 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
     ("PATCH /account/app-transfers/{transfer}", "state! str"),
     ("PATCH /apps/{app}/config-vars", "* str?"),
     ("PUT /apps/{app}/buildpack-installations", "updates! [{buildpack:ref}]"),
+    (
+        "POST /apps/{app}/addons",
+        "attachment {name:str?}?; config obj?; confirm str?; name str?; plan! ref",
+    ),
+    ("PATCH /apps/{app}/addons/{addon}", "name str?; plan ref?"),
+    ("DELETE /apps/{app}/addons/{addon}", "force bool"),
+    (
+        "POST /addons/{addon}/actions/client",
+        "arguments [str]; env obj?; force_no_tty bool?",
+    ),
+    (
+        "POST /actions/addons/resolve",
+        "addon! str; addon_service str?; app str?",
+    ),
+    (
+        "POST /addon-attachments",
+        "addon! ref; app! ref; confirm str?; name str?; namespace str?",
+    ),
+    (
+        "POST /actions/addon-attachments/resolve",
+        "addon_attachment! str; addon_service str?; app str?",
+    ),
     ("POST /filters/apps", "in! {id!:[uuid]}"),
     ("PATCH /apps/{app}/features/{feature}", "enabled! bool"),
     ("POST /apps/{app}/domains", "hostname! str; sni_endpoint ref?"),

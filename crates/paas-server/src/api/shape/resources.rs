@@ -28,6 +28,42 @@ pub(in crate::api) const RESOURCES: &[Resource] = &[
                  [str]",
     },
     Resource {
+        name: "add-on",
+        description: "A server that apps use.",
+        fields: "actions [any]; addon_service {cli_plugin_name:str?, created_at:time, human_name:str, id:uuid, \
+                 name:str, state:str, supported_generations:[{id:uuid, name:str}], \
+                 supports_multiple_installations:bool, supports_sharing:bool, updated_at:time}; app {id:uuid, \
+                 name:str}; billed_price {cents:int, contract:bool, unit:str}?; billing_entity {id:uuid, name:str, \
+                 type:enum(app/team)}; config_vars [str]; created_at time; id uuid; name str; plan \
+                 {addon_service:{id:uuid, name:str}, compliance:[str]?, created_at:time, default:bool, \
+                 description:str, human_name:str, id:uuid, installable_inside_private_network:bool, \
+                 installable_outside_private_network:bool, name:str, price:{cents:int, contract:bool, unit:str}, \
+                 space_default:bool, state:str, updated_at:time, visible:bool}; provider_id str; provision_message \
+                 str?; state enum(provisioning/provisioned/deprovisioned); updated_at time; web_url uri?",
+    },
+    Resource {
+        name: "add-on-attachment",
+        description: "The use that an app makes of an add-on.",
+        fields: "addon {app:{id:uuid, name:str}, id:uuid, name:str, plan:{id:uuid, name:str}}; app {id:uuid, \
+                 name:str}; config_vars [str]; created_at time; id uuid; log_input_url str?; name str; namespace \
+                 str?; updated_at time; web_url uri?",
+    },
+    Resource {
+        name: "add-on-service",
+        description: "What add-ons there are.",
+        fields: "cli_plugin_name str?; created_at time; human_name str; id uuid; name str; state str; \
+                 supported_generations [{id:uuid, name:str}]; supports_multiple_installations bool; supports_sharing \
+                 bool; updated_at time",
+    },
+    Resource {
+        name: "plan",
+        description: "How large an add-on is.",
+        fields: "addon_service {id:uuid, name:str}; compliance [str]?; created_at time; default bool; description \
+                 str; human_name str; id uuid; installable_inside_private_network bool; \
+                 installable_outside_private_network bool; name str; price {cents:int, contract:bool, unit:str}; \
+                 space_default bool; state str; updated_at time; visible bool",
+    },
+    Resource {
         name: "build",
         description: "One attempt to turn a source into a slug.",
         fields: "app {id:uuid}; buildpacks [{url:str, name:str}]?; created_at time; generation str; id uuid; \

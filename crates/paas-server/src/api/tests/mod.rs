@@ -1,6 +1,7 @@
 //! The API on a real database and an engine in memory, through its router, as a client would see it.
 
 mod access;
+mod addon;
 mod buildpacks;
 mod builds;
 mod destroy;

@@ -1,5 +1,6 @@
 //! The controllers on a real database, a real router and an engine in memory.
 
+mod addons;
 mod apps;
 mod buildpacks;
 mod certificates;

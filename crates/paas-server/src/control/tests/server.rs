@@ -23,8 +23,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{
-    AppsController, BuildSource, CertificatesController, NewBuild, RouterFeed, abandon_builds, boot::Verdict,
-    deploy::Deploy, submit, sweep,
+    AddonsController, AppsController, BuildSource, CertificatesController, NewBuild, RouterFeed, abandon_builds,
+    boot::Verdict, deploy::Deploy, submit, sweep,
 };
 use crate::{logs::Filter, platform::Platform, testing};
 
@@ -95,6 +95,8 @@ impl Server {
         platform.tracker.spawn(async move { certificates.run().await.unwrap() });
         platform.tracker.spawn(async move { feed.run().await.unwrap() });
         platform.tracker.spawn(async move { apps.run().await.unwrap() });
+        let addons = std::sync::Arc::new(AddonsController::new(platform.clone()));
+        platform.tracker.spawn(async move { addons.run().await.unwrap() });
         let sweeping = sweep(platform.clone());
         platform.tracker.spawn(async move { sweeping.await.unwrap() });
         let woken = platform.clone();
@@ -103,6 +105,7 @@ impl Server {
             while woken.stop.run_until_cancelled(wakeups.next()).await.is_some() {
                 woken.wake.notify_one();
                 woken.wake_certificates.notify_one();
+                woken.wake_addons.notify_one();
             }
         });
     }

@@ -89,6 +89,7 @@ async fn an_app_is_set_up_as_its_manifest_says() {
         .unwrap();
     assert_eq!((config.get("GIVEN"), config.get("NEEDED")), (Some("1"), Some("two")));
     assert_eq!(config.get("SECRET").map(str::len), Some(64));
+    assert!(config.get("REDIS_URL").unwrap().starts_with("redis://:p"));
     let formation = formation::list(&mut connection, app.app.id).await.unwrap();
     let scales: Vec<_> = formation
         .iter()

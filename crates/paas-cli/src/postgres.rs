@@ -1,0 +1,357 @@
+//! `pg:`: databases of an app, their statements, and their credentials.
+//!
+//! Statements are run by the database's own `psql`, inside the add-on, over the API's port: nothing is needed here, and no
+//! database has a port that strangers could come to.
+
+mod statement;
+
+use std::io::Write as _;
+
+use clap::Args;
+use paas_api::{Addon, AddonAttachment, AddonClient, NewAddonAttachment, Rendezvous, rendezvous::Frame};
+
+use crate::{
+    addon::{self, find},
+    app_context::{AppArgs, Context},
+    error::{Error, Result},
+    one_off::of_terminal,
+    rendezvous::{Link, talk, watch},
+    terminal, time,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct DatabaseArgs {
+    /// The database [default: DATABASE]
+    #[arg(value_name = "DATABASE")]
+    pub(crate) database: Option<String>,
+    #[command(flatten)]
+    pub(crate) app: AppArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PsqlArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// One statement, instead of a conversation
+    #[arg(short, long, value_name = "SQL")]
+    command: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerboseArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Show what is idle, too
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KillArgs {
+    /// The process, as pg:ps shows it
+    #[arg(value_name = "PID")]
+    pid: i32,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// End its connection, too
+    #[arg(short, long)]
+    force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfirmedArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The app's name, to do it without asking
+    #[arg(short, long, value_name = "NAME")]
+    confirm: Option<String>,
+}
+
+/// `pg:psql`
+pub(crate) fn psql(args: &PsqlArgs, context: &Context) -> Result<()> {
+    let database = args.database.find(context)?;
+    let arguments = match &args.command {
+        Some(command) => vec!["-c".to_owned(), command.clone()],
+        None => Vec::new(),
+    };
+    let is_conversation = args.command.is_none() && terminal::is_one();
+    client(context, &database, arguments, is_conversation)
+}
+
+/// `pg:ps`
+pub(crate) fn ps(args: &VerboseArgs, context: &Context) -> Result<()> {
+    let statement = if args.verbose {
+        statement::PS_VERBOSE
+    } else {
+        statement::PS
+    };
+    args.database.say(context, statement)
+}
+
+/// `pg:kill`
+pub(crate) fn kill(args: &KillArgs, context: &Context) -> Result<()> {
+    let function = if args.force { "terminate" } else { "cancel" };
+    args.database
+        .say(context, &format!("select pg_{function}_backend({})", args.pid))
+}
+
+/// `pg:killall`
+pub(crate) fn killall(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    args.say(context, statement::KILLALL)
+}
+
+/// `pg:locks`
+pub(crate) fn locks(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    args.say(context, statement::LOCKS)
+}
+
+/// `pg:blocking`
+pub(crate) fn blocking(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    args.say(context, statement::BLOCKING)
+}
+
+/// `pg:outliers`
+pub(crate) fn outliers(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    args.say(context, statement::OUTLIERS)
+}
+
+/// `pg:settings`
+pub(crate) fn settings(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    args.say(context, statement::SETTINGS)
+}
+
+/// `pg:diagnose`
+pub(crate) fn diagnose(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    args.say(context, statement::DIAGNOSE)
+}
+
+/// `pg:extensions`
+pub(crate) fn extensions(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    args.say(context, statement::EXTENSIONS)
+}
+
+/// `pg:cache-hit`
+pub(crate) fn cache_hit(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    args.say(context, statement::CACHE_HIT)
+}
+
+/// `pg:index-usage`
+pub(crate) fn index_usage(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    args.say(context, statement::INDEX_USAGE)
+}
+
+/// `pg:long-running-queries`
+pub(crate) fn long_running(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    args.say(context, statement::LONG_RUNNING)
+}
+
+/// `pg:info`
+pub(crate) fn info(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    let databases = match &args.database {
+        Some(_) => vec![args.find(context)?],
+        None => of_app(&args.app.name(context)?, context)?,
+    };
+    if databases.is_empty() {
+        return context
+            .output
+            .line(format!("{} has no Postgres databases.", args.app.name(context)?));
+    }
+    for database in databases {
+        context.output.header(&database.config_vars.join(", "))?;
+        let mut facts = vec![
+            ("Plan", database.plan.human_name.clone()),
+            ("Status", database.state.clone()),
+            ("Size", database.plan.description.clone()),
+            ("Created", time::minute(database.created_at)),
+            ("Add-on", database.name.clone()),
+        ];
+        facts.extend(database.provision_message.clone().map(|message| ("Message", message)));
+        if database.state == "provisioned" {
+            facts.extend(measured(context, &database)?);
+        }
+        context.output.facts(&facts)?;
+    }
+    Ok(())
+}
+
+/// What its server says of itself.
+fn measured(context: &Context, database: &Addon) -> Result<Vec<(&'static str, String)>> {
+    let arguments = ["-XAt", "-F", "\t", "-c", statement::INFO].map(str::to_owned).to_vec();
+    let mut said = Vec::new();
+    let code = watch(connect(context, database, arguments, false)?, |frame| {
+        if let Frame::Output(bytes) = frame {
+            said.extend_from_slice(bytes);
+        }
+    })?;
+    if code != 0 {
+        return Ok(Vec::new());
+    }
+    let said = String::from_utf8_lossy(&said);
+    let names = ["PG Version", "Connections", "Data Size", "Tables"];
+    Ok(names
+        .into_iter()
+        .zip(said.trim().split('\t').map(str::to_owned))
+        .collect())
+}
+
+/// `pg:wait`
+pub(crate) fn wait(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    for database in of_app(&args.app.name(context)?, context)? {
+        addon::follow_to_its_end(context, &database)?;
+    }
+    Ok(())
+}
+
+/// `pg:promote`
+pub(crate) fn promote(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    if args.database.is_none() {
+        return Err(Error::Usage("Name the database that is to become DATABASE".to_owned()));
+    }
+    let database = args.find(context)?;
+    let path = format!("/apps/{}/addon-attachments", crate::client::segment(&app));
+    let attachments: Vec<AddonAttachment> = context.client.list(&path, "id")?;
+    let current = attachments.iter().find(|attachment| attachment.name == "DATABASE");
+    if current.is_some_and(|current| current.addon.id == database.id) {
+        return Err(Error::Usage(format!("{} is already promoted on {app}", database.name)));
+    }
+    let attach = |addon: String, name: Option<&str>, confirm: Option<String>| {
+        let new = NewAddonAttachment {
+            addon: addon.into(),
+            app: app.clone().into(),
+            confirm,
+            name: name.map(str::to_owned),
+            namespace: None,
+        };
+        context.client.post::<AddonAttachment>("/addon-attachments", &new)
+    };
+    if let Some(current) = current {
+        let has_alias = attachments
+            .iter()
+            .any(|attachment| attachment.addon.id == current.addon.id && attachment.name != "DATABASE");
+        if !has_alias {
+            context.output.action_ending(
+                "Ensuring an alternate alias for existing DATABASE_URL",
+                || attach(current.addon.id.to_string(), None, None),
+                |made| format!("{}_URL", made.name),
+            )?;
+        }
+    }
+    let what = format!("Promoting {} to DATABASE_URL on {app}", database.name);
+    let promote = || attach(database.id.to_string(), Some("DATABASE"), Some(app.clone()));
+    context.output.action(&what, promote, |_| String::new()).map(drop)
+}
+
+/// `pg:credentials:rotate`
+pub(crate) fn rotate(args: &ConfirmedArgs, context: &Context) -> Result<()> {
+    let database = args.database.find(context)?;
+    let consequence = format!(
+        "The password of {} changes, and all apps that use it restart.",
+        database.name
+    );
+    context.confirm(&database.app.name, &consequence, args.confirm.as_ref())?;
+    let path = format!("/addons/{}/actions/rotate-credentials", database.id);
+    let what = format!("Rotating credentials for {}", database.name);
+    context
+        .output
+        .action(
+            &what,
+            || context.client.post::<Addon>(&path, &serde_json::Map::new()),
+            |_| String::new(),
+        )
+        .map(drop)
+}
+
+/// `pg:credentials`, `pg:credentials:url`
+pub(crate) fn credentials(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    let database = args.find(context)?;
+    let path = format!("/apps/{}/config-vars", crate::client::segment(&app));
+    let config: paas_api::ConfigVars = context.client.get(&path)?;
+    for key in &database.config_vars {
+        if let Some(url) = config.0.get(key) {
+            context.output.line(format!("{key}: {url}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// `pg:reset`
+pub(crate) fn reset(args: &ConfirmedArgs, context: &Context) -> Result<()> {
+    let database = args.database.find(context)?;
+    let consequence = format!("This empties {}.", database.name);
+    context.confirm(&database.app.name, &consequence, args.confirm.as_ref())?;
+    let what = format!("Resetting {}", database.name);
+    let arguments = vec!["-qXc".to_owned(), statement::RESET.to_owned()];
+    context
+        .output
+        .action(&what, || quietly(context, &database, arguments), |()| String::new())
+}
+
+impl DatabaseArgs {
+    fn find(&self, context: &Context) -> Result<Addon> {
+        let name = self.database.as_deref().unwrap_or("DATABASE");
+        find(context, &self.app, name)
+    }
+
+    /// Runs a statement and says what came of it.
+    fn say(&self, context: &Context, statement: &str) -> Result<()> {
+        let database = self.find(context)?;
+        let arguments = vec!["-qXc".to_owned(), statement.to_owned()];
+        client(context, &database, arguments, false)
+    }
+}
+
+fn of_app(app: &str, context: &Context) -> Result<Vec<Addon>> {
+    let mut addons = addon::of_app(app, context)?;
+    addons.retain(|addon| addon.addon_service.name == "heroku-postgresql");
+    Ok(addons)
+}
+
+/// Joins this command's streams with those of an add-on's client.
+pub(crate) fn client(context: &Context, addon: &Addon, arguments: Vec<String>, has_terminal: bool) -> Result<()> {
+    let is_asked = !arguments.is_empty();
+    let link = connect(context, addon, arguments, has_terminal)?;
+    // What was asked for on the command line reads nothing.
+    let code = if is_asked {
+        let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
+        let mut written = Ok(());
+        let code = watch(link, |frame| match frame {
+            Frame::Output(bytes) if written.is_ok() => written = stdout.write_all(bytes),
+            Frame::ErrorOutput(bytes) if written.is_ok() => written = stderr.write_all(bytes),
+            _ => {}
+        })?;
+        written?;
+        code
+    } else {
+        talk(link)?
+    };
+    match u8::try_from(code).unwrap_or(1) {
+        0 => Ok(()),
+        code => Err(Error::Exit(code)),
+    }
+}
+
+fn quietly(context: &Context, addon: &Addon, arguments: Vec<String>) -> Result<()> {
+    let mut trouble = Vec::new();
+    let code = watch(connect(context, addon, arguments, false)?, |frame| {
+        if let Frame::ErrorOutput(bytes) = frame {
+            trouble.extend_from_slice(bytes);
+        }
+    })?;
+    if code == 0 {
+        return Ok(());
+    }
+    Err(Error::Usage(String::from_utf8_lossy(&trouble).trim().to_owned()))
+}
+
+fn connect(context: &Context, addon: &Addon, arguments: Vec<String>, has_terminal: bool) -> Result<Link> {
+    let new = AddonClient {
+        arguments,
+        env: has_terminal.then(|| of_terminal(context)),
+        force_no_tty: Some(!has_terminal),
+    };
+    let path = format!("/addons/{}/actions/client", addon.id);
+    let made: Rendezvous = context.client.post(&path, &new)?;
+    Link::open(&context.client.base, &made.attach_path)
+}

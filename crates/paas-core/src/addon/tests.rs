@@ -1,0 +1,176 @@
+//! The planner of add-ons, in random worlds and in particular ones.
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_767_323_045, 0).unwrap()
+}
+
+fn app(number: u128) -> Id<App> {
+    Id::from_uuid(Uuid::from_u128(number))
+}
+
+fn wanted(state: AddonState) -> AddonWanted {
+    AddonWanted {
+        state,
+        generation: 1,
+        is_rotating: false,
+        retry_at: None,
+        apps: [app(1)].into(),
+    }
+}
+
+fn running(generation: u32, is_ready: bool) -> SeenAddon {
+    SeenAddon {
+        container: format!("c{generation}"),
+        generation,
+        state: SeenAddonState::Running { is_ready },
+        apps: [app(1)].into(),
+    }
+}
+
+#[test]
+fn names_are_read_as_heroku_reads_them() {
+    for good in ["postgresql-curved-12345", "a", "My_db-1"] {
+        assert_eq!(good.parse::<AddonName>().unwrap().as_str(), good);
+    }
+    for bad in ["", "1db", "-a", "a b", "a/b", "ä", "a\n"] {
+        assert!(bad.parse::<AddonName>().is_err(), "{bad:?}");
+    }
+    let name: AttachmentName = "heroku-postgresql_red".parse().unwrap();
+    assert_eq!(name.as_str(), "HEROKU_POSTGRESQL_RED");
+    assert_eq!(name.config_key("URL").unwrap().as_str(), "HEROKU_POSTGRESQL_RED_URL");
+    for bad in ["", "1A", "_A", "A B", "A=B"] {
+        assert!(bad.parse::<AttachmentName>().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_lost_container_is_made_again_once_its_time_has_come() {
+    let mut wanted = wanted(AddonState::Provisioned);
+    assert_eq!(wanted.decide(&[], false, now()), AddonStep::Start);
+    let later = now() + chrono::TimeDelta::seconds(10);
+    wanted.retry_at = Some(later);
+    assert_eq!(wanted.decide(&[], false, now()), AddonStep::Rest(Some(later)));
+    assert_eq!(wanted.decide(&[], false, later), AddonStep::Start);
+}
+
+#[test]
+fn another_plan_replaces_the_container() {
+    let wanted = wanted(AddonState::Provisioned);
+    let step = wanted.decide(&[running(0, true)], false, now());
+    let (container, has_crashed) = ("c0".to_owned(), false);
+    assert_eq!(step, AddonStep::Remove { container, has_crashed });
+}
+
+#[test]
+fn what_is_destroyed_says_farewell_before_it_goes() {
+    let wanted = wanted(AddonState::Deprovisioning);
+    let container = "c1".to_owned();
+    let step = |seen: &[SeenAddon], has_farewell| wanted.decide(seen, has_farewell, now());
+    assert_eq!(
+        step(&[running(1, true)], false),
+        AddonStep::Farewell {
+            container: container.clone()
+        }
+    );
+    let removal = AddonStep::Remove {
+        container,
+        has_crashed: false,
+    };
+    assert_eq!(step(&[running(1, true)], true), removal);
+    assert_eq!(step(&[running(1, false)], false), removal);
+    assert_eq!(step(&[], true), AddonStep::Delete);
+}
+
+fn a_container() -> impl Strategy<Value = SeenAddon> {
+    let state = prop_oneof![
+        Just(SeenAddonState::Created),
+        Just(SeenAddonState::Running { is_ready: false }),
+        Just(SeenAddonState::Running { is_ready: true }),
+        Just(SeenAddonState::Exited),
+    ];
+    let apps = proptest::collection::btree_set((1..4_u128).prop_map(app), 0..3);
+    (0..1000_u32, 0..3_u32, state, apps).prop_map(|(number, generation, state, apps)| SeenAddon {
+        container: format!("c{number}"),
+        generation,
+        state,
+        apps,
+    })
+}
+
+fn a_wish() -> impl Strategy<Value = AddonWanted> {
+    let state = prop_oneof![
+        Just(AddonState::Provisioning),
+        Just(AddonState::Provisioned),
+        Just(AddonState::Deprovisioning),
+    ];
+    let apps = proptest::collection::btree_set((1..4_u128).prop_map(app), 1..3);
+    (state, 0..3_u32, any::<bool>(), apps).prop_map(|(state, generation, is_rotating, apps)| AddonWanted {
+        state,
+        generation,
+        is_rotating,
+        retry_at: None,
+        apps,
+    })
+}
+
+proptest! {
+    /// An engine that does each step, and a container that sometimes dies: it comes to rest where it is wanted.
+    #[test]
+    fn from_every_world_it_comes_to_rest_with_one_container_on_the_right_networks(
+        mut wanted in a_wish(),
+        mut seen in proptest::collection::vec(a_container(), 0..4),
+        deaths in proptest::collection::vec(any::<bool>(), 40),
+    ) {
+        let mut has_farewell = false;
+        for (turn, dies) in deaths.into_iter().enumerate() {
+            if dies && turn < 10 && let Some(first) = seen.first_mut() {
+                first.state = SeenAddonState::Exited;
+            }
+            let find = |seen: &mut Vec<SeenAddon>, name: &str| {
+                seen.iter().position(|seen| seen.container == name).unwrap()
+            };
+            match wanted.decide(&seen, has_farewell, now()) {
+                AddonStep::Rest(_) => break,
+                AddonStep::Remove { container, .. } => {
+                    let index = find(&mut seen, &container);
+                    seen.remove(index);
+                }
+                AddonStep::Start => {
+                    prop_assert!(seen.len() <= 1, "never two on one volume");
+                    let apps = [*wanted.apps.first().unwrap()].into();
+                    let fresh = SeenAddon { apps, ..running(wanted.generation, false) };
+                    seen = vec![fresh];
+                }
+                AddonStep::Join { container, app } => {
+                    let index = find(&mut seen, &container);
+                    seen[index].apps.insert(app);
+                }
+                AddonStep::Leave { container, app } => {
+                    let index = find(&mut seen, &container);
+                    seen[index].apps.remove(&app);
+                }
+                AddonStep::Prepare { container } => {
+                    let index = find(&mut seen, &container);
+                    seen[index].state = SeenAddonState::Running { is_ready: true };
+                    wanted.state = AddonState::Provisioned;
+                }
+                AddonStep::Rotate { .. } => wanted.is_rotating = false,
+                AddonStep::Farewell { .. } => has_farewell = true,
+                AddonStep::Delete => {
+                    prop_assert!(seen.is_empty());
+                    return Ok(());
+                }
+            }
+        }
+        prop_assert_ne!(wanted.state, AddonState::Deprovisioning);
+        prop_assert_eq!(seen.len(), 1);
+        prop_assert_eq!(&seen[0].apps, &wanted.apps);
+        prop_assert_eq!(seen[0].state, SeenAddonState::Running { is_ready: true });
+        prop_assert_eq!(wanted.decide(&seen, false, now()), AddonStep::Rest(None));
+    }
+}

@@ -1,0 +1,172 @@
+//! The file that describes a kind of server.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use paas_core::{AddonName, AttachmentName};
+use serde::Deserialize;
+
+/// A kind of server: what it is made of, and how it is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) image: Image,
+    pub(crate) user: u32,
+    pub(crate) port: u16,
+    /// Where its volume is.
+    pub(crate) data: String,
+    /// Runs the server; `/run/addon/credentials` has been read into the shell's variables.
+    pub(crate) start: String,
+    /// Succeeds once the server answers.
+    pub(crate) ready: String,
+    /// Tells the server its credentials, the first time and whenever they change.
+    pub(crate) apply: Option<String>,
+    /// What people talk to it with; `"$@"` is what they say.
+    pub(crate) client: Option<String>,
+    /// Writes a backup to its standard output.
+    pub(crate) backup: Option<String>,
+    /// Reads one from its standard input.
+    pub(crate) restore: Option<String>,
+    /// The config vars of an attachment, by what they end in.
+    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Image {
+    /// Instructions for one on the stack's run image.
+    Recipe(String),
+    /// One of a registry.
+    Reference(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Size {
+    pub(crate) memory_mib: u64,
+    pub(crate) disk_gib: u64,
+    pub(crate) connections: u32,
+}
+
+/// A file, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    kind: String,
+    version: String,
+    dockerfile: Option<String>,
+    image: Option<String>,
+    /// Who the processes are in an image of a registry.
+    #[serde(default = "dyno")]
+    user: u32,
+    port: u16,
+    data: String,
+    start: String,
+    ready: String,
+    apply: Option<String>,
+    client: Option<String>,
+    backup: Option<String>,
+    restore: Option<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    config: BTreeMap<String, String>,
+    pub(super) sizes: BTreeMap<String, Size>,
+    pub(super) services: Vec<Offer>,
+}
+
+/// A name under which people know this kind of server, and its plans there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Offer {
+    pub(super) name: String,
+    pub(super) human_name: String,
+    /// What names of add-ons begin with.
+    pub(super) prefix: String,
+    pub(super) first_attachment: String,
+    /// What all others begin with, before a colour.
+    pub(super) attachment: String,
+    pub(super) default_plan: String,
+    pub(super) plans: BTreeMap<String, String>,
+}
+
+impl File {
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let file: Self = toml::from_str(text).context("it is no description of an add-on")?;
+        ensure!(!file.services.is_empty(), "it has no [[services]]");
+        for offer in &file.services {
+            offer.check(&file.sizes)?;
+        }
+        Ok(file)
+    }
+
+    pub(super) fn kind(&self) -> Result<Kind> {
+        let image = match (&self.dockerfile, &self.image) {
+            (Some(instructions), None) => Image::Recipe(instructions.clone()),
+            (None, Some(reference)) => Image::Reference(reference.clone()),
+            _ => bail!("it has to have either `dockerfile` or `image`"),
+        };
+        let is_word = |text: &str| {
+            let mut bytes = text.bytes();
+            !text.is_empty() && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        ensure!(
+            is_word(&self.kind),
+            "`kind` is written in small letters, digits and dashes"
+        );
+        ensure!(
+            self.data.starts_with('/') && self.data.len() > 1,
+            "`data` is the path of a folder"
+        );
+        ensure!(self.user != 0, "`user` must not be root");
+        Ok(Kind {
+            name: self.kind.clone(),
+            version: self.version.clone(),
+            image,
+            user: self.user,
+            port: self.port,
+            data: self.data.clone(),
+            start: self.start.clone(),
+            ready: self.ready.clone(),
+            apply: self.apply.clone(),
+            client: self.client.clone(),
+            backup: self.backup.clone(),
+            restore: self.restore.clone(),
+            config: self.config.clone(),
+            environment: self.environment.clone(),
+        })
+    }
+}
+
+impl Offer {
+    fn check(&self, sizes: &BTreeMap<String, Size>) -> Result<()> {
+        let name = &self.name;
+        self.name
+            .parse::<AddonName>()
+            .with_context(|| format!("service {name:?}"))?;
+        self.prefix
+            .parse::<AddonName>()
+            .with_context(|| format!("the prefix of service {name}"))?;
+        for attachment in [&self.first_attachment, &self.attachment] {
+            attachment
+                .parse::<AttachmentName>()
+                .with_context(|| format!("the attachments of service {name}"))?;
+        }
+        for (plan, size) in &self.plans {
+            ensure!(
+                sizes.contains_key(size),
+                "plan {name}:{plan} has the size {size}, which is not in [sizes]"
+            );
+        }
+        ensure!(
+            self.plans.contains_key(&self.default_plan),
+            "service {name} has no plan {}",
+            self.default_plan
+        );
+        Ok(())
+    }
+}
+
+const fn dyno() -> u32 {
+    paas_engine::User::DYNO.uid
+}

@@ -1,0 +1,472 @@
+//! Add-ons: made, changed, destroyed. What it takes to run one is the controller's.
+
+use std::{collections::HashSet, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use http::StatusCode;
+use paas_api::{AddonQuestion, AddonRemoval, AddonUpdate, BillingEntity, NamedRef, NewAddon};
+use paas_core::{AddonName, AddonState, App, AttachmentName, Id, Permissions};
+use paas_store::{
+    Stamp, StoreError,
+    account::Account,
+    addon::{self, AddonRow},
+    addon_attachment::{self, AttachmentRow},
+    app, new_id,
+    release::ReleaseRow,
+};
+
+use super::{
+    access::{self, Granted},
+    account, addon_attachment as attachments, addon_name, addon_service,
+    auth::{Caller, OwnApp},
+    body::Body,
+    error::ApiError,
+    page::{Field, Key, Page, Wanted, page},
+    resource,
+    state::Api,
+};
+use crate::{addon::Credentials, platform::Platform, source::AddonOrder};
+
+const FIELDS: [Field<paas_api::Addon>; 2] = [
+    Field {
+        name: "id",
+        key: |addon| Key::Text(addon.id.to_string()),
+    },
+    Field {
+        name: "name",
+        key: |addon| Key::Text(addon.name.clone()),
+    },
+];
+
+/// Invented names are tried this often.
+const INVENTIONS: u32 = 5;
+
+/// Those of all apps that the caller gets to see.
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Wanted(range): Wanted,
+) -> Result<Page<paas_api::Addon>, ApiError> {
+    let mut connection = api.connection().await?;
+    let apps = app::list(&mut connection, caller.account.id).await?;
+    let apps: Vec<_> = apps.iter().map(|app| app.id).collect();
+    drop(connection);
+    page(&range, of_apps(&api, &apps).await?, &FIELDS)
+}
+
+pub(super) async fn list_of(
+    state: State<Arc<Api>>,
+    Path(name): Path<String>,
+    caller: Caller,
+    wanted: Wanted,
+) -> Result<Page<paas_api::Addon>, ApiError> {
+    account::is_caller(&name, &caller.account)?;
+    list(state, caller, wanted).await
+}
+
+pub(super) async fn list_of_app(
+    State(api): State<Arc<Api>>,
+    OwnApp { row, .. }: OwnApp,
+    Wanted(range): Wanted,
+) -> Result<Page<paas_api::Addon>, ApiError> {
+    page(&range, of_apps(&api, &[row.app.id]).await?, &FIELDS)
+}
+
+pub(super) async fn info(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    caller: Caller,
+) -> Result<Json<paas_api::Addon>, ApiError> {
+    let row = seen(&api, &caller, &name).await?;
+    shown(&api, &row).await.map(Json)
+}
+
+/// By its name or id, or by that of its attachment.
+pub(super) async fn info_of_app(
+    State(api): State<Arc<Api>>,
+    Path((_, name)): Path<(String, String)>,
+    OwnApp { row, .. }: OwnApp,
+) -> Result<Json<paas_api::Addon>, ApiError> {
+    let row = in_app(&api, row.app.id, &name).await?;
+    shown(&api, &row).await.map(Json)
+}
+
+/// Answers at once: the add-on is `provisioning`, and its config vars come with a release of their own.
+pub(super) async fn create(
+    State(api): State<Arc<Api>>,
+    OwnApp { caller, row }: OwnApp,
+    Body(new): Body<NewAddon>,
+) -> Result<(StatusCode, Json<paas_api::Addon>), ApiError> {
+    let Some(plan) = &new.plan else {
+        return Err(ApiError::invalid(
+            "The request body does not fit: missing field `plan`, such as heroku-postgresql:essential-0.",
+        ));
+    };
+    for option in new.config.iter().flat_map(serde_json::Map::keys) {
+        if !matches!(option.as_str(), "version" | "region") {
+            return Err(ApiError::invalid(format!(
+                "This platform does not know the option {option} of an add-on. Leave it out."
+            )));
+        }
+    }
+    let name = new.name.as_deref().filter(|name| !name.is_empty());
+    let name = name.map(str::parse::<AddonName>).transpose()?;
+    let attachment = new.attachment.and_then(|attachment| attachment.name);
+    let attachment = attachment.map(|name| name.parse::<AttachmentName>()).transpose()?;
+    let wanted = WantedAddon {
+        plan: plan.as_str(),
+        name,
+        attachment,
+    };
+    let (made, release) = make(&api, row.app.id, wanted, api.stamp(&caller.account)).await?;
+    api.announce(row.app.id, &release.release.description, &caller.account);
+    api.begin_release(release).await;
+    Ok((StatusCode::CREATED, Json(shown(&api, &made).await?)))
+}
+
+/// What an `app.json` asks for.
+pub(crate) async fn order(
+    platform: &Arc<Platform>,
+    app: Id<App>,
+    order: &AddonOrder,
+    stamp: Stamp,
+) -> Result<(AddonRow, ReleaseRow), ApiError> {
+    let wanted = WantedAddon {
+        plan: &order.plan,
+        name: None,
+        attachment: order.attachment.clone(),
+    };
+    make(&Api::new(Arc::clone(platform)), app, wanted, stamp).await
+}
+
+/// What somebody asks for.
+pub(super) struct WantedAddon<'a> {
+    pub(super) plan: &'a str,
+    pub(super) name: Option<AddonName>,
+    pub(super) attachment: Option<AttachmentName>,
+}
+
+/// A new add-on of an app.
+pub(super) async fn make(
+    api: &Api,
+    app: Id<App>,
+    wanted: WantedAddon<'_>,
+    stamp: Stamp,
+) -> Result<(AddonRow, ReleaseRow), ApiError> {
+    let (service, plan) = addon_service::choose(api, wanted.plan)?;
+    let mut attempt = 1;
+    loop {
+        let mut transaction = api.store().begin().await?;
+        let attachment = match &wanted.attachment {
+            Some(name) => name.clone(),
+            None => addon_name::attachment(api, &mut transaction, &service.name, app).await?,
+        };
+        let name = match &wanted.name {
+            Some(name) => name.clone(),
+            None => addon_name::invent(service)?,
+        };
+        let new = addon::NewAddon {
+            id: new_id(stamp.at),
+            app,
+            name: name.clone(),
+            service: service.name.clone(),
+            plan: plan.name.clone(),
+            version: service.kind.version.clone(),
+            suffixes: service.suffixes(),
+            secret: Credentials::invent().values().clone(),
+            attachment: attachment.clone(),
+        };
+        match addon::create(&mut transaction, &api.store().sealer, new, stamp).await {
+            Ok(made) => {
+                transaction.commit().await?;
+                api.platform.wake_addons.notify_one();
+                return Ok(made);
+            }
+            Err(StoreError::NameTaken) if wanted.name.is_none() && attempt < INVENTIONS => attempt += 1,
+            // Somebody else took the same free name of an attachment.
+            Err(StoreError::AttachmentTaken) if wanted.attachment.is_none() && attempt < INVENTIONS => attempt += 1,
+            Err(StoreError::NameTaken) => return Err(ApiError::invalid(format!("Name {name} is already taken."))),
+            Err(StoreError::AttachmentTaken) => {
+                return Err(ApiError::invalid(format!(
+                    "{attachment} is the name of another attachment of this app. Choose one with --as."
+                )));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+pub(super) async fn update(
+    State(api): State<Arc<Api>>,
+    Path((_, name)): Path<(String, String)>,
+    OwnApp { caller, row }: OwnApp,
+    Body(AddonUpdate { name: new_name, plan }): Body<AddonUpdate>,
+) -> Result<Json<paas_api::Addon>, ApiError> {
+    let found = in_app(&api, row.app.id, &name).await?;
+    require(&api, &caller, &found, Permissions::OPERATE).await?;
+    let (id, stamp) = (found.addon.id, api.stamp(&caller.account));
+    let plan = match &plan {
+        Some(plan) => Some(chosen_plan(&api, &found, plan.as_str())?),
+        None => None,
+    };
+    let new_name = new_name.map(|name| name.parse::<AddonName>()).transpose()?;
+    let mut transaction = api.store().begin().await?;
+    if let Some(name) = new_name.filter(|name| *name != found.addon.name) {
+        addon::rename(&mut transaction, id, &name, stamp).await?;
+    }
+    if let Some(plan) = &plan {
+        addon::set_plan(&mut transaction, id, plan, stamp).await?;
+    }
+    transaction.commit().await?;
+    if let Some(plan) = plan {
+        let what = format!("Change plan of {} to {}:{plan}", found.addon.name, found.addon.service);
+        api.announce(found.addon.app, &what, &caller.account);
+    }
+    api.platform.wake_addons.notify_one();
+    let mut connection = api.connection().await?;
+    let row = addon::by_id(&mut connection, id).await?.ok_or_else(not_found)?;
+    drop(connection);
+    shown(&api, &row).await.map(Json)
+}
+
+/// The plan that an add-on is to have: of the same service.
+fn chosen_plan(api: &Api, row: &AddonRow, plan: &str) -> Result<String, ApiError> {
+    let whole = if plan.contains(':') || plan.parse::<uuid::Uuid>().is_ok() {
+        plan.to_owned()
+    } else {
+        format!("{}:{plan}", row.addon.service)
+    };
+    let (service, plan) = addon_service::choose(api, &whole)?;
+    if service.name != row.addon.service {
+        return Err(ApiError::invalid(format!(
+            "{} is a {}: it cannot become a {}. Create another add-on, and attach it.",
+            row.addon.name, row.addon.service, service.name
+        )));
+    }
+    Ok(plan.name.clone())
+}
+
+/// Answers at once: the server learns the new password, then the apps get it with a release.
+pub(super) async fn rotate_credentials(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    caller: Caller,
+) -> Result<Json<paas_api::Addon>, ApiError> {
+    let row = seen(&api, &caller, &name).await?;
+    require(&api, &caller, &row, Permissions::OPERATE).await?;
+    let mut transaction = api.store().begin().await?;
+    let (id, sealer) = (row.addon.id, &api.store().sealer);
+    let credentials = Credentials::from_values(addon::secret(&mut transaction, sealer, id).await?).rotated();
+    addon::begin_rotation(
+        &mut transaction,
+        sealer,
+        id,
+        credentials.values(),
+        api.stamp(&caller.account),
+    )
+    .await?;
+    transaction.commit().await?;
+    let what = format!("Rotate credentials of {}", row.addon.name);
+    api.announce(row.addon.app, &what, &caller.account);
+    api.platform.wake_addons.notify_one();
+    shown(&api, &row).await.map(Json)
+}
+
+/// It is detached everywhere at once. What is left of it goes by itself.
+pub(super) async fn delete(
+    State(api): State<Arc<Api>>,
+    Path((_, name)): Path<(String, String)>,
+    OwnApp { caller, row }: OwnApp,
+    Body(AddonRemoval { force }): Body<AddonRemoval>,
+) -> Result<Json<paas_api::Addon>, ApiError> {
+    let found = in_app(&api, row.app.id, &name).await?;
+    require(&api, &caller, &found, Permissions::OPERATE).await?;
+    let mut transaction = api.store().begin().await?;
+    let uses = addon_attachment::list_of_addon(&mut transaction, found.addon.id).await?;
+    let others: HashSet<&str> = uses
+        .iter()
+        .filter(|row| row.attachment.app != found.addon.app)
+        .map(|row| row.app_name.as_str())
+        .collect();
+    if !force && !others.is_empty() {
+        let mut others: Vec<_> = others.into_iter().collect();
+        others.sort_unstable();
+        return Err(ApiError::invalid(format!(
+            "{} is attached to other apps, too: {}. Detach it there first, or destroy it with --force.",
+            found.addon.name,
+            others.join(", ")
+        )));
+    }
+    let mut last = answer(&api, &found, &uses);
+    "deprovisioned".clone_into(&mut last.state);
+    let stamp = api.stamp(&caller.account);
+    let releases = addon::begin_destroy(&mut transaction, &api.store().sealer, found.addon.id, stamp).await?;
+    resource::describe_end(&mut transaction, &last.id, &last).await?;
+    for used in &uses {
+        let attachment = attachments::answer(&api, used);
+        resource::describe_end(&mut transaction, &attachment.id, &attachment).await?;
+    }
+    transaction.commit().await?;
+    follow(&api, releases, &caller.account).await;
+    Ok(Json(last))
+}
+
+/// Says what became of apps, and lets them run it.
+pub(super) async fn follow(api: &Api, releases: Vec<ReleaseRow>, account: &Account) {
+    for release in releases {
+        api.announce(release.release.app, &release.release.description, account);
+        api.begin_release(release).await;
+    }
+    api.platform.wake_addons.notify_one();
+}
+
+pub(super) async fn resolve(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(question): Body<AddonQuestion>,
+) -> Result<Page<paas_api::Addon>, ApiError> {
+    let AddonQuestion {
+        addon: name,
+        addon_service,
+        app,
+    } = question;
+    let (app, name) = addon_name::split(app, &name);
+    let mut found: Vec<AddonRow> = Vec::new();
+    if let Some(app) = app {
+        let (app, granted) = access::app_of(&api, &caller, &app).await?;
+        granted.require(Permissions::VIEW)?;
+        let mut connection = api.connection().await?;
+        let uses = addon_attachment::list_of_app(&mut connection, app.app.id).await?;
+        let exact = |row: &&AttachmentRow| row.attachment.name.as_str().eq_ignore_ascii_case(&name);
+        // The name of an attachment is the name of one add-on, whatever else is called so.
+        let meant: Vec<_> = match uses.iter().find(exact) {
+            Some(one) => vec![one],
+            None => uses.iter().filter(|row| addon_name::is_meant(row, &name)).collect(),
+        };
+        for used in meant {
+            if !found.iter().any(|row| row.addon.id == used.attachment.addon) {
+                found.extend(addon::by_id(&mut connection, used.attachment.addon).await?);
+            }
+        }
+    }
+    if found.is_empty() {
+        found.extend(seen(&api, &caller, &name).await.ok());
+    }
+    found.retain(|row| {
+        addon_service
+            .as_ref()
+            .is_none_or(|service| row.addon.service == *service)
+    });
+    if found.is_empty() {
+        return Err(not_found());
+    }
+    let mut answers = Vec::new();
+    for row in found {
+        answers.push(shown(&api, &row).await?);
+    }
+    Ok(Page::whole(answers))
+}
+
+/// The add-on of this name or id, if the caller gets to see an app that pays for it or uses it.
+pub(super) async fn seen(api: &Api, caller: &Caller, name: &str) -> Result<AddonRow, ApiError> {
+    let mut connection = api.connection().await?;
+    let row = addon::find(&mut connection, name).await?.ok_or_else(not_found)?;
+    let uses = addon_attachment::list_of_addon(&mut connection, row.addon.id).await?;
+    drop(connection);
+    let users = uses.iter().map(|used| used.attachment.app);
+    for app in std::iter::once(row.addon.app).chain(users) {
+        if access::app_of(api, caller, &app.to_string()).await.is_ok() {
+            return Ok(row);
+        }
+    }
+    // What somebody does not get to see is not there.
+    Err(not_found())
+}
+
+/// Refuses callers who have none of these permissions on the app that pays for it.
+pub(super) async fn require(
+    api: &Api,
+    caller: &Caller,
+    row: &AddonRow,
+    any_of: Permissions,
+) -> Result<Granted, ApiError> {
+    let (_, granted) = access::app_of(api, caller, &row.addon.app.to_string()).await?;
+    granted.require(any_of)?;
+    Ok(granted)
+}
+
+/// The add-on that an app calls so.
+pub(super) async fn in_app(api: &Api, app: Id<App>, name: &str) -> Result<AddonRow, ApiError> {
+    let mut connection = api.connection().await?;
+    let uses = addon_attachment::list_of_app(&mut connection, app).await?;
+    let is_named = |row: &&AttachmentRow| {
+        row.addon_name.as_str() == name
+            || row.attachment.addon.to_string() == name
+            || row.attachment.name.as_str().eq_ignore_ascii_case(name)
+    };
+    let id = uses.iter().find(is_named).map(|row| row.attachment.addon);
+    let id = id.ok_or_else(not_found)?;
+    addon::by_id(&mut connection, id).await?.ok_or_else(not_found)
+}
+
+async fn of_apps(api: &Api, apps: &[Id<App>]) -> Result<Vec<paas_api::Addon>, ApiError> {
+    let mut connection = api.connection().await?;
+    let rows = addon::list_of_apps(&mut connection, apps).await?;
+    let owners: Vec<_> = rows.iter().map(|row| row.addon.app).collect();
+    let uses = addon_attachment::list_of_apps(&mut connection, &owners).await?;
+    Ok(rows.iter().map(|row| answer(api, row, &uses)).collect())
+}
+
+pub(super) async fn shown(api: &Api, row: &AddonRow) -> Result<paas_api::Addon, ApiError> {
+    let mut connection = api.connection().await?;
+    let uses = addon_attachment::list_of_addon(&mut connection, row.addon.id).await?;
+    Ok(answer(api, row, &uses))
+}
+
+fn answer(api: &Api, row: &AddonRow, uses: &[AttachmentRow]) -> paas_api::Addon {
+    let addon = &row.addon;
+    let (service, plan) = addon_service::of_row(api, row);
+    let app = NamedRef {
+        id: *addon.app.as_uuid(),
+        name: row.app_name.clone(),
+    };
+    let message = match (&row.trouble, addon.state) {
+        (Some(trouble), _) => Some(format!("It does not run, and is tried again: {trouble}")),
+        (None, AddonState::Provisioning) => {
+            Some("It is being created in the background. The app will restart when it is available.".to_owned())
+        }
+        (None, AddonState::Provisioned | AddonState::Deprovisioning) => None,
+    };
+    paas_api::Addon {
+        actions: Vec::new(),
+        addon_service: service,
+        billed_price: Some(addon_service::price()),
+        billing_entity: BillingEntity {
+            id: app.id,
+            name: app.name.clone(),
+            r#type: "app".to_owned(),
+        },
+        app,
+        config_vars: attachments::config_vars(row, uses),
+        created_at: addon.created_at.into(),
+        id: *addon.id.as_uuid(),
+        name: addon.name.to_string(),
+        plan,
+        provider_id: addon.id.to_string(),
+        provision_message: message,
+        state: match addon.state {
+            AddonState::Deprovisioning => "deprovisioned",
+            state => state.as_str(),
+        }
+        .to_owned(),
+        updated_at: addon.updated_at.into(),
+        web_url: None,
+    }
+}
+
+pub(super) fn not_found() -> ApiError {
+    ApiError::not_found_as("add-on", "add_on")
+}

@@ -1,0 +1,248 @@
+//! Add-ons: one loop of the same form as the others.
+//!
+//! A pass reads rows, attachments and containers, and asks `AddonWanted::decide` for the next step of each add-on; what takes
+//! longer than a look is a task, one per add-on, by the server that holds the lease of its row. After each task the
+//! controller looks again. So a container that was lost is made anew on its volume, and whatever a dead server was at is
+//! found again from rows and containers.
+
+mod run;
+mod step;
+mod tell;
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt;
+use paas_core::{Addon, AddonStep, AddonWanted, App, Id, SeenAddon, SeenAddonState};
+use paas_engine::{Container, ContainerId, ContainerState, EngineError, Pool, Role};
+use paas_store::{self as store, addon::AddonRow};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+pub(crate) use self::run::client_command;
+use super::certificates::server_id;
+use crate::platform::Platform;
+
+/// A pass without a reason, in case a wake-up was lost.
+const PERIOD: Duration = Duration::from_secs(10);
+/// After a pass or a step that failed.
+const RETRY: Duration = Duration::from_secs(1);
+/// Changes come in bursts.
+const REST: Duration = Duration::from_millis(50);
+/// How long an add-on is ours; longer than any step takes.
+const LEASE: TimeDelta = TimeDelta::minutes(60);
+
+pub(crate) struct AddonsController {
+    platform: Arc<Platform>,
+    /// Containers whose server has its credentials and has answered.
+    ready: Mutex<HashSet<ContainerId>>,
+    at_work: Mutex<HashSet<Id<Addon>>>,
+    /// Whose the leases are.
+    server: Uuid,
+}
+
+/// What a pass looks at.
+struct Seen {
+    rows: Vec<AddonRow>,
+    apps: HashMap<Id<Addon>, BTreeSet<Id<App>>>,
+    containers: HashMap<Id<Addon>, Vec<SeenAddon>>,
+}
+
+impl AddonsController {
+    pub(crate) fn new(platform: Arc<Platform>) -> Self {
+        Self {
+            server: server_id(&platform.settings),
+            ready: Mutex::default(),
+            at_work: Mutex::default(),
+            platform,
+        }
+    }
+
+    /// Runs until the platform stops.
+    pub(crate) async fn run(self: Arc<Self>) -> Result<()> {
+        let platform = Arc::clone(&self.platform);
+        let mut hints = platform.engine.hints();
+        loop {
+            let wait = match platform.stop.run_until_cancelled(self.pass()).await {
+                None => return Ok(()),
+                Some(Ok(wait)) => wait,
+                Some(Err(error)) => {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "could not look at the add-ons; trying again"
+                    );
+                    RETRY
+                }
+            };
+            tokio::select! {
+                () = platform.wake_addons.notified() => sleep(REST).await,
+                Some(()) = hints.next() => sleep(REST).await,
+                () = sleep(wait) => {}
+                () = platform.stop.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// One pass; says when the next one is due at the latest.
+    pub(crate) async fn pass(self: &Arc<Self>) -> Result<Duration> {
+        let now = self.platform.clock.now();
+        let Some(seen) = self.look().await? else {
+            return Ok(PERIOD);
+        };
+        let mut next: Option<DateTime<Utc>> = None;
+        for row in seen.rows {
+            let id = row.addon.id;
+            let wanted = AddonWanted {
+                state: row.addon.state,
+                generation: row.generation,
+                is_rotating: row.is_rotating,
+                retry_at: row.retry_at,
+                apps: seen.apps.get(&id).cloned().unwrap_or_default(),
+            };
+            let containers = seen.containers.get(&id).map_or(&[][..], Vec::as_slice);
+            match wanted.decide(containers, row.has_farewell, now) {
+                AddonStep::Rest(None) => {}
+                AddonStep::Rest(Some(at)) => next = Some(next.map_or(at, |next| next.min(at))),
+                step => self.spawn(row, step),
+            }
+        }
+        let wait = next.map_or(TimeDelta::MAX, |next| next - now);
+        Ok(wait.to_std().unwrap_or_default().clamp(REST, PERIOD))
+    }
+
+    /// `None` when there are no add-ons.
+    async fn look(&self) -> Result<Option<Seen>> {
+        // Containers before rows: a container that is listed has a row, unless it was destroyed since.
+        let listed = self.platform.engine.list().await?;
+        let mut conn = self.platform.store.connection().await?;
+        let rows = store::addon::all(&mut conn).await?;
+        let mut apps: HashMap<_, BTreeSet<_>> = HashMap::new();
+        for (addon, app) in store::addon_attachment::networks(&mut conn).await? {
+            apps.entry(addon).or_default().insert(app);
+        }
+        drop(conn);
+        let mut ready = self.ready();
+        ready.retain(|id| {
+            listed
+                .iter()
+                .any(|container| container.id == *id && container.is_running())
+        });
+        let mut containers: HashMap<_, Vec<_>> = HashMap::new();
+        for container in &listed {
+            if let Some((addon, seen)) = seen(container, ready.contains(&container.id)) {
+                containers.entry(addon).or_default().push(seen);
+            }
+        }
+        Ok((!rows.is_empty()).then_some(Seen { rows, apps, containers }))
+    }
+
+    /// Does a step in a task of its own, unless one is at work on this add-on.
+    fn spawn(self: &Arc<Self>, row: AddonRow, step: AddonStep) {
+        let id = row.addon.id;
+        if !self.at_work().insert(id) {
+            return;
+        }
+        let controller = Arc::clone(self);
+        let stop = self.platform.stop.clone();
+        self.platform.tracker.spawn(async move {
+            let done = stop.run_until_cancelled(controller.take(&row, step)).await;
+            if let Some(Err(error)) = done {
+                tracing::warn!(
+                    addon.name = %row.addon.name,
+                    error = format!("{error:#}"),
+                    "a step of an add-on did not succeed; trying again"
+                );
+                stop.run_until_cancelled(sleep(RETRY)).await;
+            }
+            controller.at_work().remove(&id);
+            controller.platform.wake_addons.notify_one();
+        });
+    }
+
+    /// One step, by whoever holds the lease.
+    async fn take(&self, row: &AddonRow, step: AddonStep) -> Result<()> {
+        let now = self.platform.clock.now();
+        let mut conn = self.platform.store.connection().await?;
+        if !store::addon::lease(&mut conn, row.addon.id, self.server, now + LEASE, now).await? {
+            drop(conn);
+            sleep(RETRY).await;
+            return Ok(());
+        }
+        drop(conn);
+        self.step(row, step).await
+    }
+
+    fn ready(&self) -> MutexGuard<'_, HashSet<ContainerId>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at_work(&self) -> MutexGuard<'_, HashSet<Id<Addon>>> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts the add-ons of an app on its network: no dyno starts before it can reach them.
+pub(super) async fn join(platform: &Platform, app: Id<App>, network: &str) -> Result<()> {
+    let mut conn = platform.store.connection().await?;
+    let attachments = store::addon_attachment::list_of_app(&mut conn, app).await?;
+    drop(conn);
+    if attachments.is_empty() {
+        return Ok(());
+    }
+    for container in platform.engine.list().await? {
+        if let Some(Role::Addon { addon, .. }) = container.role
+            && container.is_running()
+            && attachments.iter().any(|row| row.attachment.addon == addon)
+        {
+            let host = crate::addon::host(addon);
+            platform.engine.join_network(&container.id, network, &host).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes every add-on off a network that is about to go.
+pub(super) async fn leave(platform: &Platform, network: &str) -> Result<()> {
+    for container in platform.engine.list().await? {
+        if matches!(container.role, Some(Role::Addon { .. })) && container.networks.iter().any(|name| name == network) {
+            platform.engine.leave_network(&container.id, network).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The container of an add-on that runs.
+pub(crate) async fn container_of(platform: &Platform, id: Id<Addon>) -> Result<Option<ContainerId>, EngineError> {
+    let listed = platform.engine.list().await?;
+    let found = listed.into_iter().find(|container| {
+        container.is_running() && matches!(container.role, Some(Role::Addon { addon, .. }) if addon == id)
+    });
+    Ok(found.map(|container| container.id))
+}
+
+fn seen(container: &Container, is_ready: bool) -> Option<(Id<Addon>, SeenAddon)> {
+    let Some(Role::Addon { addon, generation }) = container.role else {
+        return None;
+    };
+    let state = match container.state {
+        ContainerState::Created => SeenAddonState::Created,
+        ContainerState::Running { .. } => SeenAddonState::Running { is_ready },
+        ContainerState::Exited(_) => SeenAddonState::Exited,
+    };
+    let seen = SeenAddon {
+        container: container.id.as_str().to_owned(),
+        generation,
+        state,
+        apps: container
+            .networks
+            .iter()
+            .filter_map(|name| Pool::app_of(name))
+            .collect(),
+    };
+    Some((addon, seen))
+}

@@ -1,0 +1,303 @@
+//! One step of an add-on, done.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use paas_build::{ServiceRecipe, Stack};
+use paas_core::{AddonStep, App, Backoff, Id, ImageRef};
+use paas_engine::{ContainerId, ContainerSpec, ContainerState, Environment, Limits, Role, Tmpfs, User, VolumeMount};
+use paas_store::{self as store, addon::AddonRow};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+
+use super::{AddonsController, run, tell};
+use crate::{
+    addon::{Credentials, Image, Service, host},
+    control::is_temporary,
+};
+
+/// Between asking a server to stop and killing it: it writes down what it has in memory.
+const STOP_LIMIT: Duration = Duration::from_mins(1);
+/// How long a server may take until it answers. The first start makes its files; a later one may have to recover them.
+const READY_LIMIT: Duration = Duration::from_mins(5);
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+const ASK_LIMIT: Duration = Duration::from_secs(30);
+const APPLY_LIMIT: Duration = Duration::from_mins(1);
+const MEBIBYTE: u64 = 1024 * 1024;
+/// Where credentials and sockets are, in memory.
+const RUN_DIR: &str = "/run/addon";
+const RUN_DIR_BYTES: u64 = 64 * MEBIBYTE;
+const PIDS: u32 = 512;
+
+impl AddonsController {
+    pub(super) async fn step(&self, row: &AddonRow, step: AddonStep) -> Result<()> {
+        match step {
+            AddonStep::Rest(_) => Ok(()),
+            AddonStep::Remove { container, has_crashed } => {
+                self.remove(row, &ContainerId::new(container), has_crashed).await
+            }
+            AddonStep::Start => self.or_trouble(row, self.start(row).await).await,
+            AddonStep::Join { container, app } => self.join(row, &ContainerId::new(container), app).await,
+            AddonStep::Leave { container, app } => self.leave(&ContainerId::new(container), app).await,
+            AddonStep::Prepare { container } => {
+                let container = ContainerId::new(container);
+                self.or_trouble(row, self.prepare(row, &container).await).await
+            }
+            AddonStep::Rotate { container } => self.rotate(row, &ContainerId::new(container)).await,
+            AddonStep::Farewell { container: _ } => {
+                let mut conn = self.platform.store.connection().await?;
+                Ok(store::addon::mark_farewell(&mut conn, row.addon.id).await?)
+            }
+            AddonStep::Delete => self.delete(row).await,
+        }
+    }
+
+    /// What is no passing trouble is kept for people, and tried again ever more slowly.
+    async fn or_trouble(&self, row: &AddonRow, done: Result<()>) -> Result<()> {
+        let Err(error) = done else { return Ok(()) };
+        if is_temporary(&error) {
+            return Err(error);
+        }
+        let trouble = format!("{error:#}");
+        tracing::error!(addon.name = %row.addon.name, error = trouble, "an add-on does not run");
+        self.fail(row, &trouble).await
+    }
+
+    async fn fail(&self, row: &AddonRow, trouble: &str) -> Result<()> {
+        let failures = row.failures.saturating_add(1);
+        let retry_at = self.platform.clock.now() + Backoff::after(failures);
+        let mut conn = self.platform.store.connection().await?;
+        store::addon::set_trouble(&mut conn, row.addon.id, failures, retry_at, trouble).await?;
+        drop(conn);
+        tell::log(
+            &self.platform,
+            &row.addon,
+            &format!("The add-on does not run: {trouble}"),
+        )
+        .await;
+        Ok(())
+    }
+
+    async fn remove(&self, row: &AddonRow, container: &ContainerId, has_crashed: bool) -> Result<()> {
+        let engine = &self.platform.engine;
+        let exit = engine.stop(container, STOP_LIMIT).await?;
+        engine.remove(container).await?;
+        if has_crashed {
+            let code = exit.map_or(0, |exit| exit.code);
+            let memory = if exit.is_some_and(|exit| exit.out_of_memory) {
+                ": it needs more memory than its plan has"
+            } else {
+                ""
+            };
+            self.fail(row, &format!("its server ended with status {code}{memory}"))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn start(&self, row: &AddonRow) -> Result<()> {
+        let platform = &self.platform;
+        let (addon, service) = (&row.addon, self.service(row)?);
+        let plan = service
+            .plan(&addon.plan)
+            .with_context(|| format!("there is no plan {}:{} any more", addon.service, addon.plan))?;
+        let image = self.image(row, service).await?;
+        let mut conn = platform.store.connection().await?;
+        let app = store::app::by_id(&mut conn, addon.app)
+            .await?
+            .context("its app is gone")?;
+        drop(conn);
+        let network = platform.settings.network_pool.app(addon.app, app.subnet)?;
+        platform.engine.ensure_network(&network).await?;
+
+        let (id, generation) = (addon.id, row.generation);
+        let role = Role::Addon { addon: id, generation };
+        let limits = Limits {
+            memory_bytes: plan.size.memory_mib * MEBIBYTE,
+            cpu_weight: 1024,
+            io_weight: None,
+            pids: PIDS,
+        };
+        let name = format!("paas-addon-{id}-{generation}");
+        let command = run::start_command(&service.kind.start);
+        let environment = service.kind.environment.clone().into_iter().collect::<Environment>();
+        let spec = ContainerSpec {
+            environment: environment
+                .with("ADDON_MEMORY_MIB", plan.size.memory_mib.to_string())
+                .with("ADDON_CONNECTIONS", plan.size.connections.to_string()),
+            user: User {
+                uid: service.kind.user,
+                gid: service.kind.user,
+            },
+            network: Some(network.name),
+            aliases: vec![host(id)],
+            hostname: Some(host(id)),
+            working_dir: service.kind.data.clone(),
+            volumes: vec![VolumeMount {
+                volume: volume(id),
+                path: service.kind.data.clone(),
+            }],
+            tmpfs: vec![Tmpfs {
+                path: RUN_DIR.to_owned(),
+                size_bytes: RUN_DIR_BYTES,
+            }],
+            ..ContainerSpec::new(name, role, image, command, limits)
+        };
+        let container = platform.engine.start(&spec).await?;
+        if let ContainerState::Exited(exit) = container.state {
+            bail!("its server ended with status {}", exit.code);
+        }
+        Ok(())
+    }
+
+    /// The image that it has had from the beginning; made, where it is not there.
+    async fn image(&self, row: &AddonRow, service: &Service) -> Result<ImageRef> {
+        let platform = &self.platform;
+        if let Some(image) = &row.image
+            && platform.engine.image(image).await?.is_some()
+        {
+            return Ok(image.clone());
+        }
+        let image = match &service.kind.image {
+            Image::Recipe(instructions) => {
+                let recipe = ServiceRecipe {
+                    kind: &service.kind.name,
+                    instructions,
+                    data: &service.kind.data,
+                };
+                let (output, mut lines) = mpsc::channel(16);
+                let cancel = platform.stop.child_token();
+                let made = Stack::ensure_service(&*platform.engine, &platform.stack, recipe, output, cancel);
+                let listen = async {
+                    while let Some(line) = lines.recv().await {
+                        tracing::debug!(service = service.name, "{}", String::from_utf8_lossy(&line).trim_end());
+                    }
+                };
+                let (made, ()) = tokio::join!(made, listen);
+                made?
+            }
+            Image::Reference(reference) => {
+                let reference = ImageRef::new(reference.clone());
+                if platform.engine.image(&reference).await?.is_none() {
+                    platform.engine.pull(&reference).await?;
+                }
+                reference
+            }
+        };
+        let mut conn = platform.store.connection().await?;
+        store::addon::set_image(&mut conn, row.addon.id, &image).await?;
+        Ok(image)
+    }
+
+    async fn join(&self, row: &AddonRow, container: &ContainerId, app: Id<App>) -> Result<()> {
+        let platform = &self.platform;
+        let mut conn = platform.store.connection().await?;
+        let Some(app) = store::app::by_id(&mut conn, app).await? else {
+            return Ok(());
+        };
+        drop(conn);
+        let network = platform.settings.network_pool.app(app.app.id, app.subnet)?;
+        platform.engine.ensure_network(&network).await?;
+        let alias = host(row.addon.id);
+        Ok(platform.engine.join_network(container, &network.name, &alias).await?)
+    }
+
+    async fn leave(&self, container: &ContainerId, app: Id<App>) -> Result<()> {
+        let platform = &self.platform;
+        // Its number plays no part in its name.
+        let network = platform.settings.network_pool.app(app, 0)?.name;
+        Ok(platform.engine.leave_network(container, &network).await?)
+    }
+
+    /// Gives the server its credentials and waits until it answers; the first time, the apps get them then.
+    async fn prepare(&self, row: &AddonRow, container: &ContainerId) -> Result<()> {
+        let platform = &self.platform;
+        let service = self.service(row)?;
+        let credentials = self.credentials(row).await?;
+        run::give_credentials(&platform.engine, container, credentials.to_file()).await?;
+        let begun = Instant::now();
+        while let Err(error) = run::script(&platform.engine, container, &service.kind.ready, ASK_LIMIT).await {
+            let seen = platform.engine.inspect(container).await?;
+            if !seen.is_some_and(|container| container.is_running()) {
+                // The next pass sees that it has ended, and why.
+                return Ok(());
+            }
+            if begun.elapsed() > READY_LIMIT {
+                return Err(error).context("its server does not answer");
+            }
+            sleep(ASK_AGAIN).await;
+        }
+        self.apply(service, container).await?;
+        if row.is_rotating || row.addon.state == paas_core::AddonState::Provisioning {
+            self.publish(row, service, &credentials).await?;
+        }
+        let mut conn = platform.store.connection().await?;
+        store::addon::clear_trouble(&mut conn, row.addon.id).await?;
+        self.ready().insert(container.clone());
+        Ok(())
+    }
+
+    async fn rotate(&self, row: &AddonRow, container: &ContainerId) -> Result<()> {
+        let service = self.service(row)?;
+        let credentials = self.credentials(row).await?;
+        run::give_credentials(&self.platform.engine, container, credentials.to_file()).await?;
+        self.apply(service, container).await?;
+        self.publish(row, service, &credentials).await
+    }
+
+    async fn apply(&self, service: &Service, container: &ContainerId) -> Result<()> {
+        let Some(script) = &service.kind.apply else {
+            return Ok(());
+        };
+        let applied = run::script(&self.platform.engine, container, script, APPLY_LIMIT).await;
+        applied.context("telling its server the credentials")
+    }
+
+    /// Releases of all apps that use it.
+    async fn publish(&self, row: &AddonRow, service: &Service, credentials: &Credentials) -> Result<()> {
+        let platform = &self.platform;
+        let config = credentials.config(service, row.addon.id);
+        let mut conn = platform.store.connection().await?;
+        let (sealer, now) = (&platform.store.sealer, platform.clock.now());
+        let releases = store::addon::set_config(&mut conn, sealer, row.addon.id, &config, now).await?;
+        drop(conn);
+        tell::released(platform, releases).await;
+        platform.wake_webhooks.notify_one();
+        Ok(())
+    }
+
+    /// The volume, then the row: a crash in between is found again.
+    async fn delete(&self, row: &AddonRow) -> Result<()> {
+        let platform = &self.platform;
+        platform.engine.remove_volume(&volume(row.addon.id)).await?;
+        let mut conn = platform.store.connection().await?;
+        store::addon::delete(&mut conn, row.addon.id).await?;
+        tracing::info!(addon.name = %row.addon.name, "add-on destroyed");
+        platform.wake.notify_one();
+        Ok(())
+    }
+
+    async fn credentials(&self, row: &AddonRow) -> Result<Credentials> {
+        let platform = &self.platform;
+        let mut conn = platform.store.connection().await?;
+        let values = store::addon::secret(&mut conn, &platform.store.sealer, row.addon.id).await?;
+        Ok(Credentials::from_values(values))
+    }
+
+    fn service(&self, row: &AddonRow) -> Result<&Arc<Service>> {
+        let service = self.platform.catalogue.service(&row.addon.service);
+        service.with_context(|| {
+            format!(
+                "there is no description of {} any more: put its file back, and restart paasd",
+                row.addon.service
+            )
+        })
+    }
+}
+
+/// The volume of an add-on. It carries no app's label: what goes with an app never takes it along.
+fn volume(addon: Id<paas_core::Addon>) -> String {
+    format!("paas-addon-{addon}")
+}
