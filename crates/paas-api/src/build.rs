@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Buildpack, BuildpackRef, IdRef, Time, UserRef};
+use crate::{Buildpack, BuildpackRef, IdRef, Secret, Time, UserRef};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
@@ -48,6 +48,20 @@ impl fmt::Display for BuildStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
+}
+
+/// `POST /apps/{app}/images`: an image that is built already. Answered by the build that deploys it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewImage {
+    /// As Docker writes it: `registry.example.com/team/app:1.0`.
+    pub image: String,
+    /// `web` when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_password: Option<Secret>,
 }
 
 /// Where the source of a build is, and what it is called.

@@ -39,6 +39,19 @@ pub struct FormationUpdate {
     /// What the schema names, and other clients send.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dyno_size: Option<ResourceRef>,
+    /// The digest of an image's configuration, to be run from now on; `null` takes the process type away. Heroku's
+    /// `3.docker-releases`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub docker_image: Option<Option<String>>,
+}
+
+/// Tells `null` from nothing.
+#[expect(
+    clippy::option_option,
+    reason = "the wire has three states, and each means something else"
+)]
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// `2`, `"2"`, `"+1"` or `"-1"`: not yet understood, only carried.
@@ -87,6 +100,22 @@ mod tests {
         assert_eq!(batch.updates[0].size, Some("Basic".into()));
         assert_eq!(batch.updates[1].quantity, Some(Quantity("2".to_owned())));
         assert_eq!(batch.updates[1].dyno_size, Some("Eco".into()));
+    }
+
+    #[test]
+    fn no_image_is_not_the_same_as_nothing_about_images() {
+        let read = |text: &str| serde_json::from_str::<FormationUpdate>(text).unwrap().docker_image;
+        assert_eq!(read(r#"{"type":"web"}"#), None);
+        assert_eq!(read(r#"{"docker_image":null}"#), Some(None));
+        assert_eq!(
+            read(r#"{"docker_image":"sha256:0"}"#),
+            Some(Some("sha256:0".to_owned()))
+        );
+        let update = FormationUpdate {
+            docker_image: Some(None),
+            ..FormationUpdate::default()
+        };
+        assert_eq!(serde_json::to_string(&update).unwrap(), r#"{"docker_image":null}"#);
     }
 
     #[test]

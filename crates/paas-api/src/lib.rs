@@ -64,7 +64,7 @@ pub use app::{App, AppFilter, AppIds, AppUpdate, NewApp};
 pub use app_feature::{AppFeature, AppFeatureUpdate};
 pub use app_setup::{AppSetup, NewAppSetup, Postdeploy, SetupApp, SetupOverrides};
 pub use app_transfer::{AppTransfer, AppTransferUpdate, NewAppTransfer};
-pub use build::{Build, BuildLine, BuildResult, BuildStatus, BuildSummary, NewBuild, SourceBlob};
+pub use build::{Build, BuildLine, BuildResult, BuildStatus, BuildSummary, NewBuild, NewImage, SourceBlob};
 pub use buildpack_installation::{
     Buildpack, BuildpackChoice, BuildpackInstallation, BuildpackInstallations, BuildpackRef,
 };

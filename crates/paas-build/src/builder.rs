@@ -1,13 +1,14 @@
 //! One build, from a source archive to an image.
 //!
 //! ```text
-//! source ─▶ Dockerfile, no Procfile ───────────────────▶ the engine builds it ─▶ image
+//! source ─▶ heroku.yml, container stack or no Procfile ─▶ the engine builds each ─▶ images
+//!    ├────▶ Dockerfile, the same ───────────────────────▶ the engine builds it ─▶ image
 //!    └────▶ build container: detect, compile, release ─▶ /app as layers on the run image ─▶ image
 //!                  └─ nothing detected, Dockerfile ────▶ the engine builds it
 //! ```
 //!
-//! On Heroku an app is built from its `Dockerfile` only after `stack:set container`. Here nobody has to say so: a
-//! `Dockerfile` without a `Procfile` is enough. With both, buildpacks are asked first, as on Heroku, where such apps carry
+//! On Heroku an app is built from its `heroku.yml` only after `stack:set container`. Here nobody has to say so: one of the
+//! two, `heroku.yml` first, without a `Procfile` is enough. On the container stack nothing else is asked. With both, buildpacks are asked first, as on Heroku, where such apps carry
 //! their `Dockerfile` for other purposes; the `Dockerfile` is built when no buildpack recognises the app, and the
 //! `Procfile` says what to run in it.
 
@@ -78,6 +79,8 @@ pub struct BuildRequest<'a> {
     pub config: &'a ConfigVars,
     /// `SOURCE_VERSION`: the commit that is being built.
     pub commit: Option<&'a str>,
+    /// Whether the app is on the container stack, where nothing but images is built.
+    pub is_container: bool,
     /// Run one after the other. None of them: whichever recognises the app.
     pub buildpacks: &'a [Pack],
 }
@@ -87,6 +90,8 @@ pub struct BuildRequest<'a> {
 pub struct Built {
     /// By content, not by tag.
     pub image: ImageRef,
+    /// By process type, where `heroku.yml` says so: then all of them.
+    pub images: BTreeMap<ProcessType, ImageRef>,
     /// May be empty: then there is nothing to run but one-off dynos.
     pub process_types: BTreeMap<ProcessType, String>,
     /// What `bin/detect` called the app: `Python`, `Node.js`; `Dockerfile` for those.
@@ -257,17 +262,18 @@ impl Builder {
         cancel: &CancellationToken,
     ) -> Result<Built, BuildError> {
         let source = request.source;
-        let may_be_docker = source.has_dockerfile && request.buildpacks.is_empty();
-        let dockerfile = async {
+        let brings_images = source.heroku_yml.is_some() || source.has_dockerfile;
+        let may_be_images = brings_images && request.buildpacks.is_empty();
+        let images = async {
             let stop = cancel.child_token();
-            self.within_limit(&stop, self.build_dockerfile(request, console, &stop))
+            self.within_limit(&stop, self.build_images(request, console, &stop))
                 .await
         };
-        if may_be_docker && source.procfile.is_none() {
-            return dockerfile.await;
+        if request.is_container || may_be_images && source.procfile.is_none() {
+            return images.await;
         }
         match self.build_with_buildpacks(request, console, cancel).await {
-            Err(BuildError::NothingDetected { .. }) if may_be_docker => dockerfile.await,
+            Err(BuildError::NothingDetected { .. }) if may_be_images => images.await,
             result => result,
         }
     }
@@ -378,6 +384,7 @@ impl Builder {
             source,
             config: _,
             commit,
+            is_container: _,
             buildpacks: _,
         } = *request;
         let mut environment = Environment::new()
@@ -495,6 +502,7 @@ impl Builder {
         }
         Ok(Built {
             image,
+            images: BTreeMap::new(),
             process_types,
             buildpack_description: report.description,
             size_bytes,

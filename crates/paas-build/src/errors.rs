@@ -6,7 +6,7 @@ use paas_core::{BuildFailure, ProcfileError};
 use paas_engine::EngineError;
 use thiserror::Error;
 
-use crate::{Buildpack, Pack, output::human_bytes};
+use crate::{Buildpack, HerokuYmlError, Pack, output::human_bytes};
 
 /// Why a build ended without an image.
 #[derive(Debug, Error)]
@@ -26,6 +26,11 @@ pub enum BuildError {
     },
     #[error(transparent)]
     Procfile(#[from] ProcfileError),
+    #[error(transparent)]
+    HerokuYml(#[from] HerokuYmlError),
+    /// On a stack where nothing else is built.
+    #[error("the source has neither heroku.yml nor Dockerfile")]
+    NoDockerfile,
     #[error("no buildpack recognises the app")]
     NothingDetected {
         /// The names at the root of the source.
@@ -41,7 +46,7 @@ pub enum BuildError {
     CompileFailed,
     #[error("the Dockerfile failed: {message}")]
     DockerfileFailed { message: String },
-    #[error("the image has no /bin/bash")]
+    #[error("the image has no shell")]
     NoShell,
     #[error("the build's process types are unusable: {reason}")]
     BadProcessTypes { reason: String },
@@ -174,6 +179,21 @@ impl BuildError {
                  {problem}.\n\
                  Each line is a process type, a colon and a command, such as: web: gunicorn app:app"
             ),
+            Self::HerokuYml(HerokuYmlError { line, problem }) => {
+                let place = line.map_or_else(String::new, |line| format!(" in line {line}"));
+                format!(
+                    "heroku.yml has a mistake{place}.\n\n\
+                     {problem}.\n\
+                     The smallest that works is three lines, each deeper than the one before:\n\
+                     build:\n\
+                     \u{20}\u{20}docker:\n\
+                     \u{20}\u{20}\u{20}\u{20}web: Dockerfile"
+                )
+            }
+            Self::NoDockerfile => "There is no heroku.yml and no Dockerfile.\n\n\
+                The app is on the container stack, where images are built from one of them at the root of the source.\n\
+                Add one, commit, and push again; or build with buildpacks: paas stack:set paas-12"
+                .to_owned(),
             Self::NothingDetected { root } => nothing_detected(root),
             Self::WrongBuildpack { buildpack } => match buildpack {
                 Pack::Ours(buildpack) => format!(
@@ -202,9 +222,9 @@ impl BuildError {
                  {message}\n\
                  The release that ran before is untouched. Correct the Dockerfile, commit, and push again."
             ),
-            Self::NoShell => "The image has no /bin/bash.\n\n\
-                Process types are shell commands, so every image that dynos start from needs it.\n\
-                Install it in the Dockerfile (on Alpine: RUN apk add --no-cache bash), commit, and push again."
+            Self::NoShell => "The image has no /bin/sh.\n\n\
+                What a Procfile or heroku.yml says is run by a shell; only what an image runs by itself needs none.\n\
+                Say what to run in the Dockerfile (CMD), or put a shell into the image, commit, and push again."
                 .to_owned(),
             Self::BadProcessTypes { reason } => format!(
                 "The app's process types cannot be read.\n\n\
@@ -324,6 +344,11 @@ mod tests {
                 message: "The command '/bin/sh -c make' returned a non-zero code: 2".to_owned(),
             },
             BuildError::NoShell,
+            BuildError::NoDockerfile,
+            BuildError::HerokuYml(HerokuYmlError {
+                line: Some(4),
+                problem: "unknown field `dokcer`".to_owned(),
+            }),
             BuildError::BadProcessTypes {
                 reason: "bin/release wrote no YAML".to_owned(),
             },

@@ -14,11 +14,13 @@ mod output;
 
 mod buildpack;
 mod choice;
+mod heroku_yml;
 mod source;
 
 mod builder;
 mod dockerfile;
 mod image;
+mod images;
 mod report;
 mod room;
 
@@ -30,7 +32,9 @@ mod sweep;
 pub use builder::{BuildRequest, BuildSettings, Builder, Built, Checkpoint, memory_share};
 pub use buildpack::{Buildpack, NotOurs};
 pub use choice::{Choice, Pack, RemoteBuildpack, RemoteKind, UnknownBuildpack};
+pub use dockerfile::own_command;
 pub use errors::{BuildError, StackError};
+pub use heroku_yml::HerokuYmlError;
 pub use room::Room;
 pub use source::Source;
 pub use stack::{ServiceRecipe, Stack, StackSettings};

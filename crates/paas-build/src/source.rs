@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use flate2::read::GzDecoder;
 use futures_util::StreamExt as _;
 use paas_core::Procfile;
 use paas_engine::{ByteStream, Input};
+use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
 
 use crate::BuildError;
@@ -24,6 +25,8 @@ pub struct Source {
     path: PathBuf,
     pub(crate) is_gzipped: bool,
     pub(crate) has_dockerfile: bool,
+    /// The text of its `heroku.yml`, read when something is to be built from it.
+    pub(crate) heroku_yml: Option<String>,
     /// `None` when the source has no Procfile.
     pub(crate) procfile: Option<Procfile>,
     /// What the source's own `.buildpacks` names, in order (the convention of heroku-buildpack-multi).
@@ -32,7 +35,7 @@ pub struct Source {
     pub(crate) root: Vec<String>,
 }
 
-/// No sensible Procfile comes near it.
+/// No sensible Procfile or manifest comes near it.
 const MAXIMUM_PROCFILE_BYTES: u64 = 64 * 1024;
 /// How much of a file goes to a container at once.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -55,6 +58,26 @@ impl Source {
         stream(&self.path).await
     }
 
+    /// The files below a directory of the archive, as if it were the root: a Docker context cannot say that by itself.
+    pub(crate) async fn stream_below(&self, directory: &str) -> Result<ByteStream, BuildError> {
+        if directory.is_empty() {
+            return self.stream().await;
+        }
+        let (path, is_gzipped, directory) = (self.path.clone(), self.is_gzipped, PathBuf::from(directory));
+        let (sender, receiver) = mpsc::channel(8);
+        tokio::task::spawn_blocking(move || {
+            let pieces = Pieces(sender.clone());
+            if let Err(error) = cut_out(&path, is_gzipped, &directory, pieces) {
+                // Nobody reads it any more when this fails.
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        let pieces = futures_util::stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|piece| (piece, receiver))
+        });
+        Ok(pieces.boxed())
+    }
+
     /// `first`, the files `then`, and the whole archive, for the standard input of a container. When a file breaks off, so
     /// does the input, and `tar` in the container complains.
     pub(crate) async fn input_after(
@@ -74,6 +97,62 @@ impl Source {
         });
         Ok(input.boxed())
     }
+}
+
+/// Where a tar is written that is read elsewhere at the same time.
+struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+
+impl io::Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = Ok(Bytes::copy_from_slice(bytes));
+        let sent = self.0.blocking_send(piece);
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes what is below a directory of an archive as an archive of its own.
+fn cut_out(path: &Path, is_gzipped: bool, directory: &Path, pieces: Pieces) -> io::Result<()> {
+    let file = File::open(path)?;
+    let reader: Box<dyn io::Read> = if is_gzipped {
+        Box::new(GzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
+    let mut tar = tar::Builder::new(io::BufWriter::with_capacity(CHUNK_BYTES, pieces));
+    for entry in tar::Archive::new(reader).entries()? {
+        let mut entry = entry?;
+        let mut header = entry.header().clone();
+        let whole: PathBuf = entry
+            .path()?
+            .components()
+            .filter(|part| matches!(part, Component::Normal(_)))
+            .collect();
+        let Ok(below) = whole.strip_prefix(directory) else {
+            continue;
+        };
+        let below = below.to_owned();
+        if below.as_os_str().is_empty() {
+            continue;
+        }
+        match entry.link_name()? {
+            Some(target) if header.entry_type().is_symlink() => {
+                let target = target.into_owned();
+                tar.append_link(&mut header, &below, target)?;
+            }
+            // Links to files of the archive, by their whole path: git makes none.
+            Some(_) => {}
+            None => tar.append_data(&mut header, &below, &mut entry)?,
+        }
+    }
+    tar.into_inner()?
+        .into_inner()
+        .map(drop)
+        .map_err(io::IntoInnerError::into_error)
 }
 
 async fn stream(path: &Path) -> Result<ByteStream, BuildError> {
@@ -106,6 +185,7 @@ fn scan(path: PathBuf) -> Result<Source, BuildError> {
         path,
         is_gzipped,
         has_dockerfile: found.has_dockerfile,
+        heroku_yml: found.heroku_yml,
         procfile,
         buildpacks: found.buildpacks,
         root: found.root,
@@ -116,6 +196,7 @@ fn scan(path: PathBuf) -> Result<Source, BuildError> {
 struct Found {
     root: Vec<String>,
     has_dockerfile: bool,
+    heroku_yml: Option<String>,
     procfile: Option<String>,
     buildpacks: Vec<String>,
 }
@@ -134,7 +215,7 @@ fn look_through<R: io::Read>(entries: io::Result<tar::Entries<'_, R>>) -> Result
             continue;
         };
         let is_file = is_at_root && kind.is_file();
-        if is_file && (first == "Procfile" || first == ".buildpacks") {
+        if is_file && ["Procfile", ".buildpacks", "heroku.yml"].contains(&&*first) {
             let mut text = Vec::new();
             entry
                 .by_ref()
@@ -142,10 +223,10 @@ fn look_through<R: io::Read>(entries: io::Result<tar::Entries<'_, R>>) -> Result
                 .read_to_end(&mut text)
                 .map_err(broken)?;
             let text = String::from_utf8_lossy(&text).into_owned();
-            if first == "Procfile" {
-                found.procfile = Some(text);
-            } else {
-                found.buildpacks = names(&text);
+            match &*first {
+                "Procfile" => found.procfile = Some(text),
+                "heroku.yml" => found.heroku_yml = Some(text),
+                _ => found.buildpacks = names(&text),
             }
         }
         found.has_dockerfile |= is_file && first == "Dockerfile";
@@ -204,6 +285,43 @@ mod tests {
 
         let source = open(&[("./Dockerfile", "FROM scratch")]).await.unwrap();
         assert!(source.has_dockerfile);
+    }
+
+    #[tokio::test]
+    async fn a_directory_of_the_source_can_be_a_context_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("source.tar");
+        let mut tar = MemoryTar::new();
+        for (name, content) in [
+            ("Dockerfile", "root"),
+            ("worker/Dockerfile", "its"),
+            ("worker/bin/run", "x"),
+            ("workers/a", "y"),
+        ] {
+            tar.file(name, 0o755, content.as_bytes());
+        }
+        std::fs::write(&path, tar.finish()).unwrap();
+        let source = Source::open(path).await.unwrap();
+        let pieces: Vec<_> = source.stream_below("worker").await.unwrap().collect().await;
+        let bytes: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.unwrap().to_vec()).collect();
+        let mut archive = tar::Archive::new(&*bytes);
+        let found: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let mut entry = entry.unwrap();
+                let mut text = String::new();
+                entry.read_to_string(&mut text).unwrap();
+                (entry.path().unwrap().display().to_string(), text)
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("Dockerfile".to_owned(), "its".to_owned()),
+                ("bin/run".to_owned(), "x".to_owned())
+            ]
+        );
     }
 
     #[tokio::test]

@@ -109,6 +109,7 @@ impl Try {
             source: &source,
             config: &self.config,
             commit: None,
+            is_container: false,
             buildpacks: &self.buildpacks,
         };
         let (lines, mut received) = mpsc::channel::<Bytes>(256);

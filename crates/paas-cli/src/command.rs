@@ -3,6 +3,7 @@
 mod addons;
 mod code;
 mod data;
+mod images;
 mod names;
 mod people;
 mod teams;
@@ -16,8 +17,8 @@ use clap::{
 };
 
 use self::{
-    addons::AddonVerb, code::CodeVerb, data::DataVerb, names::NameVerb, people::PeopleVerb, teams::TeamVerb,
-    webhooks::WebhookVerb,
+    addons::AddonVerb, code::CodeVerb, data::DataVerb, images::ImageVerb, names::NameVerb, people::PeopleVerb,
+    teams::TeamVerb, webhooks::WebhookVerb,
 };
 use crate::{
     app,
@@ -223,6 +224,8 @@ enum PlatformVerb {
     Regions(region::ListArgs),
     #[command(flatten)]
     Code(CodeVerb),
+    #[command(flatten)]
+    Images(ImageVerb),
 }
 
 /// Parses and does. `arguments` begin with the name of the binary.
@@ -309,6 +312,7 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::Heroku(args) => heroku::run(args, context),
         PlatformVerb::Regions(args) => region::list(args, context),
         PlatformVerb::Code(verb) => code::dispatch(verb, context),
+        PlatformVerb::Images(verb) => images::dispatch(verb, context),
     }
 }
 

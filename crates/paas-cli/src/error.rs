@@ -100,6 +100,8 @@ pub(crate) enum Error {
     Disconnected,
     #[error("There is no command heroku on the PATH")]
     NoHeroku,
+    #[error("There is no command docker on the PATH")]
+    NoDocker,
     #[error("No {path} found")]
     NoProcfile { path: String },
     #[error("Log stream timed out. Please try again")]
@@ -173,6 +175,9 @@ impl Error {
             Self::BrokenOff => "run `paas ps` to see what still runs, and `paas logs` for what became of it",
             Self::NoHeroku => {
                 "run `npm install --global heroku`, or see https://devcenter.heroku.com/articles/heroku-cli; `paas` knows the same commands"
+            }
+            Self::NoDocker => {
+                "install Docker: https://docs.docker.com/engine/install; or push the source with git, and let the platform build it"
             }
             Self::NoProcfile { .. } => {
                 "add a Procfile to add process types, or pass `--start-cmd COMMAND`; see https://devcenter.heroku.com/articles/procfile"

@@ -168,6 +168,7 @@ fn parse(text: &str) -> Result<FormationUpdate> {
         quantity: Some(Quantity(quantity.trim_start_matches('=').to_owned())),
         size: size.map(Into::into),
         dyno_size: None,
+        docker_image: None,
     })
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Command;
 
 /// Topics in the order of a newcomer's day, with the verbs of each.
-const TOPICS: [(&str, &[&str]); 19] = [
+const TOPICS: [(&str, &[&str]); 20] = [
     (
         "Account",
         &[
@@ -167,6 +167,18 @@ const TOPICS: [(&str, &[&str]); 19] = [
             "buildpacks:info",
             "stacks",
             "stack:set",
+        ],
+    ),
+    (
+        "Images",
+        &[
+            "container:login",
+            "container:push",
+            "container:pull",
+            "container:release",
+            "container:rm",
+            "container:run",
+            "image:deploy",
         ],
     ),
     (

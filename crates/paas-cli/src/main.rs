@@ -26,6 +26,7 @@ mod completion;
 mod config;
 mod config_edit;
 mod config_var;
+mod container;
 mod disk;
 mod domain;
 mod dyno;

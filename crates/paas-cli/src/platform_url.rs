@@ -43,6 +43,15 @@ impl PlatformUrl {
         git.unwrap_or_else(|| self.authority.clone())
     }
 
+    /// Host and port of the registry, as the names of images begin. On loopback Docker needs no TLS for it.
+    pub(crate) fn registry_authority(&self) -> String {
+        let registry = self
+            .authority
+            .strip_prefix("api.")
+            .map(|rest| format!("registry.{rest}"));
+        registry.unwrap_or_else(|| self.authority.clone())
+    }
+
     /// Whether a remote's URL leads to this platform.
     pub(crate) fn is_git_host(&self, url: &str) -> bool {
         let uri = url.parse::<Uri>().ok();

@@ -203,6 +203,22 @@ pub(crate) fn retry(args: &RetryArgs, context: &Context) -> Result<()> {
     watch(&app, release.version, url, context)
 }
 
+/// Prints what the release command of the newest release says, if it has one, and ends as that ends.
+pub(crate) fn follow_newest(app: &str, context: &Context) -> Result<()> {
+    let newest = find(app, None, context)?;
+    match (newest.status, &newest.output_stream_url) {
+        (ReleaseStatus::Pending, Some(url)) => {
+            context.output.note("Running release command...")?;
+            watch(app, newest.version, url, context)
+        }
+        (ReleaseStatus::Failed, _) => Err(Error::ReleaseFailed {
+            app: app.to_owned(),
+            version: newest.version,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Prints what the release command says, and ends as the release ends. There is no output before the command says
 /// something, and none at all when it says nothing.
 fn watch(app: &str, version: u32, url: &str, context: &Context) -> Result<()> {

@@ -20,6 +20,9 @@ pub struct App {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppName(String);
 
+/// The stack of apps that bring images, or say how to build them (Dev Center, *Stacks*).
+pub const CONTAINER_STACK: &str = "container";
+
 /// Names that a host of the platform itself answers to.
 const RESERVED: [&str; 6] = ["api", "dashboard", "git", "registry", "router", "www"];
 

@@ -49,7 +49,7 @@ pub use acm::{
 pub use addon::{
     Addon, AddonName, AddonState, AddonStep, AddonWanted, Attachment, AttachmentName, SeenAddon, SeenAddonState,
 };
-pub use app::{App, AppName};
+pub use app::{App, AppName, CONTAINER_STACK};
 pub use build::{Build, BuildFailure, BuildStatus};
 pub use config::{ConfigError, ConfigKey, ConfigVars};
 pub use domain::DomainName;
@@ -65,7 +65,7 @@ pub use log_drain::{
 };
 pub use name::NameError;
 pub use observe::{BOOT_LIMIT, Observation, SeenContainer, SeenState, observe};
-pub use one_off::{OneOff, expand_command};
+pub use one_off::{OneOff, expand_command, process_type_of};
 pub use permission::{Permission, Permissions, Scope};
 pub use plan::{AppWanted, Dyno, Step, Target, plan};
 pub use process_type::ProcessType;

@@ -44,15 +44,20 @@ impl OneOff {
     pub const PROCESS_TYPE: &str = "run";
 }
 
+/// The process type that a command begins with, if any: its image is what the command runs in.
+pub fn process_type_of<'a>(command: &str, process_types: &'a BTreeMap<ProcessType, String>) -> Option<&'a ProcessType> {
+    let first = command.split(char::is_whitespace).next().unwrap_or_default();
+    process_types.keys().find(|name| name.as_str() == first)
+}
+
 /// What a command runs: a process type at its start stands for the command of the Procfile, and what follows is appended
 /// (Dev Center, *The Procfile*: `heroku run worker --verbose`).
 pub fn expand_command(command: &str, process_types: &BTreeMap<ProcessType, String>) -> String {
-    let (first, rest) = match command.split_once(char::is_whitespace) {
-        Some((first, _)) => (first, &command[first.len()..]),
-        None => (command, ""),
+    let Some(known) = process_type_of(command, process_types) else {
+        return command.to_owned();
     };
-    let known = process_types.iter().find(|(name, _)| name.as_str() == first);
-    known.map_or_else(|| command.to_owned(), |(_, meant)| format!("{meant}{rest}"))
+    let (meant, rest) = (&process_types[known], &command[known.as_str().len()..]);
+    format!("{meant}{rest}")
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Container, ContainerId, ContainerSpec, DockerfileBuild, EngineDisk, ExecSpec, Exit, Image, LayerSpec, LogChunk,
-    LogPosition, Network, NetworkSpec, Output, Result, TerminalSize, Usage, Volume,
+    AdoptedImage, Container, ContainerId, ContainerSpec, DockerfileBuild, EngineDisk, ExecSpec, Exit, Image, LayerSpec,
+    LogChunk, LogPosition, Network, NetworkSpec, Output, RegistryCredentials, Result, TerminalSize, Usage, Volume,
 };
 
 /// Bytes on their way in or out: a tar, mostly.
@@ -139,6 +139,20 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What takes room on the engine's disk. Slow: the engine walks through all files of its volumes and containers.
     async fn disk(&self) -> Result<EngineDisk>;
+    /// Keeps the image that an archive (`docker save`) holds under the tag `within`.
+    async fn adopt_archive(&self, image: &AdoptedImage, within: &ImageRef, archive: ByteStream) -> Result<Image>;
+
+    /// Keeps an image that has a name of its own: a registry's, or one on this machine.
+    ///
+    /// One whose name begins with a registry, or that comes with credentials, is always fetched, so that nobody gets by
+    /// name what somebody else was allowed to fetch; what was fetched does not stay under its own name. Images of other
+    /// apps are none.
+    async fn adopt_image(
+        &self,
+        image: &AdoptedImage,
+        source: &ImageRef,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Result<Image>;
 
     /// Creates the network unless it exists.
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<()>;

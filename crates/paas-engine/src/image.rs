@@ -1,6 +1,6 @@
 //! Images: what containers start from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use chrono::{DateTime, Utc};
 use paas_core::{App, Id, ImageRef};
@@ -39,6 +39,34 @@ pub struct LayerSpec {
     pub working_dir: String,
     /// Such as `10001:10001`.
     pub user: String,
+}
+
+/// How an image that somebody else has made is kept: with our labels, on top of what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdoptedImage {
+    pub tag: ImageRef,
+    pub app: Id<App>,
+    pub labels: BTreeMap<String, String>,
+    /// Of the step that puts the labels on.
+    pub limits: Limits,
+}
+
+/// What a registry wants to see. `Debug` shows no password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegistryCredentials {
+    pub user: String,
+    pub password: String,
+}
+
+/// The label of an adopted image that says what it was, by content where that is known.
+pub const SOURCE_LABEL: &str = "paas.source";
+
+impl fmt::Debug for RegistryCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryCredentials")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A Dockerfile to build.

@@ -517,6 +517,11 @@ impl Settings {
         self.data_dir.join("sources")
     }
 
+    /// Images that were pushed, until they are released.
+    pub(crate) fn registry(&self) -> PathBuf {
+        self.data_dir.join("registry")
+    }
+
     /// What was fetched of buildpacks that are not ours.
     pub(crate) fn buildpacks(&self) -> PathBuf {
         self.data_dir.join("buildpacks")

@@ -22,6 +22,7 @@ mod git;
 mod log_drain;
 mod logs;
 mod outbound;
+mod registry;
 mod source;
 mod ssh;
 mod strangers;

@@ -32,7 +32,10 @@ pub struct AppRow {
     pub owner: Owner,
     /// Members of the team that owns it do not see it unless they were added.
     pub locked: bool,
+    /// What its current slug was built for.
     pub stack: String,
+    /// What its next slug is built for.
+    pub build_stack: String,
     /// The buildpacks that build it, in order. None: whichever recognises it.
     pub buildpacks: Vec<String>,
     /// Its domains get certificates by themselves (Dev Center, *Automated Certificate Management*).
@@ -74,6 +77,7 @@ macro_rules! select_apps {
                 apps.name,
                 apps.maintenance,
                 apps.stack,
+                coalesce(apps.build_stack, apps.stack) as "build_stack!",
                 apps.buildpacks,
                 apps.subnet,
                 apps.acm,
@@ -253,6 +257,32 @@ pub async fn set_maintenance(conn: &mut PgConnection, id: Id<App>, on: bool, sta
     Ok(transaction.commit().await?)
 }
 
+/// Chooses the stack of the next build. An app that was never deployed is on it at once (Dev Center, *Stacks*).
+pub async fn set_build_stack(
+    conn: &mut PgConnection,
+    id: Id<App>,
+    stack: &str,
+    stamp: Stamp,
+) -> Result<(), StoreError> {
+    let mut transaction = conn.begin().await?;
+    let changed = sqlx::query!(
+        "update apps
+        set build_stack = $2,
+            stack = case when exists (select from slugs where slugs.app = apps.id) then stack else $2 end,
+            updated_at = $3
+        where id = $1
+            and destroyed_at is null",
+        id.as_uuid(),
+        stack,
+        stamp.at,
+    );
+    if changed.execute(&mut *transaction).await?.rows_affected() == 0 {
+        return Err(StoreError::AppGone);
+    }
+    record(&mut transaction, id, "update", stamp, json!({ "build_stack": stack })).await?;
+    Ok(transaction.commit().await?)
+}
+
 /// Chooses the buildpacks of the next builds, in order.
 pub async fn set_buildpacks(
     conn: &mut PgConnection,
@@ -388,6 +418,7 @@ struct Row {
     name: String,
     maintenance: bool,
     stack: String,
+    build_stack: String,
     buildpacks: Vec<String>,
     subnet: i32,
     acm: bool,
@@ -428,6 +459,7 @@ impl TryFrom<Row> for AppRow {
             owner,
             locked: row.locked,
             stack: row.stack,
+            build_stack: row.build_stack,
             buildpacks: row.buildpacks,
             acm: row.acm,
             subnet: unsigned("app", row.subnet)?,

@@ -124,6 +124,7 @@ pub(crate) fn slug(app: Id<App>, process_types: &[&str]) -> Slug {
         id,
         app,
         image: ImageRef::new(format!("paas/{id}")),
+        images: std::collections::BTreeMap::new(),
         process_types: process_types
             .iter()
             .map(|name| (name.parse().unwrap(), format!("run-{name}")))

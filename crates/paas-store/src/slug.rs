@@ -121,6 +121,7 @@ pub async fn get(conn: &mut PgConnection, id: Id<Slug>) -> Result<Option<Slug>, 
             id,
             app,
             image,
+            images as "images: Json<BTreeMap<String, String>>",
             process_types as "process_types: Json<BTreeMap<String, String>>",
             commit,
             buildpack_provided_description,
@@ -137,6 +138,10 @@ pub async fn get(conn: &mut PgConnection, id: Id<Slug>) -> Result<Option<Slug>, 
         id: row.id.into(),
         app: row.app.into(),
         image: ImageRef::new(row.image),
+        images: process_types(row.images.0)?
+            .into_iter()
+            .map(|(name, image)| (name, ImageRef::new(image)))
+            .collect(),
         process_types: process_types(row.process_types.0)?,
         commit: row.commit,
         buildpack_provided_description: row.buildpack_provided_description,
@@ -148,11 +153,16 @@ pub async fn get(conn: &mut PgConnection, id: Id<Slug>) -> Result<Option<Slug>, 
 /// The images that some release may still run: all others of the platform can be pruned.
 pub async fn images_in_use(conn: &mut PgConnection) -> Result<Vec<ImageRef>, StoreError> {
     let images = sqlx::query_scalar!(
-        "select distinct slugs.image
+        r#"select distinct used.image as "image!"
         from slugs
         join releases on releases.slug = slugs.id
+        cross join lateral (
+            select slugs.image
+            union
+            select value from jsonb_each_text(slugs.images)
+        ) used
         where releases.status in ('pending', 'succeeded')
-        order by slugs.image",
+        order by 1"#,
     );
     Ok(images.fetch_all(conn).await?.into_iter().map(ImageRef::new).collect())
 }
@@ -169,11 +179,16 @@ pub struct KeptImage {
 /// The images of releases that can be rolled back to, the newest last.
 pub async fn kept_images(conn: &mut PgConnection) -> Result<Vec<KeptImage>, StoreError> {
     let rows = sqlx::query!(
-        r#"select slugs.image, slugs.app, min(releases.created_at) as "since!"
+        r#"select used.image as "image!", slugs.app, min(releases.created_at) as "since!"
         from slugs
         join releases on releases.slug = slugs.id
+        cross join lateral (
+            select slugs.image
+            union
+            select value from jsonb_each_text(slugs.images)
+        ) used
         where releases.status = 'succeeded'
-        group by slugs.image, slugs.app
+        group by used.image, slugs.app
         order by min(releases.created_at)"#,
     );
     let rows = rows.fetch_all(conn).await?.into_iter();
@@ -235,7 +250,12 @@ pub async fn lose(conn: &mut PgConnection, image: &ImageRef, now: DateTime<Utc>)
         "update releases
         set status = 'expired', updated_at = $2
         where status = 'succeeded'
-            and slug in (select id from slugs where image = $1)
+            and slug in (
+                select id
+                from slugs
+                where image = $1
+                    or exists (select from jsonb_each_text(images) where value = $1)
+            )
             and version < (
                 select max(current.version)
                 from releases as current
@@ -278,18 +298,27 @@ async fn tell_expired(
 }
 
 pub(crate) async fn insert(conn: &mut PgConnection, slug: &Slug) -> Result<(), StoreError> {
+    let images = slug.images.iter();
+    let images: BTreeMap<_, _> = images.map(|(name, image)| (name.as_str(), image.as_str())).collect();
     sqlx::query!(
         "insert into slugs
-            (id, app, image, process_types, commit, buildpack_provided_description, size_bytes, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            (id, app, image, images, process_types, commit, buildpack_provided_description, size_bytes, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         slug.id.as_uuid(),
         slug.app.as_uuid(),
         slug.image.as_str(),
+        Json(images) as _,
         Json(named(&slug.process_types)) as _,
         slug.commit,
         slug.buildpack_provided_description,
         i64::try_from(slug.size_bytes).unwrap_or(i64::MAX),
         slug.created_at,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "update apps set stack = build_stack where id = $1 and build_stack is distinct from stack and build_stack is not null",
+        slug.app.as_uuid(),
     )
     .execute(conn)
     .await?;

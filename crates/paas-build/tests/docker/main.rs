@@ -105,12 +105,23 @@ async fn a_dockerfile_is_built_and_what_it_runs_is_web() {
 
 #[tokio::test]
 #[ignore = "needs docker"]
-async fn an_image_without_a_shell_is_refused() {
+async fn an_image_without_a_shell_runs_what_it_runs_by_itself_and_nothing_else() {
     in_workshop(async |workshop| {
         let dockerfile = "FROM scratch\nCOPY server /server\nCMD [\"/server\"]\n".to_owned();
-        let built = workshop
-            .build(&[("Dockerfile", dockerfile), ("server", "x".to_owned())])
-            .await;
+        let manifest = |run: &str| format!("build:\n  docker:\n    web: Dockerfile\n{run}");
+        let files = |run: &str| {
+            [
+                ("Dockerfile", dockerfile.clone()),
+                ("server", "x".to_owned()),
+                ("heroku.yml", manifest(run)),
+            ]
+        };
+        let built = workshop.build(&files("")).await;
+        let built = built.result.unwrap();
+        assert_eq!(built.process_types.values().next().unwrap(), "cd / && exec /server");
+        workshop.engine.remove_image(&built.image).await.unwrap();
+
+        let built = workshop.build(&files("run:\n  web: /server --port $PORT\n")).await;
         assert!(matches!(built.result, Err(BuildError::NoShell)), "{}", built.output);
         assert!(workshop.tags().await.is_empty() && workshop.containers().await == 0);
     })

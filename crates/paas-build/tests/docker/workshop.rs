@@ -38,7 +38,7 @@ const LAUNCHER: &str = r#"for file in /app/.profile.d/*.sh; do [ -f "$file" ] &&
 
 #[derive(Clone)]
 pub(crate) struct Workshop {
-    engine: Arc<dyn Engine>,
+    pub(crate) engine: Arc<dyn Engine>,
     settings: BuildSettings,
     app: Id<App>,
     config: ConfigVars,
@@ -185,6 +185,7 @@ impl Workshop {
             source: &source,
             config: &self.config,
             commit: Some("0123abc"),
+            is_container: false,
             buildpacks: &self.buildpacks,
         };
         let builder = Builder::new(Arc::clone(&self.engine), self.settings.clone());

@@ -162,6 +162,15 @@ fn alone_the_command_shows_its_topics() {
       stacks              List the stacks, and which one an app runs on
       stack:set           Choose the stack of an app's next build
 
+    Images
+      container:login     Let docker push to the platform's registry
+      container:push      Build images with docker, and push them
+      container:pull      Pull the pushed images of an app with docker
+      container:release   Release images that were pushed
+      container:rm        Take process types away from an app that runs images
+      container:run       Run an image of an app on this machine
+      image:deploy        Deploy an image that is built already
+
     Domains
       domains             List the domains of an app
       domains:add         Add a domain to an app, and say which DNS record to create

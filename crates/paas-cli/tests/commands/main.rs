@@ -9,6 +9,7 @@ mod certificates;
 mod code;
 mod completion;
 mod config_vars;
+mod containers;
 mod disk;
 mod domains;
 mod dynos;

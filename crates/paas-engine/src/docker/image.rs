@@ -6,7 +6,9 @@ use std::{
 };
 
 use bollard::{
-    BollardRequest, body_try_stream,
+    BollardRequest,
+    auth::DockerCredentials,
+    body_try_stream,
     errors::Error,
     models::{ImageInspect, ImageSummary},
     query_parameters::{
@@ -26,7 +28,7 @@ use super::{
     input::Watched,
     labels,
 };
-use crate::{ByteStream, DockerfileBuild, EngineError, Image, Limits, Result};
+use crate::{ByteStream, DockerfileBuild, EngineError, Image, Limits, RegistryCredentials, Result};
 
 const IMPORTING: &str = "importing an image";
 const PULLING: &str = "pulling an image";
@@ -78,10 +80,25 @@ impl DockerEngine {
         }
     }
 
-    pub(super) async fn pull_image(&self, image: &ImageRef) -> Result<Image> {
-        let (repository, tag) = split_tag(image.as_str());
-        let options = CreateImageOptionsBuilder::new().from_image(repository).tag(tag).build();
-        let mut progress = Box::pin(self.patient.create_image(Some(options), None, None));
+    pub(super) async fn pull_image(
+        &self,
+        image: &ImageRef,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Result<Image> {
+        let options = CreateImageOptionsBuilder::new();
+        let options = match image.as_str().rsplit_once('@') {
+            Some((repository, digest)) => options.from_image(repository).tag(digest),
+            None => {
+                let (repository, tag) = split_tag(image.as_str());
+                options.from_image(repository).tag(tag)
+            }
+        };
+        let credentials = credentials.map(|credentials| DockerCredentials {
+            username: Some(credentials.user.clone()),
+            password: Some(credentials.password.clone()),
+            ..DockerCredentials::default()
+        });
+        let mut progress = Box::pin(self.patient.create_image(Some(options.build()), None, credentials));
         loop {
             let next = tokio::time::timeout(REGISTRY_SILENCE, progress.next()).await;
             let next = next.map_err(|_| EngineError::Refused {

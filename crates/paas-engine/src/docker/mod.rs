@@ -5,6 +5,7 @@
 //!
 //! One connection for each request, none kept: a restart of dockerd breaks what was in flight and nothing else.
 
+mod adopt;
 mod container;
 mod copy;
 mod disk;
@@ -41,9 +42,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::{error::Explain as _, labels::Labels, oom::Verdicts};
 use crate::{
-    ByteStream, Container, ContainerId, ContainerSpec, DockerfileBuild, Engine, EngineDisk, EngineError, EngineVersion,
-    ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, Result, Usage,
-    Volume,
+    AdoptedImage, ByteStream, Container, ContainerId, ContainerSpec, DockerfileBuild, Engine, EngineDisk, EngineError,
+    EngineVersion, ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output,
+    RegistryCredentials, Result, Usage, Volume,
 };
 
 /// Docker, as one platform sees it.
@@ -213,7 +214,20 @@ impl Engine for DockerEngine {
     }
 
     async fn pull(&self, image: &ImageRef) -> Result<Image> {
-        self.pull_image(image).await
+        self.pull_image(image, None).await
+    }
+
+    async fn adopt_archive(&self, image: &AdoptedImage, within: &ImageRef, archive: ByteStream) -> Result<Image> {
+        self.load_adopted(image, within, archive).await
+    }
+
+    async fn adopt_image(
+        &self,
+        image: &AdoptedImage,
+        source: &ImageRef,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Result<Image> {
+        self.adopt(image, source, credentials).await
     }
 
     async fn save_image(&self, image: &ImageRef) -> Result<Option<ByteStream>> {

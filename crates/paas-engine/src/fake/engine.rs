@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Behaviour, FakeEngine, behaviour::Life, refused, unavailable};
 use crate::{
-    ByteStream, Container, ContainerId, ContainerSpec, ContainerState, DockerfileBuild, Engine, EngineDisk,
-    EngineError, EngineVersion, ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec,
-    Output, OutputStream, Result, Usage, Volume,
+    AdoptedImage, ByteStream, Container, ContainerId, ContainerSpec, ContainerState, DockerfileBuild, Engine,
+    EngineDisk, EngineError, EngineVersion, ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network,
+    NetworkSpec, Output, OutputStream, RegistryCredentials, Result, Usage, Volume,
 };
 
 /// As in Docker's `run`.
@@ -263,6 +263,19 @@ impl Engine for FakeEngine {
 
     async fn disk(&self) -> Result<EngineDisk> {
         self.measure_disk()
+    }
+
+    async fn adopt_archive(&self, image: &AdoptedImage, within: &ImageRef, archive: ByteStream) -> Result<Image> {
+        self.load_adopted(image, within, archive).await
+    }
+
+    async fn adopt_image(
+        &self,
+        image: &AdoptedImage,
+        source: &ImageRef,
+        _: Option<&RegistryCredentials>,
+    ) -> Result<Image> {
+        self.adopt(image, source)
     }
 
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<()> {

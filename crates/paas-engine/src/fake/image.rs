@@ -9,7 +9,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::FakeEngine;
-use crate::{ByteStream, DockerfileBuild, EngineDisk, EngineError, Image, ImageBytes, LayerSpec, Result, VolumeBytes};
+use crate::{
+    AdoptedImage, ByteStream, DockerfileBuild, EngineDisk, EngineError, Image, ImageBytes, LayerSpec, Result,
+    SOURCE_LABEL, VolumeBytes,
+};
 
 /// How large every volume of the fake is.
 const VOLUME_BYTES: u64 = 1024;
@@ -74,6 +77,37 @@ impl FakeEngine {
             ..self.blank_image()
         };
         Ok(self.answer()?.keep_image(tag, image))
+    }
+
+    /// An archive of the fake is its tag alone.
+    pub(super) async fn load_adopted(
+        &self,
+        image: &AdoptedImage,
+        within: &ImageRef,
+        archive: ByteStream,
+    ) -> Result<Image> {
+        let size_bytes = read(archive, "loading an image").await?;
+        let loaded = Image {
+            size_bytes,
+            command: vec!["/bin/bash".to_owned()],
+            ..self.blank_image()
+        };
+        self.keep(image, within, loaded)
+    }
+
+    pub(super) fn adopt(&self, image: &AdoptedImage, source: &ImageRef) -> Result<Image> {
+        let found = self.answer()?.find_image(source).cloned();
+        let found = found.filter(|found| found.app.is_none_or(|app| app == image.app));
+        let found = found
+            .ok_or_else(|| super::refused("pulling an image", &format!("the registry of {source} does not answer")))?;
+        self.keep(image, source, found)
+    }
+
+    fn keep(&self, image: &AdoptedImage, source: &ImageRef, mut kept: Image) -> Result<Image> {
+        kept.app = Some(image.app);
+        kept.labels.extend(image.labels.clone());
+        kept.labels.insert(SOURCE_LABEL.to_owned(), source.to_string());
+        Ok(self.answer()?.keep_image(&image.tag, kept))
     }
 
     pub(super) fn delete_image(&self, reference: &ImageRef) -> Result<()> {

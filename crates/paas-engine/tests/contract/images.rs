@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use paas_core::{Id, ImageRef};
-use paas_engine::{DockerfileBuild, EngineError, Environment, LayerSpec, Limits};
+use paas_engine::{AdoptedImage, DockerfileBuild, EngineError, Environment, LayerSpec, Limits, SOURCE_LABEL};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -25,6 +25,8 @@ contract!(
     what_no_registry_gives_is_refused,
     a_saved_image_comes_back_as_it_was,
     what_takes_room_is_accounted_for,
+    an_image_of_somebody_elses_is_kept_as_an_apps,
+    an_image_of_another_app_cannot_be_had,
 );
 
 fn layer(world: &World, name: &str) -> LayerSpec {
@@ -190,4 +192,51 @@ async fn what_takes_room_is_accounted_for(world: &World) {
     assert_eq!((measured.app, &measured.tags), (layer.app, &vec![layer.tag]));
     assert!(measured.own_bytes >= 100_000, "{measured:?}");
     assert!(disk.layers_bytes >= measured.own_bytes, "{disk:?}");
+}
+
+fn adopted(world: &World, name: &str, app: u128) -> AdoptedImage {
+    AdoptedImage {
+        tag: ImageRef::new(format!("paas-test-{}:{name}", world.platform)),
+        app: Id::from_uuid(Uuid::from_u128(app)),
+        labels: BTreeMap::from([("pushed".to_owned(), "abc".to_owned())]),
+        limits: Limits {
+            memory_bytes: 1 << 30,
+            cpu_weight: 100,
+            io_weight: None,
+            pids: 64,
+        },
+    }
+}
+
+async fn an_image_of_somebody_elses_is_kept_as_an_apps(world: &World) {
+    let adopted = adopted(world, "kept", 7);
+    let image = world.engine.adopt_image(&adopted, &world.image, None).await.unwrap();
+    assert_eq!(
+        (image.app, &image.tags[..]),
+        (Some(adopted.app), &[adopted.tag.clone()][..])
+    );
+    assert_eq!(
+        (&image.labels["pushed"][..], &image.labels[SOURCE_LABEL][..]),
+        ("abc", world.image.as_str())
+    );
+    assert!(
+        world.engine.image(&world.image).await.unwrap().is_some(),
+        "it was here before"
+    );
+    let mut spec = world.spec("kept", Program::Sleep);
+    spec.image = image.id;
+    let container = world.engine.start(&spec).await.unwrap();
+    world.engine.remove(&container.id).await.unwrap();
+    world.engine.remove_image(&adopted.tag).await.unwrap();
+}
+
+async fn an_image_of_another_app_cannot_be_had(world: &World) {
+    let theirs = adopted(world, "theirs", 7);
+    world.engine.adopt_image(&theirs, &world.image, None).await.unwrap();
+    let taken = world
+        .engine
+        .adopt_image(&adopted(world, "taken", 8), &theirs.tag, None)
+        .await;
+    assert!(taken.is_err(), "{taken:?}");
+    world.engine.remove_image(&theirs.tag).await.unwrap();
 }

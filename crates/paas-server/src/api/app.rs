@@ -128,14 +128,13 @@ pub(super) async fn make_of(
             region::NAME
         )));
     }
-    if let Some(stack) = &new.stack {
-        stack::check(stack.as_str())?;
-    }
+    let stack = new.stack.as_ref().map(|stack| stack::check(stack.as_str()));
+    let stack = stack.transpose()?.unwrap_or(stack::NAME);
     let row = match new.name.filter(|name| !name.is_empty()) {
-        Some(name) => create_named(api, name.parse()?, team, by)
+        Some(name) => create_named(api, name.parse()?, stack, team, by)
             .await
             .map_err(|error| name_taken(error, &name))?,
-        None => create_invented(api, team, by).await?,
+        None => create_invented(api, stack, team, by).await?,
     };
     api.announce(row.app.id, "Initial release", by);
     api.announce(row.app.id, "Enable Logplex", by);
@@ -166,10 +165,11 @@ pub(super) async fn update(
     if maintenance.is_some() {
         granted.require(Permissions::DEPLOY | Permissions::OPERATE)?;
     }
-    if let Some(stack) = build_stack {
+    if build_stack.is_some() {
         granted.require(Permissions::OPERATE)?;
-        stack::check(stack.as_str())?;
     }
+    let build_stack = build_stack.map(|stack| stack::check(stack.as_str())).transpose()?;
+    let build_stack = build_stack.filter(|stack| *stack != row.build_stack);
     let name = name.map(|name| name.parse::<AppName>()).transpose()?;
     let name = name.filter(|name| *name != row.app.name);
     let maintenance = maintenance.filter(|on| *on != row.app.maintenance);
@@ -184,9 +184,15 @@ pub(super) async fn update(
     if let Some(on) = maintenance {
         app::set_maintenance(&mut transaction, id, on, stamp).await?;
     }
+    if let Some(stack) = build_stack {
+        app::set_build_stack(&mut transaction, id, stack, stamp).await?;
+    }
     let row = app::find(&mut transaction, &id.to_string()).await?;
     let row = row.ok_or_else(|| ApiError::not_found("app"))?;
     transaction.commit().await?;
+    if let Some(stack) = build_stack {
+        api.announce(id, &format!("Stack of the next build set to {stack}"), &caller.account);
+    }
     if let Some(name) = name {
         api.announce(id, &format!("Renamed to {name}"), &caller.account);
     }
@@ -258,12 +264,18 @@ async fn wait_until_gone(api: &Api, id: Id<App>, passes: &mut watch::Receiver<u6
     }
 }
 
-async fn create_named(api: &Api, name: AppName, team: Option<OfTeam<'_>>, by: &Account) -> Result<AppRow, StoreError> {
+async fn create_named(
+    api: &Api,
+    name: AppName,
+    stack: &str,
+    team: Option<OfTeam<'_>>,
+    by: &Account,
+) -> Result<AppRow, StoreError> {
     let stamp = api.stamp(by);
     let new = app::NewApp {
         id: paas_store::new_id(stamp.at),
         name,
-        stack: stack::NAME.to_owned(),
+        stack: stack.to_owned(),
     };
     let mut transaction = api.store().begin().await?;
     let sealer = &api.store().sealer;
@@ -275,10 +287,10 @@ async fn create_named(api: &Api, name: AppName, team: Option<OfTeam<'_>>, by: &A
     Ok(row)
 }
 
-async fn create_invented(api: &Api, team: Option<OfTeam<'_>>, by: &Account) -> Result<AppRow, StoreError> {
+async fn create_invented(api: &Api, stack: &str, team: Option<OfTeam<'_>>, by: &Account) -> Result<AppRow, StoreError> {
     let mut attempt = 1;
     loop {
-        match create_named(api, haiku::invent(), team, by).await {
+        match create_named(api, haiku::invent(), stack, team, by).await {
             Err(StoreError::NameTaken) if attempt < INVENTIONS => attempt += 1,
             result => return result,
         }
@@ -304,6 +316,7 @@ pub(super) fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api
         owner,
         locked: _,
         stack,
+        build_stack,
         buildpacks: _,
         acm,
         subnet: _,
@@ -321,7 +334,7 @@ pub(super) fn answer(api: &Api, row: AppRow, repo_size: Option<u64>) -> paas_api
         acm,
         archived_at: None,
         base_image_name: None,
-        build_stack: stack::reference(&stack),
+        build_stack: stack::reference(&build_stack),
         buildpack_provided_description,
         buildpacks: None,
         created_at: app.created_at.into(),

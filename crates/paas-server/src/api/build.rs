@@ -235,7 +235,7 @@ fn shown(url: &str) -> String {
     }
 }
 
-async fn find(api: &Api, app: Id<App>, name: &str) -> Result<BuildRow, ApiError> {
+pub(super) async fn find(api: &Api, app: Id<App>, name: &str) -> Result<BuildRow, ApiError> {
     let not_found = || ApiError::not_found("build");
     let id: Id<Build> = name.parse().map_err(|_| not_found())?;
     let mut connection = api.connection().await?;

@@ -98,6 +98,14 @@ impl ApiError {
         }
     }
 
+    /// An image that was not pushed, in words of its own.
+    pub(super) fn unknown_image(message: impl Into<String>) -> Self {
+        Self {
+            resource: Some("image"),
+            ..Self::new(ErrorId::NotFound, message)
+        }
+    }
+
     /// The endpoint itself does not exist, in Heroku's words.
     pub(super) fn no_endpoint() -> Self {
         Self::new(

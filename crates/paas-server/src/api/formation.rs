@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
 };
 use paas_api::{Formation, FormationBatch, FormationUpdate};
-use paas_core::{App, DynoSize, Id, NameError, ProcessType, Scale};
+use paas_core::{App, DynoSize, Id, NameError, Permissions, ProcessType, Scale};
 use paas_store::{
     StoreError,
     formation::{self, FormationChange, FormationRow},
@@ -16,11 +16,13 @@ use paas_store::{
 use uuid::Uuid;
 
 use super::{
+    access::Granted,
     app,
     auth::{Caller, OwnApp},
     body::Body,
     dyno_size,
     error::ApiError,
+    image,
     page::{Field, Key, Page, Wanted, page},
     state::Api,
 };
@@ -62,12 +64,14 @@ pub(super) async fn info(
     }
 }
 
-/// All changes or none of them.
+/// All changes or none of them; images, which are released, before numbers.
 pub(super) async fn update_all(
     State(api): State<Arc<Api>>,
     OwnApp { caller, row }: OwnApp,
+    granted: Granted,
     Body(batch): Body<FormationBatch>,
 ) -> Result<Json<Vec<Formation>>, ApiError> {
+    let mut images = Vec::new();
     let changes = batch
         .updates
         .into_iter()
@@ -77,23 +81,59 @@ pub(super) async fn update_all(
                     "Each update must name a process type, such as {\"type\":\"web\",\"quantity\":\"2\"}.",
                 )
             })?;
+            if let Some(image) = update.docker_image.clone() {
+                images.push((name.parse()?, image));
+            }
             change(&name, update)
         })
-        .collect::<Result<Vec<_>, _>>()?;
-    let rows = apply(&api, &row.app, &caller, changes).await?;
-    let formations = rows.into_iter().map(|formation| answer(&row.app, formation));
-    Ok(Json(formations.collect()))
+        .collect::<Result<Vec<_>, ApiError>>()?;
+    if images.is_empty() {
+        let rows = apply(&api, &row.app, &caller, changes).await?;
+        let formations = rows.into_iter().map(|formation| answer(&row.app, formation));
+        return Ok(Json(formations.collect()));
+    }
+    granted.require(Permissions::DEPLOY)?;
+    let named: Vec<ProcessType> = images.iter().map(|(name, _): &(ProcessType, _)| name.clone()).collect();
+    image::release(&api, &row, &caller, images).await?;
+    apply(&api, &row.app, &caller, with_numbers(changes)).await?;
+    // A release phase may have to end before there are dynos of a new type.
+    let rows = listed(&api, row.app.id).await?.into_iter();
+    let rows = rows.filter(|formation| named.contains(&formation.process_type));
+    Ok(Json(rows.map(|formation| answer(&row.app, formation)).collect()))
 }
 
 pub(super) async fn update(
     State(api): State<Arc<Api>>,
     Path((_, name)): Path<(String, String)>,
     OwnApp { caller, row }: OwnApp,
+    granted: Granted,
     Body(update): Body<FormationUpdate>,
 ) -> Result<Json<Formation>, ApiError> {
+    if let Some(image) = update.docker_image.clone() {
+        granted.require(Permissions::DEPLOY)?;
+        let process_type: ProcessType = name.parse()?;
+        // One that goes is answered as it was.
+        let find = async || {
+            let rows = listed(&api, row.app.id).await?;
+            Ok::<_, ApiError>(rows.into_iter().find(|row| row.process_type == process_type))
+        };
+        let before = find().await?;
+        image::release(&api, &row, &caller, vec![(process_type.clone(), image)]).await?;
+        apply(&api, &row.app, &caller, with_numbers(vec![change(&name, update)?])).await?;
+        let formation = find()
+            .await?
+            .or(before)
+            .ok_or_else(|| ApiError::not_found("formation"))?;
+        return Ok(Json(answer(&row.app, formation)));
+    }
     let mut rows = apply(&api, &row.app, &caller, vec![change(&name, update)?]).await?;
     let formation = rows.pop().ok_or_else(|| ApiError::not_found("formation"))?;
     Ok(Json(answer(&row.app, formation)))
+}
+
+fn with_numbers(mut changes: Vec<FormationChange>) -> Vec<FormationChange> {
+    changes.retain(|change| change.quantity.is_some() || change.size.is_some());
+    changes
 }
 
 /// Heroku lists the release command among the process types, at no dynos: `releases:retry` looks for it there. Nobody can
@@ -133,6 +173,7 @@ fn change(name: &str, update: FormationUpdate) -> Result<FormationChange, ApiErr
         quantity,
         size,
         dyno_size,
+        docker_image: _,
     } = update;
     let size = size.or(dyno_size).map(|size| {
         dyno_size::parse(size.as_str()).ok_or_else(|| {

@@ -49,6 +49,7 @@ mod dyno_size;
 mod exec;
 mod formation;
 mod haiku;
+mod image;
 mod key;
 mod log_drain;
 mod log_session;
@@ -417,6 +418,7 @@ fn deploys() -> Router<Arc<Api>> {
         .route("/apps/{app}/builds", get(build::list).post(build::create))
         .route("/apps/{app}/builds/{build}", get(build::info).delete(build::cancel))
         .route("/apps/{app}/builds/{build}/result", get(build::result))
+        .route("/apps/{app}/images", post(image::create))
         .route("/apps/{app}/build-cache", delete(build::purge_cache))
         .route("/app-setups", post(app_setup::create))
         .route("/app-setups/{setup}", get(app_setup::info))

@@ -207,6 +207,7 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /apps/{app}/webhook-events/{event}", App(OPERATE, READ)),
     // runtime
     ("GET /apps/{app}/formation", App(VIEW, READ)),
+    // Their handlers ask for more when they name images: that is a deploy.
     ("PATCH /apps/{app}/formation", App(RUN, WRITE)),
     ("GET /apps/{app}/formation/{type}", App(VIEW, READ)),
     ("PATCH /apps/{app}/formation/{type}", App(RUN, WRITE)),
@@ -254,6 +255,7 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /slugs/{slug}", Public),
     ("GET /apps/{app}/builds", App(VIEW, READ)),
     ("POST /apps/{app}/builds", App(DEPLOY, WRITE)),
+    ("POST /apps/{app}/images", App(DEPLOY, WRITE)),
     ("GET /apps/{app}/builds/{build}", App(VIEW, READ)),
     ("DELETE /apps/{app}/builds/{build}", App(DEPLOY, WRITE)),
     ("GET /apps/{app}/builds/{build}/result", App(VIEW, READ)),

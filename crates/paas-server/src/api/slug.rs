@@ -169,6 +169,7 @@ fn answer(api: &Api, origin: &Origin, slug: Slug, upload: Option<SlugUpload>, st
         id,
         app: _,
         image,
+        images: _,
         process_types,
         commit,
         buildpack_provided_description,

@@ -1,8 +1,9 @@
-//! The stacks that apps can run on. There is one.
+//! The stacks that apps can run on.
 
 use axum::{Json, extract::Path};
 use chrono::DateTime;
 use paas_api::{NamedRef, Stack};
+use paas_core::CONTAINER_STACK;
 use uuid::{Uuid, uuid};
 
 use super::{
@@ -11,8 +12,12 @@ use super::{
     page::{Field, Key, Page, Wanted, page},
 };
 
-const ID: Uuid = uuid!("7e04461d-ec81-4bdd-8b37-b69b320a9f83");
 pub(super) const NAME: &str = "paas-12";
+/// The default comes first.
+const STACKS: [(&str, Uuid); 2] = [
+    (NAME, uuid!("7e04461d-ec81-4bdd-8b37-b69b320a9f83")),
+    (CONTAINER_STACK, uuid!("5ff3d2c6-7b0e-4ec9-9d19-0f0f6a7c0d21")),
+];
 
 const FIELDS: [Field<Stack>; 2] = [
     Field {
@@ -26,50 +31,55 @@ const FIELDS: [Field<Stack>; 2] = [
 ];
 
 pub(super) async fn list(_: Caller, Wanted(range): Wanted) -> Result<Page<Stack>, ApiError> {
-    page(&range, vec![stack()], &FIELDS)
+    page(&range, all(), &FIELDS)
 }
 
 pub(super) async fn list_of_app(_: OwnApp, Wanted(range): Wanted) -> Result<Page<Stack>, ApiError> {
-    page(&range, vec![stack()], &FIELDS)
+    page(&range, all(), &FIELDS)
 }
 
 pub(super) async fn info(Path(name): Path<String>, _: Caller) -> Result<Json<Stack>, ApiError> {
-    if is_ours(&name) {
-        Ok(Json(stack()))
-    } else {
-        Err(ApiError::not_found("stack"))
-    }
+    let found = find(&name).map(|(name, id)| stack(name, id));
+    found.map(Json).ok_or_else(|| ApiError::not_found("stack"))
 }
 
-/// Refuses every stack but ours, in words.
-pub(super) fn check(name: &str) -> Result<(), ApiError> {
-    if is_ours(name) {
-        Ok(())
-    } else {
-        Err(ApiError::invalid(format!(
-            "Stack {name} is not available: this platform has {NAME}."
-        )))
+/// The stack that is meant. Refuses others, in words.
+pub(super) fn check(name: &str) -> Result<&'static str, ApiError> {
+    match find(name) {
+        Some((name, _)) => Ok(name),
+        None => Err(ApiError::invalid(format!(
+            "Stack {name} is not available: this platform has {NAME}, and {CONTAINER_STACK} for apps that bring a Dockerfile, \
+             a heroku.yml or images."
+        ))),
     }
 }
 
 pub(super) fn reference(name: &str) -> NamedRef {
+    let id = find(name).map_or(STACKS[0].1, |(_, id)| id);
     NamedRef {
-        id: ID,
+        id,
         name: name.to_owned(),
     }
 }
 
-fn is_ours(name: &str) -> bool {
+fn find(name_or_id: &str) -> Option<(&'static str, Uuid)> {
     // `heroku3` names the first stack that Heroku ever had when its user names none: it means whatever is usual.
-    name == NAME || name == "cedar" || name == ID.to_string()
+    let name_or_id = if name_or_id == "cedar" { NAME } else { name_or_id };
+    STACKS
+        .into_iter()
+        .find(|(name, id)| *name == name_or_id || id.to_string() == name_or_id)
 }
 
-fn stack() -> Stack {
+fn all() -> Vec<Stack> {
+    STACKS.into_iter().map(|(name, id)| stack(name, id)).collect()
+}
+
+fn stack(name: &str, id: Uuid) -> Stack {
     Stack {
         created_at: DateTime::UNIX_EPOCH.into(),
-        default: true,
-        id: ID,
-        name: NAME.to_owned(),
+        default: name == NAME,
+        id,
+        name: name.to_owned(),
         state: "public".to_owned(),
         updated_at: DateTime::UNIX_EPOCH.into(),
     }

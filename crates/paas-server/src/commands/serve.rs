@@ -41,6 +41,7 @@ use crate::{
     logs::{self, Collector, LogStore},
     output::Outputs,
     platform::Platform,
+    registry,
     rendezvous::{self, Rendezvous},
     sessions,
     ssh::{self, Ssh},
@@ -166,7 +167,9 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
     let rendezvous_address = rendezvous.address()?;
     let ssh = ssh::Listener::bind(Arc::clone(platform))?;
     // The API answers every path that is not git's.
-    let service = git::router(git).merge(api::router(Arc::clone(platform)));
+    let service = git::router(git)
+        .merge(registry::router(Arc::clone(platform)))
+        .merge(api::router(Arc::clone(platform)));
     let serving = serve_api(platform, api_listener, service);
     let settings = &platform.settings;
     tracing::info!(
@@ -290,6 +293,7 @@ pub(super) fn make_data_dir(settings: &Settings) -> Result<()> {
         settings.outputs(),
         settings.logs(),
         settings.hooks(),
+        settings.registry(),
     ];
     for dir in private {
         let context = || format!("making {}", dir.display());

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use chrono::TimeDelta;
 use paas_build::{BuildError, BuildRequest, Built, Choice, Source, Stack, StackError, UnknownBuildpack};
-use paas_core::{App, Build, BuildFailure, Id, LogSource, ReleaseStatus, Slug};
+use paas_core::{App, Build, BuildFailure, CONTAINER_STACK, Id, LogSource, ReleaseStatus, Slug};
 use paas_engine::EngineError;
 use paas_store::{self as store, Stamp, StoreError, account::Account, release::ReleaseRow};
 use thiserror::Error;
@@ -22,12 +22,11 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval},
 };
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
     boot::{self, Verdict},
     buildpack::{self, BuildpackError, Buildpacks},
+    container::{self, ImageError, WantedImage},
     disk::{self, DiskNearlyFull},
     release_phase::{self, PhaseEnd},
     slots::Ticket,
@@ -35,11 +34,14 @@ use super::{
 };
 use crate::{
     failpoint,
-    outbound::{Connector, Policy},
     output::OutputWriter,
     platform::Platform,
-    source::{self, Address, ArchiveError, FetchError},
+    source::{Address, ArchiveError, FetchError},
 };
+
+mod fetch;
+
+pub(super) use fetch::fetch;
 
 /// A build whose server died is failed this long after its last heartbeat.
 pub(super) const LEASE: TimeDelta = TimeDelta::seconds(25);
@@ -67,6 +69,8 @@ pub(crate) enum BuildSource {
     Tar(PathBuf),
     /// An archive somewhere else.
     At { address: Address, checksum: Option<String> },
+    /// An image that is built already.
+    Image(WantedImage),
 }
 
 /// A deploy under way.
@@ -91,6 +95,8 @@ pub(super) enum DeployError {
     Buildpack(#[from] BuildpackError),
     #[error(transparent)]
     Disk(#[from] DiskNearlyFull),
+    #[error(transparent)]
+    Image(#[from] ImageError),
     #[error("make the stack's images")]
     Stack(#[from] StackError),
     #[error(transparent)]
@@ -213,7 +219,7 @@ impl<'a> Task<'a> {
     /// The story of a deploy.
     async fn deploy(&mut self) -> Result<Verdict, DeployError> {
         let platform = self.platform;
-        let tar = self.obtain().await?;
+        self.obtain().await?;
         let app = self.new.app.id;
         let turn = platform.turns.app(app);
         let _turn = match turn.try_lock() {
@@ -228,11 +234,7 @@ impl<'a> Task<'a> {
                 }
             }
         };
-        let source = self.open(&tar).await?;
-        let buildpacks = self.bring_buildpacks(&source).await?;
-        failpoint::hit("build.before");
-        let built = self.build(&source, &buildpacks).await?;
-        failpoint::hit("build.after");
+        let built = self.make(app).await?;
         let release = self.record(built).await?;
         // From here on the release goes its way, whatever becomes of this task.
         let under_way = self.under_way;
@@ -242,9 +244,28 @@ impl<'a> Task<'a> {
         }
     }
 
+    async fn make(&mut self, app: Id<App>) -> Result<Built, DeployError> {
+        let Some(tar) = self.tar.clone() else {
+            let _slot = self.wait_for_slot().await?;
+            self.check_disk().await?;
+            let BuildSource::Image(wanted) = &self.new.source else {
+                return Err(BuildError::EmptySource.into());
+            };
+            let cancel = &self.under_way.cancel;
+            return Ok(container::take(self.platform, app, wanted, &mut self.output, cancel).await?);
+        };
+        let source = self.open(&tar).await?;
+        let buildpacks = self.bring_buildpacks(&source).await?;
+        failpoint::hit("build.before");
+        let built = self.build(&source, &buildpacks).await?;
+        failpoint::hit("build.after");
+        Ok(built)
+    }
+
     /// The tar of the source, on our disk.
-    async fn obtain(&mut self) -> Result<PathBuf, DeployError> {
+    async fn obtain(&mut self) -> Result<(), DeployError> {
         let tar = match &self.new.source {
+            BuildSource::Image(_) => return Ok(()),
             BuildSource::Tar(tar) => tar.clone(),
             BuildSource::At { address, checksum } => {
                 let line = format!("-----> Fetching the source from {}", address.host());
@@ -252,8 +273,8 @@ impl<'a> Task<'a> {
                 fetch(self.platform, address, checksum.clone(), &self.under_way.cancel).await?
             }
         };
-        self.tar = Some(tar.clone());
-        Ok(tar)
+        self.tar = Some(tar);
+        Ok(())
     }
 
     /// Follows the release until it serves, or will not.
@@ -321,6 +342,8 @@ impl<'a> Task<'a> {
             .map_err(anyhow::Error::from)?;
         let mut conn = platform.store.connection().await?;
         let head = store::release::head(&mut conn, self.new.app.id).await?;
+        let app = store::app::by_id(&mut conn, self.new.app.id).await?;
+        let is_container = app.is_some_and(|app| app.build_stack == CONTAINER_STACK);
         let config = match &head {
             Some(head) => store::release::config(&mut conn, &platform.store.sealer, head.release.id).await?,
             None => paas_core::ConfigVars::default(),
@@ -332,6 +355,7 @@ impl<'a> Task<'a> {
             source,
             config: &config,
             commit: self.new.commit.as_deref(),
+            is_container,
             buildpacks: &buildpacks.packs,
         };
         let (lines, mut written) = mpsc::channel::<Bytes>(QUEUED_OUTPUT);
@@ -357,6 +381,7 @@ impl<'a> Task<'a> {
         built
     }
 
+    /// Tells whoever pushed when there is no room for a build.
     async fn check_disk(&mut self) -> Result<(), DeployError> {
         if let Some(full) = disk::check(self.platform).await? {
             self.trouble(&full.explanation()).await?;
@@ -393,11 +418,15 @@ impl<'a> Task<'a> {
     async fn record(&mut self, built: Built) -> Result<ReleaseRow, DeployError> {
         let platform = self.platform;
         let now = platform.clock.now();
-        let description = describe(self.new.commit.as_deref());
+        let description = match &self.new.source {
+            BuildSource::Image(wanted) => format!("Deploy {}", wanted.name),
+            _ => describe(self.new.commit.as_deref()),
+        };
         let slug = Slug {
             id: store::new_id(now),
             app: self.new.app.id,
             image: built.image,
+            images: built.images,
             process_types: built.process_types,
             commit: self.new.commit.clone(),
             buildpack_provided_description: built.buildpack_description,
@@ -444,12 +473,15 @@ impl<'a> Task<'a> {
     async fn fail(&mut self, error: &DeployError) {
         let platform = self.platform;
         let why = match error {
-            DeployError::Build(BuildError::Cancelled) => BuildFailure::Cancelled,
+            DeployError::Build(BuildError::Cancelled) | DeployError::Image(ImageError::Cancelled) => {
+                BuildFailure::Cancelled
+            }
             DeployError::Build(_)
             | DeployError::UnknownBuildpack(_)
             | DeployError::Buildpack(_)
             | DeployError::Fetch(_)
             | DeployError::Archive(_)
+            | DeployError::Image(_)
             | DeployError::Abandoned => BuildFailure::Rejected,
             _ => {
                 tracing::error!(app.name = %self.new.app.name, build.id = %self.id, error = ?error, "a deploy failed");
@@ -465,37 +497,6 @@ impl<'a> Task<'a> {
     }
 }
 
-/// Fetches a source and makes a tar of it that is fit to be built: whoever asks removes it.
-pub(super) async fn fetch(
-    platform: &Platform,
-    address: &Address,
-    checksum: Option<String>,
-    cancel: &CancellationToken,
-) -> Result<PathBuf, DeployError> {
-    let settings = &platform.settings;
-    let id = Uuid::new_v4();
-    let path = |kind: &str| settings.sources().join(format!("{id}.{kind}"));
-    let (archive, scratch, tar) = (path("partial"), path("scratch.partial"), path("tar"));
-    tokio::fs::create_dir_all(settings.sources()).await?;
-    let connector = Connector::new(Policy::of_sources(settings), &settings.extra_ca).map_err(io::Error::other)?;
-    tokio::select! {
-        fetched = source::fetch(&connector, address, &archive) => { fetched?; }
-        () = cancel.cancelled() => {
-            // What is there already is swept later.
-            let _ = tokio::fs::remove_file(&archive).await;
-            return Err(BuildError::Cancelled.into());
-        }
-    }
-    let target = tar.clone();
-    let unpacked = tokio::task::spawn_blocking(move || {
-        let unpacked = source::unpack(&archive, checksum.as_deref(), &scratch, &target);
-        let _ = std::fs::remove_file(&archive);
-        unpacked
-    });
-    unpacked.await.map_err(io::Error::other)??;
-    Ok(tar)
-}
-
 impl DeployError {
     /// What to say of it where nothing was said yet, without a full stop.
     pub(super) fn words(&self) -> Option<String> {
@@ -503,6 +504,7 @@ impl DeployError {
             Self::Build(_) | Self::Disk(_) => return None,
             Self::UnknownBuildpack(error) => format!("{error}. Choose others: paas buildpacks:set"),
             Self::Buildpack(error) => format!("{error}. Choose others with paas buildpacks:set, or try again later"),
+            Self::Image(error) => format!("The image cannot be deployed: {error}"),
             Self::Fetch(FetchError::Disk(_)) | Self::Archive(ArchiveError::Disk(_)) => {
                 "The source could not be written to the platform's disk; its log says why. Try again later".to_owned()
             }

@@ -8,7 +8,7 @@ use paas_engine::Role;
 use paas_store as store;
 
 use super::{AppsController, addons, dyno, work::Work};
-use crate::{git::Repositories, platform::Platform};
+use crate::{git::Repositories, platform::Platform, registry};
 
 /// Removes what is left of each destroyed app. Its dynos are the planner's to stop, its add-ons have a
 /// controller of their own; both go first.
@@ -82,5 +82,8 @@ async fn remove_files(platform: &Platform, app: Id<App>) -> Result<()> {
         .context("removing the repository")?
         .context("removing the repository")?;
     platform.logs.remove(app).await?;
+    registry::remove(&platform.settings.registry(), app)
+        .await
+        .context("removing what was pushed")?;
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chrono::SecondsFormat;
-use paas_core::{App, ConfigVars, Crash, Dyno, DynoState, Feature, Id, LogSource, ProcessType, Release, Slug};
+use paas_core::{
+    App, ConfigVars, Crash, Dyno, DynoState, Feature, Id, ImageRef, LogSource, ProcessType, Release, Slug,
+};
 use paas_engine::{Container, ContainerId, ContainerSpec, ContainerState, DYNO_PORT, Limits, Role};
 use paas_store as store;
 use tokio::time::timeout;
@@ -45,6 +47,7 @@ pub(super) async fn launch(controller: &AppsController, dyno: &Dyno, receipt: &R
 
 async fn start(platform: &Platform, dyno: &Dyno) -> Result<()> {
     let plan = LaunchPlan::read(platform, dyno.app, dyno.release).await?;
+    let plan = plan.of_type(&dyno.name.process_type);
     let command = plan.slug.process_types.get(&dyno.name.process_type);
     let command =
         command.with_context(|| format!("{} has no process type {}", dyno.version, dyno.name.process_type))?;
@@ -148,6 +151,7 @@ pub(super) async fn output_stored(platform: &Platform, container: &ContainerId) 
 pub(super) struct LaunchPlan {
     app: store::app::AppRow,
     pub(super) slug: Slug,
+    image: ImageRef,
     config: ConfigVars,
     release: Release,
     has_metadata: bool,
@@ -165,11 +169,20 @@ impl LaunchPlan {
         let features = store::feature::get(&mut conn, app.app.id).await?;
         Ok(Self {
             app,
+            image: slug.image.clone(),
             slug,
             config,
             release,
             has_metadata: features.is_on(Feature::RuntimeDynoMetadata),
         })
+    }
+
+    /// The same for a process of this type, which may have an image of its own.
+    pub(super) fn of_type(self, process_type: &ProcessType) -> Self {
+        Self {
+            image: self.slug.image_of(process_type).clone(),
+            ..self
+        }
     }
 
     /// A container on the app's network with the release's config; without `DYNO` and `PORT`.
@@ -184,17 +197,25 @@ impl LaunchPlan {
         let network = platform.settings.network_pool.app(self.app.app.id, self.app.subnet)?;
         platform.engine.ensure_network(&network).await?;
         addons::join(platform, self.app.app.id, &network.name).await?;
-        let image = image::find(platform, &self.slug.image).await?;
-        let command = launch_command(command);
+        let image = image::find(platform, &self.image).await?;
+        // What an image runs by itself needs no shell: there may be none in it.
+        let is_its_own = paas_build::own_command(&image).is_some_and(|own| own == command);
+        let command = if is_its_own {
+            Vec::new()
+        } else {
+            launch_command(command)
+        };
         let metadata = self.has_metadata.then(|| self.metadata(platform, &role, &name));
-        let mut spec = ContainerSpec::new(name, role, self.slug.image.clone(), command, limits);
+        let mut spec = ContainerSpec::new(name, role, self.image.clone(), command, limits);
         // Config vars come last: what people set themselves is what they want.
         spec.environment = metadata.into_iter().flatten().collect();
         spec.environment.extend(config_pairs(&self.config));
         spec.network = Some(network.name);
-        if !image.working_dir.is_empty() {
-            spec.working_dir = image.working_dir;
-        }
+        spec.working_dir = match image.working_dir {
+            // As Docker has it.
+            none if none.is_empty() => "/".to_owned(),
+            directory => directory,
+        };
         Ok(spec)
     }
 }

@@ -9,6 +9,7 @@ mod beside;
 mod boot;
 mod buildpack;
 mod certificates;
+mod container;
 mod deploy;
 mod destroy;
 mod disk;
@@ -37,6 +38,7 @@ pub(crate) use addons::{AddonsController, client_command, container_of as contai
 pub(crate) use apps::AppsController;
 pub(crate) use beside::{BesideDyno, SHELL, container_of_one_off, exec, forward, join, relay};
 pub(crate) use certificates::CertificatesController;
+pub(crate) use container::{ImageChanges, ImageError, WantedImage, disk_is_nearly_full, release_images};
 pub(crate) use deploy::{BuildSource, NewBuild, cancel, purge_cache, submit};
 pub(crate) use disk::{
     AppBytes, BytesAccount, FileSystem, LastAccount, Pruned, account as account_disk, forget as forget_disk,

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Result;
 use futures_util::{FutureExt, StreamExt};
-use paas_core::{App, Id, LogSource, OneOff, expand_command};
+use paas_core::{App, Id, LogSource, OneOff, expand_command, process_type_of};
 use paas_engine::{
     Container, ContainerId, ContainerSpec, ContainerState, Environment, Exit, Limits, Role, TerminalSize,
 };
@@ -338,6 +338,10 @@ impl Task {
         let dyno = &self.dyno;
         let plan = LaunchPlan::read(&self.platform, dyno.app, dyno.release).await?;
         let command = expand_command(&dyno.command, &plan.slug.process_types);
+        let plan = match process_type_of(&dyno.command, &plan.slug.process_types).cloned() {
+            Some(process_type) => plan.of_type(&process_type),
+            None => plan,
+        };
         let role = Role::OneOff {
             app: dyno.app,
             name: dyno.name.clone(),

@@ -157,6 +157,7 @@ impl Phase<'_> {
         let platform = self.platform;
         let release = &self.release.release;
         let plan = LaunchPlan::read(platform, release.app, release.id).await?;
+        let plan = plan.of_type(&ProcessType::release());
         let command = plan.slug.process_types.get(&ProcessType::release());
         let command = command.context("the slug has no release process")?;
         let role = Role::Release {

@@ -255,7 +255,7 @@ impl RouterFeed {
             hostname: settings.domain.child(label).to_string(),
             address: settings.api,
         };
-        let mut platform_hosts = vec![host("api"), host("git")];
+        let mut platform_hosts = vec![host("api"), host("git"), host("registry")];
         // Where clients come to dynos they also come to the API, as Heroku's does for `ps:exec`.
         let rendezvous = settings.rendezvous_host().to_string();
         if platform_hosts.iter().all(|host| host.hostname != rendezvous) {

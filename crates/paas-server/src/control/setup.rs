@@ -143,6 +143,9 @@ impl Setup<'_> {
     async fn obtain(&self) -> Result<PathBuf, Failure> {
         match &self.new.source {
             BuildSource::Tar(tar) => Ok(tar.clone()),
+            BuildSource::Image(_) => Err(Failure::Told(
+                "An app setup needs a source, and not an image".to_owned(),
+            )),
             BuildSource::At { address, checksum } => {
                 let fetched = deploy::fetch(self.platform, address, checksum.clone(), &self.stop).await;
                 fetched.map_err(|error: DeployError| match error.words() {

@@ -1,6 +1,6 @@
 //! Slugs as files: made into an image when they are released, and given out as archives.
 
-use std::{io, io::Write as _, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, io, io::Write as _, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -71,6 +71,7 @@ pub(crate) async fn adopt(platform: &Arc<Platform>, upload: SlugUpload) -> Resul
         id: upload.id,
         app: upload.app,
         image,
+        images: BTreeMap::new(),
         process_types: upload.process_types,
         commit: upload.commit,
         buildpack_provided_description: upload.buildpack_provided_description,

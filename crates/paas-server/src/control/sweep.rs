@@ -1,6 +1,9 @@
 //! What a dead server leaves behind: found at the start and now and then, by comparing what is with what is wanted.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +13,7 @@ use paas_store as store;
 use tokio::time::sleep;
 
 use super::{deploy::LEASE, disk, dyno, one_off, release_phase, setup, slug};
-use crate::platform::Platform;
+use crate::{platform::Platform, registry};
 
 /// How often leases are looked at.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -130,6 +133,9 @@ async fn remove_leftovers(platform: &Arc<Platform>) -> Result<()> {
         tracing::info!(items = pruned.len(), bytes, "removed what nobody needs any more");
         disk::forget(platform).await;
     }
+    registry::sweep(&platform.settings.registry(), SystemTime::now())
+        .await
+        .context("removing pushed images that nothing leads to")?;
     let (logs, now) = (Arc::clone(&platform.logs), platform.clock.now());
     tokio::task::spawn_blocking(move || logs.prune(now)).await??;
     Ok(())

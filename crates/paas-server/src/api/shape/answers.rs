@@ -226,6 +226,7 @@ pub(in crate::api) const ANSWERS: &[(&str, Answer)] = &[
     ("GET /slugs/{slug}", Raw),
     ("GET /apps/{app}/builds", Many("build")),
     ("POST /apps/{app}/builds", One("build")),
+    ("POST /apps/{app}/images", One("build")),
     ("GET /apps/{app}/builds/{build}", One("build")),
     ("DELETE /apps/{app}/builds/{build}", One("build")),
     ("GET /apps/{app}/builds/{build}/result", One("build-result")),

@@ -98,11 +98,11 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
     ),
     (
         "PATCH /apps/{app}/formation",
-        "updates! [{type!:str, quantity:quantity?, size:ref?, dyno_size:ref?}]",
+        "updates! [{type!:str, quantity:quantity?, size:ref?, dyno_size:ref?, docker_image:str?}]",
     ),
     (
         "PATCH /apps/{app}/formation/{type}",
-        "quantity quantity?; size ref?; dyno_size ref?; type str?",
+        "docker_image str?; quantity quantity?; size ref?; dyno_size ref?; type str?",
     ),
     (
         "POST /apps/{app}/dynos",
@@ -126,6 +126,10 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
         "dyno str?; dyno_name str?; lines int?; source enum(app/heroku)?; tail bool?; type str?",
     ),
     ("POST /apps/{app}/log-drains", "url! uri"),
+    (
+        "POST /apps/{app}/images",
+        "image! str; process_type str?; registry_password str?; registry_user str?",
+    ),
     ("POST /apps/{app}/releases", "description str?; release ref?; slug ref?"),
     (
         "POST /apps/{app}/slugs",

@@ -202,6 +202,7 @@ async fn make(platform: &Platform, owner: &Account, name: &str) {
         id: new_id(stamp.at),
         app,
         image: ImageRef::new("paas/hello"),
+        images: std::collections::BTreeMap::new(),
         process_types: BTreeMap::from([("web".parse().unwrap(), "./web".to_owned())]),
         commit: None,
         buildpack_provided_description: Some("Python".to_owned()),

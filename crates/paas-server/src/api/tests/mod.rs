@@ -8,6 +8,7 @@ mod destroy;
 mod disk;
 mod feature;
 mod fuzz;
+mod images;
 mod latency;
 mod log_drain;
 mod login;

@@ -254,9 +254,9 @@ async fn other_regions_stacks_and_scopes_are_refused_in_words() {
         "Stack heroku-24 is not available: this platform has paas-12",
     );
     let answer = server
-        .patch("/apps/hello", json!({ "build_stack": { "name": "container" } }))
+        .patch("/apps/hello", json!({ "build_stack": { "name": "heroku-99" } }))
         .await;
-    assert_refused(&answer, 422, "invalid_params", "Stack container is not available");
+    assert_refused(&answer, 422, "invalid_params", "Stack heroku-99 is not available");
     let answer = server
         .post("/oauth/authorizations", json!({ "scope": ["everything"] }))
         .await;

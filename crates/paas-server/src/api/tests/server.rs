@@ -207,6 +207,7 @@ impl Server {
             id: paas_store::new_id(now),
             app: app.app.id,
             image: ImageRef::new("paas/hello"),
+            images: std::collections::BTreeMap::new(),
             process_types: process_types
                 .iter()
                 .map(|(name, command)| (name.parse().unwrap(), (*command).to_owned()))

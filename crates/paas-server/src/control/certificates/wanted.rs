@@ -31,7 +31,7 @@ pub(super) struct Means<'a> {
 }
 
 /// Hosts of the platform itself.
-const PLATFORM_HOSTS: [&str; 2] = ["api", "git"];
+const PLATFORM_HOSTS: [&str; 3] = ["api", "git", "registry"];
 
 /// The certificates of all names, by name.
 pub(super) fn wanted(means: Means<'_>, apps: &[(Id<App>, AppName)], domains: &[Domain]) -> Vec<Wanted> {
@@ -138,6 +138,7 @@ mod tests {
             [
                 "api.example.com platform Public",
                 "git.example.com platform Public",
+                "registry.example.com platform Public",
                 "hello.example.com app Public",
                 "world.example.com app Public",
             ]
@@ -151,10 +152,11 @@ mod tests {
     #[test]
     fn names_that_nobody_can_validate_are_ours() {
         assert_eq!(
-            shown("localhost", true, true, &[])[..3],
+            shown("localhost", true, true, &[])[..4],
             [
                 "api.localhost platform Local",
                 "git.localhost platform Local",
+                "registry.localhost platform Local",
                 "hello.localhost app Local"
             ]
         );

@@ -167,6 +167,7 @@ impl Server {
             id: new_id(stamp.at),
             app: app.app.id,
             image: ImageRef::new("paas/hello"),
+            images: std::collections::BTreeMap::new(),
             process_types: process_types
                 .iter()
                 .map(|(name, command)| (name.parse().unwrap(), (*command).to_owned()))

@@ -1,0 +1,71 @@
+//! The container stack, and images that cannot be released.
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::server::server;
+
+#[tokio::test]
+async fn a_stack_is_chosen_for_the_next_build() {
+    let server = server().await;
+    let app = server.app("hello").await;
+    let set = async |stack: &str| {
+        let answer = server.patch("/apps/hello", json!({ "build_stack": stack })).await.ok();
+        let name = |field: &str| answer[field]["name"].as_str().unwrap().to_owned();
+        (name("stack"), name("build_stack"))
+    };
+    let names = |stack: &str, build_stack: &str| (stack.to_owned(), build_stack.to_owned());
+    // Nothing runs yet that was built for another one.
+    assert_eq!(set("container").await, names("container", "container"));
+    server.deploy(&app, &[("web", "./web")]).await;
+    assert_eq!(set("paas-12").await, names("container", "paas-12"));
+    server.deploy(&app, &[("web", "./web")]).await;
+    assert_eq!(server.get("/apps/hello").await.ok()["stack"]["name"], "paas-12");
+    assert_eq!(server.get("/stacks").await.column("name"), ["container", "paas-12"]);
+    let made = server
+        .post("/apps", json!({ "name": "images", "stack": "container" }))
+        .await
+        .ok();
+    assert_eq!(made["stack"]["name"], "container");
+}
+
+#[tokio::test]
+async fn an_image_that_was_not_pushed_is_not_released() {
+    let server = server().await;
+    let app = server.app("hello").await;
+    server.deploy(&app, &[("web", "./web")]).await;
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let release = async |image: serde_json::Value| {
+        let update = json!({ "updates": [{ "type": "web", "docker_image": image }] });
+        server.patch("/apps/hello/formation", update).await
+    };
+    let missing = release(json!(digest)).await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND, "{}", missing.text);
+    assert!(missing.text.contains("paas container:push web"), "{}", missing.text);
+    let bad = release(json!("../../key")).await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", bad.text);
+    // What runs is no image that could be taken away.
+    let none = release(json!(null)).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND, "{}", none.text);
+    assert_eq!(server.get("/apps/hello/releases").await.column("version"), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn an_image_is_named_as_docker_writes_it_and_fetched_from_the_internet() {
+    let server = server().await;
+    server.app("hello").await;
+    for (image, words) in [
+        ("sha256:0123", "is no name of an image"),
+        ("--help", "is no name of an image"),
+        ("127.0.0.1:5000/team/app", "PAAS_ALLOW_PRIVATE_SOURCES"),
+        ("localhost/app", "PAAS_ALLOW_PRIVATE_SOURCES"),
+        ("[::1]:5000/app", "is no name of an image"),
+    ] {
+        let refused = server.post("/apps/hello/images", json!({ "image": image })).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+        assert!(refused.text.contains(words), "{image}: {}", refused.text);
+    }
+    let half = json!({ "image": "team/app", "registry_user": "me" });
+    let refused = server.post("/apps/hello/images", half).await;
+    assert!(refused.text.contains("registry_password"), "{}", refused.text);
+}
