@@ -251,7 +251,18 @@ const TOPICS: [(&str, &[&str]); 20] = [
         ],
     ),
     ("Maintenance", &["maintenance", "maintenance:on", "maintenance:off"]),
-    ("Platform", &["regions", "heroku", "completion", "version", "help"]),
+    (
+        "Platform",
+        &[
+            "disk",
+            "disk:prune",
+            "regions",
+            "heroku",
+            "completion",
+            "version",
+            "help",
+        ],
+    ),
 ];
 
 /// What `paas` alone says.

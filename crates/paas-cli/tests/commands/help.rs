@@ -238,6 +238,8 @@ fn alone_the_command_shows_its_topics() {
       maintenance:off     Let an app's visitors in again
 
     Platform
+      disk                Show what takes room on the platform's disks, to those who run it
+      disk:prune          Remove from the platform's disks what nobody needs any more
       regions             List the regions
       heroku              Run Heroku's own command against this platform, such as `paas heroku -- apps`
       completion          Print a completion script for a shell
