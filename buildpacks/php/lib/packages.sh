@@ -26,7 +26,8 @@ composer_setting() {
 }
 
 install_packages() {
-  local started=$EPOCHREALTIME flags=(--no-dev --prefer-dist --optimize-autoloader --no-progress --no-ansi)
+  local started=$EPOCHREALTIME flags=(--prefer-dist --optimize-autoloader --no-progress --no-ansi)
+  if [[ -z ${TESTS:-} ]]; then flags+=(--no-dev); fi
   check_platform
   if [[ ! -f composer.lock ]] && ! jq -e '.autoload' composer.json > /dev/null; then
     detail 'composer.json asks for no package: nothing to install'

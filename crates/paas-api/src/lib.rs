@@ -49,6 +49,7 @@ mod team;
 mod team_app;
 mod team_feature;
 mod team_member;
+mod test_run;
 mod time;
 mod two_factor;
 mod webhook;
@@ -103,6 +104,7 @@ pub use team::{NewTeam, Team, TeamUpdate};
 pub use team_app::{NewTeamApp, TeamApp, TeamAppUpdate, TeamOfApp};
 pub use team_feature::TeamFeature;
 pub use team_member::{TeamMember, TeamMemberUpdate, TeamMemberUser};
+pub use test_run::{NewTestRun, TestNode, TestRun, TestRunStatus, TestRunUpdate};
 pub use time::Time;
 pub use two_factor::{NewTwoFactor, PASSWORD, TWO_FACTOR_CODE, TwoFactor, TwoFactorConfirmation};
 pub use webhook::{

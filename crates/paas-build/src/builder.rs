@@ -20,7 +20,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use paas_core::{App, Build, ConfigKey, ConfigVars, Id, ImageRef, ProcessType, Procfile, Slug};
+use paas_core::{App, Build, ConfigKey, ConfigVars, Id, ImageRef, ProcessType, Slug};
 use paas_engine::{
     ByteStream, ContainerId, ContainerSpec, Engine, Environment, Exit, Limits, Output, Role, Tmpfs, VolumeMount,
 };
@@ -28,13 +28,14 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BuildError, Buildpack, Pack, Source, Stack, StackSettings, buildpack,
+    BuildError, Buildpack, Pack, Source, Stack, StackSettings, Tests, buildpack,
+    discover::{discover, join, summary},
     errors::{is_disk_full, is_killed, is_out_of_processes},
     image::Ground,
     output::{Allowance, Console, human_bytes},
     report::{self, Report},
     room::Room,
-    sweep,
+    status, sweep,
 };
 
 /// Builds slugs.
@@ -124,21 +125,14 @@ const ENV_DIR_BYTES: u64 = 128 * MEBIBYTE;
 const BOOT: &str = r#"set -o pipefail
 head -c "$1" | tar -x --no-same-owner -C /tmp && exec /tmp/buildpacks/bin/build "${@:2}""#;
 
-/// How `buildpacks/bin/build` ends.
-mod status {
-    pub(super) const NOT_DETECTED: i32 = 20;
-    pub(super) const COMPILE_FAILED: i32 = 21;
-    pub(super) const OUT_OF_MEMORY: i32 = 22;
-    pub(super) const DISK_FULL: i32 = 23;
-    pub(super) const BROKEN_SOURCE: i32 = 24;
-    pub(super) const RELEASE_FAILED: i32 = 25;
-    pub(super) const NO_BUILDPACK: i32 = 26;
-    pub(super) const OTHER_LANGUAGE: i32 = 27;
+/// Its container is still there.
+pub(crate) struct Done {
+    ground: Ground,
+    pub(crate) container: ContainerId,
 }
 
-/// What came of one build container.
 enum Attempt {
-    Built(Box<Built>),
+    Done(Done),
     /// The app is none of the language that its names promised: `.slugignore` took the others away. Nothing was compiled.
     OtherLanguage(Buildpack),
 }
@@ -192,7 +186,18 @@ impl Builder {
         cancel: CancellationToken,
     ) -> Result<Built, BuildError> {
         let console = Console::new(output);
-        let result = match self.build_either_way(&request, &console, &cancel).await {
+        let result = self.build_either_way(&request, &console, &cancel).await;
+        self.end(&request, result, &console, &cancel).await
+    }
+
+    pub(crate) async fn end<T>(
+        &self,
+        request: &BuildRequest<'_>,
+        result: Result<T, BuildError>,
+        console: &Console,
+        cancel: &CancellationToken,
+    ) -> Result<T, BuildError> {
+        let result = match result {
             Err(_) if cancel.is_cancelled() => Err(BuildError::Cancelled),
             result => result,
         };
@@ -272,18 +277,25 @@ impl Builder {
         if request.is_container || may_be_images && source.procfile.is_none() {
             return images.await;
         }
-        match self.build_with_buildpacks(request, console, cancel).await {
+        match self.run_buildpacks(request, None, console, cancel).await {
             Err(BuildError::NothingDetected { .. }) if may_be_images => images.await,
-            result => result,
+            Err(error) => Err(error),
+            Ok(Done { ground, container }) => {
+                let built = self.pack(request, &ground, &container, console).await;
+                self.remove(&container).await;
+                built
+            }
         }
     }
 
-    async fn build_with_buildpacks(
+    /// Builds in a container, and tests there if there are tests. Whoever asked for it removes the container.
+    pub(crate) async fn run_buildpacks(
         &self,
         request: &BuildRequest<'_>,
+        tests: Option<&Tests>,
         console: &Console,
         cancel: &CancellationToken,
-    ) -> Result<Built, BuildError> {
+    ) -> Result<Done, BuildError> {
         console
             .header(&format!("Building on the {} stack", self.settings.stack.name))
             .await;
@@ -292,9 +304,9 @@ impl Builder {
         loop {
             let stack = self.stack_for(request, expected, console, cancel).await?;
             let stop = cancel.child_token();
-            let attempt = self.attempt(request, &stack, expected, console, &stop);
+            let attempt = self.attempt(request, tests, &stack, expected, console, &stop);
             match self.within_limit(&stop, attempt).await? {
-                Attempt::Built(built) => return Ok(*built),
+                Attempt::Done(done) => return Ok(done),
                 Attempt::OtherLanguage(language) if !has_tried => expected = Some(language),
                 Attempt::OtherLanguage(_) => {
                     return Err(BuildError::Broken {
@@ -309,18 +321,22 @@ impl Builder {
     async fn attempt(
         &self,
         request: &BuildRequest<'_>,
+        tests: Option<&Tests>,
         stack: &Stack,
         expected: Option<Buildpack>,
         console: &Console,
         stop: &CancellationToken,
     ) -> Result<Attempt, BuildError> {
-        let kit = buildpack::kit(request.config);
+        let kit = buildpack::kit(request.config, tests);
         let ground = Ground::find(&*self.engine, request.app, &stack.run).await?;
         let (arguments, tars) = arguments(request.buildpacks).await?;
         let mut spec = self.container(request, stack, &ground, kit.len(), arguments);
         spec.environment = spec
             .environment
             .with("EXPECTED_BUILDPACK", expected.map_or("", Buildpack::as_str));
+        if let Some(tests) = tests {
+            tests.prepare(request.app, &mut spec);
+        }
         let input = request.source.input_after(kit, &tars).await?;
         let (output, pieces) = mpsc::channel(64);
         let halt = stop.child_token();
@@ -330,36 +346,47 @@ impl Builder {
 
         // Errors of a run may come after the container was made.
         let container = self.find_container(&spec.name).await;
-        let built = match (exit, &container) {
-            (Ok(exit), Some(container)) => {
-                let (engine, chose) = (&*self.engine, !request.buildpacks.is_empty());
-                let reached = match exit.code {
-                    status::NOT_DETECTED | status::NO_BUILDPACK => report::misfit(engine, container).await,
-                    _ => None,
-                };
-                let other = match exit.code {
-                    status::OTHER_LANGUAGE if !chose => report::chosen(engine, container).await,
-                    _ => None,
-                };
-                match (other, self.judge(exit, signs, request, reached.unwrap_or(0))) {
-                    (Some(other), _) => Ok(Attempt::OtherLanguage(other)),
-                    (None, Ok(())) => {
-                        let built = self.pack(request, &ground, container, console).await;
-                        built.map(|built| Attempt::Built(Box::new(built)))
-                    }
-                    (None, Err(error)) => Err(error),
-                }
-            }
-            (Ok(exit), None) => Err(BuildError::Broken { code: exit.code }),
-            (Err(error), _) => Err(error.into()),
+        let (ended, container) = match (exit, container) {
+            (Ok(exit), Some(container)) => match self.verdict(exit, signs, request, &container).await {
+                Ok(None) => return Ok(Attempt::Done(Done { ground, container })),
+                Ok(Some(other)) => (Ok(Attempt::OtherLanguage(other)), Some(container)),
+                Err(error) => (Err(error), Some(container)),
+            },
+            (Ok(exit), None) => (Err(BuildError::Broken { code: exit.code }), None),
+            (Err(error), container) => (Err(error.into()), container),
         };
-        if let Some(container) = container
-            && let Err(error) = self.engine.remove(&container).await
-        {
-            // It is found by its role when the platform next looks for what is left over.
+        if let Some(container) = container {
+            self.remove(&container).await;
+        }
+        ended
+    }
+
+    async fn verdict(
+        &self,
+        exit: Exit,
+        signs: Signs,
+        request: &BuildRequest<'_>,
+        container: &ContainerId,
+    ) -> Result<Option<Buildpack>, BuildError> {
+        let engine = &*self.engine;
+        let reached = match exit.code {
+            status::NOT_DETECTED | status::NO_BUILDPACK => report::misfit(engine, container).await,
+            status::OTHER_LANGUAGE if request.buildpacks.is_empty() => {
+                if let Some(other) = report::chosen(engine, container).await {
+                    return Ok(Some(other));
+                }
+                None
+            }
+            _ => None,
+        };
+        self.judge(exit, signs, request, reached.unwrap_or(0))?;
+        Ok(None)
+    }
+
+    pub(crate) async fn remove(&self, container: &ContainerId) {
+        if let Err(error) = self.engine.remove(container).await {
             tracing::warn!(container.id = %container, %error, "a build container stays behind");
         }
-        built
     }
 
     pub(crate) async fn find_container(&self, name: &str) -> Option<ContainerId> {
@@ -469,6 +496,7 @@ impl Builder {
             status::BROKEN_SOURCE => BuildError::BrokenSource {
                 source: std::io::Error::other("tar refused it"),
             },
+            status::NO_TESTS => BuildError::NoTests,
             status::RELEASE_FAILED => BuildError::BadProcessTypes {
                 reason: "The buildpack's bin/release failed.".to_owned(),
             },
@@ -568,65 +596,4 @@ async fn arguments(buildpacks: &[Pack]) -> Result<(Vec<String>, Vec<PathBuf>), B
         }
     }
     Ok((arguments, tars))
-}
-
-/// `Done in 5.3s: detect 0.1s, compile 4.1s, image 1.1s`.
-fn summary(times: &[(String, f64)], image_seconds: f64) -> String {
-    let all = times.iter().map(|(step, seconds)| (step.as_str(), *seconds));
-    let all: Vec<_> = all.chain([("image", image_seconds)]).collect();
-    // What a buildpack says about its own steps is part of its `compile`.
-    let is_whole = |step: &str| ["source", "detect", "compile", "image"].contains(&step);
-    let sum: f64 = all
-        .iter()
-        .filter(|(step, _)| is_whole(step))
-        .map(|(_, seconds)| seconds)
-        .sum();
-    let steps: Vec<_> = all
-        .iter()
-        .map(|(step, seconds)| format!("{step} {seconds:.1}s"))
-        .collect();
-    format!("Done in {sum:.1}s: {}", steps.join(", "))
-}
-
-/// The Procfile's process types, and the buildpack's own for those that it does not declare.
-async fn discover(procfile: Option<&Procfile>, report: &Report, console: &Console) -> BTreeMap<ProcessType, String> {
-    let declared = procfile
-        .map(|procfile| procfile.process_types().clone())
-        .unwrap_or_default();
-    let mut process_types = report.default_process_types.clone();
-    process_types.retain(|name, _| !declared.contains_key(name));
-
-    console.header("Discovering process types").await;
-    if !declared.is_empty() {
-        let names = join(declared.keys().map(ProcessType::as_str), ", ");
-        console.detail(&format!("Procfile declares types -> {names}")).await;
-    }
-    if !process_types.is_empty() {
-        let (description, names) = (
-            report.description.as_deref(),
-            join(process_types.keys().map(ProcessType::as_str), ", "),
-        );
-        let description = description.unwrap_or("buildpack");
-        console
-            .detail(&format!("Default types for {description} -> {names}"))
-            .await;
-    }
-    process_types.extend(declared);
-    if !report.addons.is_empty() {
-        let names = report.addons.join(", ");
-        console
-            .detail(&format!(
-                "The buildpack asks for add-ons, which a build does not make: {names}"
-            ))
-            .await;
-    }
-    if process_types.is_empty() {
-        let hint = "There is nothing to run: add a Procfile with a line such as: web: ./server";
-        console.detail(hint).await;
-    }
-    process_types
-}
-
-fn join<'a>(words: impl IntoIterator<Item = &'a str>, separator: &str) -> String {
-    words.into_iter().collect::<Vec<_>>().join(separator)
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use include_dir::{Dir, DirEntry, include_dir};
 use paas_core::ConfigVars;
 
-use crate::archive::MemoryTar;
+use crate::{Tests, archive::MemoryTar};
 
 /// Everything under `buildpacks/`: one folder for each language, `bin/build`, `lib/`, and `stack/`.
 pub(crate) static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../buildpacks");
@@ -168,8 +168,8 @@ impl fmt::Display for Buildpack {
     }
 }
 
-/// A tar with `buildpacks/` and, for `ENV_DIR`, one file in `env/` for each config var.
-pub(crate) fn kit(config: &ConfigVars) -> Vec<u8> {
+/// A tar with `buildpacks/`; for `ENV_DIR`, one file in `env/` for each config var; and what `tests/` is to run.
+pub(crate) fn kit(config: &ConfigVars, tests: Option<&Tests>) -> Vec<u8> {
     let mut tar = MemoryTar::new();
     for file in files(&FILES) {
         let path = file.path();
@@ -181,6 +181,9 @@ pub(crate) fn kit(config: &ConfigVars) -> Vec<u8> {
     }
     for (key, value) in config {
         tar.file(&format!("env/{key}"), 0o600, value.as_bytes());
+    }
+    for (name, command) in tests.map(Tests::files).into_iter().flatten() {
+        tar.file(&format!("tests/{name}"), 0o600, command.as_bytes());
     }
     tar.finish()
 }
@@ -216,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_kit_holds_every_buildpack_and_its_programs_can_run() {
-        let kit = unpack(&kit(&ConfigVars::default()));
+        let kit = unpack(&kit(&ConfigVars::default(), None));
         for buildpack in Buildpack::ALL {
             for program in ["detect", "compile", "release"] {
                 let path = PathBuf::from(format!("buildpacks/{buildpack}/bin/{program}"));
@@ -251,7 +254,7 @@ mod tests {
     fn each_config_var_is_a_file_that_only_its_owner_reads() {
         let change = ("SECRET".parse().unwrap(), Some("two\nlines".to_owned()));
         let config = ConfigVars::default().with([change]).unwrap();
-        let kit = unpack(&kit(&config));
+        let kit = unpack(&kit(&config, None));
         assert_eq!(kit[&PathBuf::from("env/SECRET")], (0o600, b"two\nlines".to_vec()));
     }
 

@@ -44,6 +44,8 @@ pub enum BuildError {
     NoBuildpack { name: String },
     #[error("the buildpack failed")]
     CompileFailed,
+    #[error("nothing says how to test the app")]
+    NoTests,
     #[error("the Dockerfile failed: {message}")]
     DockerfileFailed { message: String },
     #[error("the image has no shell")]
@@ -216,6 +218,10 @@ impl BuildError {
             Self::CompileFailed => "The build failed.\n\n\
                 The lines above say which command failed, and why.\n\
                 The release that ran before is untouched. Correct the app, commit, and push again."
+                .to_owned(),
+            Self::NoTests => "There is nothing to test.\n\n\
+                Neither the app's buildpack nor its app.json says how the app is tested.\n\
+                Add the command to app.json: {\"environments\": {\"test\": {\"scripts\": {\"test\": \"make test\"}}}}"
                 .to_owned(),
             Self::DockerfileFailed { message } => format!(
                 "The build of the Dockerfile failed.\n\n\

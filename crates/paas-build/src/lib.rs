@@ -18,11 +18,14 @@ mod heroku_yml;
 mod source;
 
 mod builder;
+mod discover;
 mod dockerfile;
 mod image;
 mod images;
 mod report;
 mod room;
+mod status;
+mod test_run;
 
 mod base;
 mod stack;
@@ -39,3 +42,4 @@ pub use room::Room;
 pub use source::Source;
 pub use stack::{ServiceRecipe, Stack, StackSettings};
 pub use sweep::{remove_cache, remove_images, unused_images};
+pub use test_run::Tests;

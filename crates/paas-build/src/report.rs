@@ -116,6 +116,11 @@ pub(crate) async fn chosen(engine: &dyn Engine, container: &ContainerId) -> Opti
     word(engine, container, "chosen").await?.parse().ok()
 }
 
+/// How the app's tests ended.
+pub(crate) async fn tests(engine: &dyn Engine, container: &ContainerId) -> Option<i32> {
+    word(engine, container, "tests").await?.parse().ok()
+}
+
 async fn word(engine: &dyn Engine, container: &ContainerId, name: &str) -> Option<String> {
     let path = format!("/tmp/result/{name}");
     let mut tar = engine.archive(container, &path).await.ok()??;

@@ -12,9 +12,15 @@ pub(crate) fn cache_volume(app: Id<App>) -> String {
     format!("paas-cache-{app}")
 }
 
+/// The volume with what test runs of an app keep: development packages are no part of any build.
+pub(crate) fn test_cache_volume(app: Id<App>) -> String {
+    format!("paas-test-cache-{app}")
+}
+
 /// Empties an app's build cache (`builds:cache:purge`, and when the app is destroyed). No build of it may be running.
 pub async fn remove_cache(engine: &dyn Engine, app: Id<App>) -> Result<(), EngineError> {
-    engine.remove_volume(&cache_volume(app)).await
+    engine.remove_volume(&cache_volume(app)).await?;
+    engine.remove_volume(&test_cache_volume(app)).await
 }
 
 /// Removes every image of an app that is being destroyed. Its containers are gone already.

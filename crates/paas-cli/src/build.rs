@@ -220,6 +220,11 @@ fn upload(args: &CreateArgs, context: &Context) -> Result<String> {
         })?,
         None => pack(args.dir.as_deref().unwrap_or(Path::new(".")))?,
     };
+    put(file, context)
+}
+
+/// Uploads a tar.gz, and says where it is.
+pub(crate) fn put(file: File, context: &Context) -> Result<String> {
     let source: Source = context.client.post("/sources", &serde_json::Map::new())?;
     let SourceUrls { get_url, put_url } = source.source_blob;
     let work = || context.client.upload(&put_url, file);
@@ -228,7 +233,7 @@ fn upload(args: &CreateArgs, context: &Context) -> Result<String> {
 }
 
 /// A tar.gz of what git knows of a folder or does not ignore, as it is now; of everything, where there is no repository.
-fn pack(folder: &Path) -> Result<File> {
+pub(crate) fn pack(folder: &Path) -> Result<File> {
     let failed = |error: std::io::Error| Error::File {
         path: folder.display().to_string(),
         source: error,

@@ -153,6 +153,10 @@ const TOPICS: [(&str, &[&str]); 20] = [
             "builds:output",
             "builds:cancel",
             "builds:cache:purge",
+            "ci",
+            "ci:run",
+            "ci:info",
+            "ci:cancel",
         ],
     ),
     (

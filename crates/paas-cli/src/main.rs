@@ -62,6 +62,7 @@ mod team;
 mod team_app;
 mod team_member;
 mod terminal;
+mod test_run;
 mod time;
 mod two_factor;
 mod webhook;

@@ -52,6 +52,7 @@ pub mod routing;
 pub mod slug;
 pub mod team;
 pub mod team_member;
+pub mod test_run;
 pub mod two_factor;
 pub mod wanted;
 pub mod webhook;

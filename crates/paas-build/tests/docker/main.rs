@@ -72,7 +72,19 @@ async fn a_django_site_serves_its_collected_static_files() {
 #[tokio::test]
 #[ignore = "needs docker"]
 async fn a_node_app_without_procfile_is_started_with_npm() {
-    in_workshop(async |workshop| builds_and_boots(workshop, "hello-node", "Node.js", "Hello from").await).await;
+    in_workshop(async |workshop| {
+        builds_and_boots(workshop, "hello-node", "Node.js", "Hello from").await;
+        // With the layer that the first build has made.
+        let again = workshop.build_fixture("hello-node").await;
+        assert!(
+            again.output.contains("Using the cached dependencies: unchanged"),
+            "{}",
+            again.output
+        );
+        let page = workshop.boot(&again.result.unwrap()).await.get("/").await;
+        assert!(page.contains("Hello from"), "{page}");
+    })
+    .await;
 }
 
 #[tokio::test]

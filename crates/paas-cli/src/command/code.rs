@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::{app_context::Context, build, buildpack, error::Result, stack};
+use crate::{app_context::Context, build, buildpack, error::Result, stack, test_run};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CodeVerb {
@@ -23,6 +23,17 @@ pub(super) enum CodeVerb {
     /// Empty the cache that builds of an app share
     #[command(name = "builds:cache:purge")]
     BuildsCachePurge(build::PurgeArgs),
+    /// List the test runs of an app
+    Ci(test_run::ListArgs),
+    /// Run the app's tests on the folder as it is; nothing is released
+    #[command(name = "ci:run")]
+    CiRun(test_run::RunArgs),
+    /// Print what a test run said, and end as it ended
+    #[command(name = "ci:info", alias = "ci:last")]
+    CiInfo(test_run::InfoArgs),
+    /// End a test run that is under way
+    #[command(name = "ci:cancel")]
+    CiCancel(test_run::CancelArgs),
     /// List the buildpacks that build an app
     Buildpacks(buildpack::ListArgs),
     /// Choose the buildpack of an app
@@ -59,6 +70,10 @@ pub(super) fn dispatch(verb: &CodeVerb, context: &Context) -> Result<()> {
         CodeVerb::BuildsOutput(args) => build::output(args, context),
         CodeVerb::BuildsCancel(args) => build::cancel(args, context),
         CodeVerb::BuildsCachePurge(args) => build::purge_cache(args, context),
+        CodeVerb::Ci(args) => test_run::list(args, context),
+        CodeVerb::CiRun(args) => test_run::run(args, context),
+        CodeVerb::CiInfo(args) => test_run::info(args, context),
+        CodeVerb::CiCancel(args) => test_run::cancel(args, context),
         CodeVerb::Buildpacks(args) => buildpack::list(args, context),
         CodeVerb::BuildpacksSet(args) => buildpack::set(args, context),
         CodeVerb::BuildpacksAdd(args) => buildpack::add(args, context),

@@ -150,6 +150,10 @@ fn alone_the_command_shows_its_topics() {
       builds:output       Print what a build said
       builds:cancel       End a build that is under way
       builds:cache:purge  Empty the cache that builds of an app share
+      ci                  List the test runs of an app
+      ci:run              Run the app's tests on the folder as it is; nothing is released
+      ci:info             Print what a test run said, and end as it ended
+      ci:cancel           End a test run that is under way
 
     Buildpacks and stacks
       buildpacks          List the buildpacks that build an app

@@ -22,10 +22,11 @@ impl DockerEngine {
     pub(super) async fn commit(&self, layer: &LayerSpec, tar: ByteStream) -> Result<Image> {
         let id = self.create_scratch(layer).await?;
         let committed = self.fill_and_commit(&id, layer, tar).await;
-        let removed = self.remove_container(&id).await;
+        // Whoever pushed waits for both.
+        let (removed, image) = tokio::join!(self.remove_container(&id), self.require_image(&layer.tag));
         committed?;
         removed?;
-        self.require_image(&layer.tag).await
+        image
     }
 
     /// A container that never runs.

@@ -75,6 +75,7 @@ mod team;
 mod team_app;
 mod team_feature;
 mod team_member;
+mod test_run;
 mod two_factor;
 mod user;
 mod webhook;
@@ -420,6 +421,12 @@ fn deploys() -> Router<Arc<Api>> {
         .route("/apps/{app}/builds/{build}/result", get(build::result))
         .route("/apps/{app}/images", post(image::create))
         .route("/apps/{app}/build-cache", delete(build::purge_cache))
+        .route("/apps/{app}/test-runs", get(test_run::list).post(test_run::create))
+        .route(
+            "/apps/{app}/test-runs/{test_run}",
+            get(test_run::info).patch(test_run::update),
+        )
+        .route("/apps/{app}/test-runs/{test_run}/test-nodes", get(test_run::nodes))
         .route("/app-setups", post(app_setup::create))
         .route("/app-setups/{setup}", get(app_setup::info))
         .route("/sources", post(source::create))

@@ -260,6 +260,11 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("DELETE /apps/{app}/builds/{build}", App(DEPLOY, WRITE)),
     ("GET /apps/{app}/builds/{build}/result", App(VIEW, READ)),
     ("DELETE /apps/{app}/build-cache", App(DEPLOY, WRITE)),
+    ("GET /apps/{app}/test-runs", App(VIEW, READ)),
+    ("POST /apps/{app}/test-runs", App(DEPLOY, WRITE)),
+    ("GET /apps/{app}/test-runs/{test_run}", App(VIEW, READ)),
+    ("PATCH /apps/{app}/test-runs/{test_run}", App(DEPLOY, WRITE)),
+    ("GET /apps/{app}/test-runs/{test_run}/test-nodes", App(VIEW, READ)),
     // It sets config vars, of an app of its own.
     ("POST /app-setups", Account(WRITE_PROTECTED)),
     ("GET /app-setups/{setup}", Account(READ)),

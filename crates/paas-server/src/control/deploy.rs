@@ -19,9 +19,10 @@ use paas_engine::EngineError;
 use paas_store::{self as store, Stamp, StoreError, account::Account, release::ReleaseRow};
 use thiserror::Error;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Mutex, MutexGuard, mpsc, oneshot},
     time::{MissedTickBehavior, interval},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     boot::{self, Verdict},
@@ -183,15 +184,15 @@ pub(crate) async fn purge_cache(platform: &Platform, app: Id<App>) -> Result<boo
     Ok(true)
 }
 
-struct Task<'a> {
-    platform: &'a Arc<Platform>,
-    id: Id<Build>,
-    new: NewBuild,
-    buildpacks: Vec<String>,
+pub(super) struct Task<'a> {
+    pub(super) platform: &'a Arc<Platform>,
+    pub(super) id: Id<Build>,
+    pub(super) new: NewBuild,
+    pub(super) buildpacks: Vec<String>,
     /// The source, once it is here.
-    tar: Option<PathBuf>,
-    output: OutputWriter,
-    under_way: &'a BuildUnderWay,
+    pub(super) tar: Option<PathBuf>,
+    pub(super) output: OutputWriter,
+    pub(super) under_way: &'a BuildUnderWay,
 }
 
 impl<'a> Task<'a> {
@@ -222,18 +223,7 @@ impl<'a> Task<'a> {
         self.obtain().await?;
         let app = self.new.app.id;
         let turn = platform.turns.app(app);
-        let _turn = match turn.try_lock() {
-            Ok(turn) => turn,
-            Err(_) => {
-                self.output
-                    .line("-----> Waiting for another deploy of this app to end")
-                    .await?;
-                tokio::select! {
-                    turn = turn.lock() => turn,
-                    () = self.under_way.cancel.cancelled() => return Err(BuildError::Cancelled.into()),
-                }
-            }
-        };
+        let _turn = self.wait_for(&turn).await?;
         let built = self.make(app).await?;
         let release = self.record(built).await?;
         // From here on the release goes its way, whatever becomes of this task.
@@ -241,6 +231,19 @@ impl<'a> Task<'a> {
         tokio::select! {
             verdict = self.launch(&release) => verdict,
             () = under_way.abandon.cancelled() => Err(DeployError::Abandoned),
+        }
+    }
+
+    /// The turn of the app.
+    pub(super) async fn wait_for<'b>(&mut self, turn: &'b Mutex<()>) -> Result<MutexGuard<'b, ()>, DeployError> {
+        if let Ok(turn) = turn.try_lock() {
+            return Ok(turn);
+        }
+        let line = "-----> Waiting for another deploy of this app to end";
+        self.output.line(line).await?;
+        tokio::select! {
+            turn = turn.lock() => Ok(turn),
+            () = self.under_way.cancel.cancelled() => Err(BuildError::Cancelled.into()),
         }
     }
 
@@ -263,7 +266,7 @@ impl<'a> Task<'a> {
     }
 
     /// The tar of the source, on our disk.
-    async fn obtain(&mut self) -> Result<(), DeployError> {
+    pub(super) async fn obtain(&mut self) -> Result<(), DeployError> {
         let tar = match &self.new.source {
             BuildSource::Image(_) => return Ok(()),
             BuildSource::Tar(tar) => tar.clone(),
@@ -300,7 +303,7 @@ impl<'a> Task<'a> {
         Ok(boot::wait(platform, &self.new.app, release, &mut self.output).await?)
     }
 
-    async fn open(&mut self, tar: &Path) -> Result<Source, DeployError> {
+    pub(super) async fn open(&mut self, tar: &Path) -> Result<Source, DeployError> {
         match Source::open(tar).await {
             Ok(source) => Ok(source),
             Err(error) => {
@@ -311,7 +314,7 @@ impl<'a> Task<'a> {
     }
 
     /// The buildpacks that somebody chose, or else those that the source names.
-    async fn bring_buildpacks(&mut self, source: &Source) -> Result<Buildpacks, DeployError> {
+    pub(super) async fn bring_buildpacks(&mut self, source: &Source) -> Result<Buildpacks, DeployError> {
         if self.buildpacks.is_empty() && !source.buildpacks.is_empty() {
             self.output.line("-----> Using the buildpacks in .buildpacks").await?;
             self.buildpacks.clone_from(&source.buildpacks);
@@ -349,15 +352,30 @@ impl<'a> Task<'a> {
             None => paas_core::ConfigVars::default(),
         };
         drop(conn);
+        let commit = self.new.commit.clone();
         let request = BuildRequest {
             app: self.new.app.id,
             build: self.id,
             source,
             config: &config,
-            commit: self.new.commit.as_deref(),
+            commit: commit.as_deref(),
             is_container,
             buildpacks: &buildpacks.packs,
         };
+        let builder = &platform.builder;
+        self.with_stack(|lines, cancel| builder.build(request, lines, cancel))
+            .await
+    }
+
+    /// Does work that needs the stack, and writes down what it says.
+    pub(super) async fn with_stack<T, W>(
+        &mut self,
+        work: impl FnOnce(mpsc::Sender<Bytes>, CancellationToken) -> W,
+    ) -> Result<T, DeployError>
+    where
+        W: Future<Output = Result<T, BuildError>>,
+    {
+        let platform = self.platform;
         let (lines, mut written) = mpsc::channel::<Bytes>(QUEUED_OUTPUT);
         let output = &mut self.output;
         let write = async {
@@ -375,14 +393,14 @@ impl<'a> Task<'a> {
                 return Err(BuildError::Cancelled.into());
             }
             made?;
-            Ok(platform.builder.build(request, lines, cancel.clone()).await?)
+            Ok(work(lines, cancel.clone()).await?)
         };
-        let (built, ()) = tokio::join!(build, write);
-        built
+        let (done, ()) = tokio::join!(build, write);
+        done
     }
 
     /// Tells whoever pushed when there is no room for a build.
-    async fn check_disk(&mut self) -> Result<(), DeployError> {
+    pub(super) async fn check_disk(&mut self) -> Result<(), DeployError> {
         if let Some(full) = disk::check(self.platform).await? {
             self.trouble(&full.explanation()).await?;
             return Err(full.into());
@@ -391,7 +409,7 @@ impl<'a> Task<'a> {
     }
 
     /// The build's turn among those of the machine, until the ticket is dropped.
-    async fn wait_for_slot(&mut self) -> Result<Ticket<'a>, DeployError> {
+    pub(super) async fn wait_for_slot(&mut self) -> Result<Ticket<'a>, DeployError> {
         let mut ticket = self.platform.turns.slots.ask();
         let mut told = None;
         loop {

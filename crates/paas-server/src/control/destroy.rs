@@ -64,8 +64,10 @@ async fn remove(platform: &Arc<Platform>, row: store::app::AppRow) -> Result<()>
         max: u32::MAX,
     };
     let releases = store::release::list(&mut conn, app, all).await?;
+    let tests = store::test_run::list(&mut conn, app, u32::MAX).await?;
     drop(conn);
     let builds = builds.iter().map(|row| *row.build.id.as_uuid());
+    let builds = builds.chain(tests.iter().map(|run| *run.id.as_uuid()));
     for output in builds.chain(releases.iter().map(|row| *row.release.id.as_uuid())) {
         platform.outputs.remove(output).await?;
     }

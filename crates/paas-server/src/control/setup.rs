@@ -343,9 +343,9 @@ async fn read(tar: PathBuf) -> Result<Manifest, Failure> {
 }
 
 /// 256 bits, as Heroku's 64 hexadecimal digits.
-fn secret() -> Result<String, Failure> {
+pub(super) fn secret() -> Result<String> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::Ours(anyhow::anyhow!("no randomness: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
     let text = bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing into a text cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -12,7 +12,7 @@ use paas_engine::{Container, EngineError, Role};
 use paas_store as store;
 use tokio::time::sleep;
 
-use super::{deploy::LEASE, disk, dyno, one_off, release_phase, setup, slug};
+use super::{deploy::LEASE, disk, dyno, one_off, release_phase, setup, slug, test_run};
 use crate::{platform::Platform, registry};
 
 /// How often leases are looked at.
@@ -84,6 +84,7 @@ pub(crate) async fn abandon_builds(platform: &Arc<Platform>) -> Result<()> {
     }
     let mut conn = platform.store.connection().await?;
     store::app_setup::abandon(&mut conn, setup::SERVER_ENDED, platform.clock.now()).await?;
+    store::test_run::abandon(&mut conn, test_run::SERVER_ENDED, platform.clock.now()).await?;
     drop(conn);
     let after_any_lease = platform.clock.now() + TimeDelta::days(1);
     expire_leases(platform, after_any_lease).await

@@ -26,8 +26,22 @@ pub(crate) struct Manifest {
     pub(crate) postdeploy: Option<String>,
     pub(crate) success_url: Option<String>,
     pub(crate) addons: Vec<AddonOrder>,
+    /// `environments.test`
+    pub(crate) tests: TestEnvironment,
     /// What it asks for and does not get.
     pub(crate) notes: Vec<String>,
+}
+
+/// What is different where the app is tested.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct TestEnvironment {
+    pub(crate) env: BTreeMap<ConfigKey, Variable>,
+    /// In place of the app's; none: the app's.
+    pub(crate) buildpacks: Vec<Choice>,
+    /// `scripts.test-setup`
+    pub(crate) setup: Option<String>,
+    /// `scripts.test`
+    pub(crate) command: Option<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -102,12 +116,13 @@ impl Reader {
     fn field(&mut self, key: &str, value: Value) {
         match (key, value) {
             (_, Value::Null) => {}
-            ("env", Value::Object(env)) => self.env(env),
+            ("env", Value::Object(env)) => self.manifest.env = self.env(env),
+            ("environments", Value::Object(environments)) => self.environments(environments),
             ("formation", Value::Object(formation)) => self.formation(formation),
             // The oldest form: a list of objects that name their process.
             ("formation", Value::Array(formation)) => self.old_formation(formation),
-            ("buildpacks", Value::Array(buildpacks)) => self.buildpacks(buildpacks),
-            ("scripts", Value::Object(scripts)) => self.scripts(&scripts),
+            ("buildpacks", Value::Array(buildpacks)) => self.manifest.buildpacks = self.buildpacks(buildpacks),
+            ("scripts", Value::Object(scripts)) => self.manifest.postdeploy = self.script(&scripts, "postdeploy"),
             ("success_url", Value::String(url)) => self.manifest.success_url = Some(url),
             ("addons", Value::Array(addons)) => self.addons(addons),
             // What a Dockerfile is built by is found out.
@@ -116,14 +131,42 @@ impl Reader {
                 let note = format!("stack {stack} is left out: this platform has one of its own");
                 self.manifest.notes.push(note);
             }
-            ("env" | "formation" | "buildpacks" | "scripts" | "success_url" | "addons" | "stack", _) => {
+            (
+                "environments" | "env" | "formation" | "buildpacks" | "scripts" | "success_url" | "addons" | "stack",
+                _,
+            ) => {
                 self.problems.push(format!("{key} has the wrong type"));
             }
             _ => {}
         }
     }
 
-    fn env(&mut self, env: Map<String, Value>) {
+    /// Review apps have one, too, and there are none here.
+    fn environments(&mut self, mut environments: Map<String, Value>) {
+        let Some(Value::Object(test)) = environments.remove("test") else {
+            return;
+        };
+        for (key, value) in test {
+            match (key.as_str(), value) {
+                ("env", Value::Object(env)) => self.manifest.tests.env = self.env(env),
+                ("buildpacks", Value::Array(buildpacks)) => {
+                    self.manifest.tests.buildpacks = self.buildpacks(buildpacks);
+                }
+                ("scripts", Value::Object(scripts)) => {
+                    self.manifest.tests.setup = self.script(&scripts, "test-setup");
+                    self.manifest.tests.command = self.script(&scripts, "test");
+                }
+                ("env" | "buildpacks" | "scripts", _) => {
+                    self.problems
+                        .push(format!("environments.test: {key} has the wrong type"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn env(&mut self, env: Map<String, Value>) -> BTreeMap<ConfigKey, Variable> {
+        let mut variables = BTreeMap::new();
         for (name, value) in env {
             let Ok(key) = name.parse::<ConfigKey>() else {
                 self.problems
@@ -146,8 +189,9 @@ impl Reader {
                     continue;
                 }
             };
-            self.manifest.env.insert(key, variable);
+            variables.insert(key, variable);
         }
+        variables
     }
 
     fn formation(&mut self, formation: Map<String, Value>) {
@@ -194,29 +238,34 @@ impl Reader {
         self.manifest.formation.insert(process_type, dynos);
     }
 
-    fn buildpacks(&mut self, buildpacks: Vec<Value>) {
+    fn buildpacks(&mut self, buildpacks: Vec<Value>) -> Vec<Choice> {
+        let mut chosen = Vec::new();
         for value in buildpacks {
             let url = value.get("url").or(Some(&value)).and_then(Value::as_str);
             match url.map(str::parse::<Choice>) {
-                Some(Ok(buildpack)) if self.manifest.buildpacks.contains(&buildpack) => {}
-                Some(Ok(buildpack)) => self.manifest.buildpacks.push(buildpack),
+                Some(Ok(buildpack)) if chosen.contains(&buildpack) => {}
+                Some(Ok(buildpack)) => chosen.push(buildpack),
                 Some(Err(error)) => self.problems.push(format!("buildpacks: {error}")),
                 None => self.problems.push("buildpacks: an entry has no url".to_owned()),
             }
         }
+        chosen
     }
 
-    fn scripts(&mut self, scripts: &Map<String, Value>) {
-        let script = match scripts.get("postdeploy") {
+    fn script(&mut self, scripts: &Map<String, Value>, name: &str) -> Option<String> {
+        let script = match scripts.get(name) {
             Some(Value::Object(script)) => script.get("command"),
             script => script,
         };
         match script {
-            None | Some(Value::Null) => {}
+            None | Some(Value::Null) => None,
             Some(Value::String(command)) if !command.contains('\0') => {
-                self.manifest.postdeploy = Some(command.clone()).filter(|command| !command.trim().is_empty());
+                Some(command.clone()).filter(|command| !command.trim().is_empty())
             }
-            Some(_) => self.problems.push("scripts: postdeploy must be a command".to_owned()),
+            Some(_) => {
+                self.problems.push(format!("scripts: {name} must be a command"));
+                None
+            }
         }
     }
 
@@ -323,6 +372,33 @@ mod tests {
             [("heroku-redis:mini", None), ("heroku-postgresql", Some("MAIN_DB"))]
         );
         assert_eq!(parse("{}").unwrap(), Manifest::default());
+    }
+
+    #[test]
+    fn what_is_different_for_tests_is_read() {
+        let manifest = parse(
+            r#"{"env": {"PLAIN": "1"}, "environments": {
+                "review": {"env": {"PLAIN": "3"}},
+                "test": {
+                    "env": {"PLAIN": "2"}, "addons": ["heroku-postgresql:in-dyno"],
+                    "scripts": {"test-setup": "./prepare", "test": "make test"},
+                    "buildpacks": [{"url": "heroku/go"}]
+                }
+            }}"#,
+        )
+        .unwrap();
+        let tests = &manifest.tests;
+        assert_eq!(
+            tests.env[&"PLAIN".parse::<ConfigKey>().unwrap()].value.as_deref(),
+            Some("2")
+        );
+        assert_eq!(tests.buildpacks, [Choice::Ours(Buildpack::Go)]);
+        assert_eq!(
+            (tests.setup.as_deref(), tests.command.as_deref()),
+            (Some("./prepare"), Some("make test"))
+        );
+        let problems = parse(r#"{"environments": {"test": {"scripts": {"test": 5}, "env": []}}}"#).unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod slug;
 
 pub(crate) use archive::{ArchiveError, digest, unpack};
 pub(crate) use fetch::{Address, FetchError, fetch};
-pub(crate) use manifest::{AddonOrder, Manifest, find as find_manifest};
+pub(crate) use manifest::{AddonOrder, Manifest, Variable, find as find_manifest};
 pub(crate) use repository::{RepositoryError, fetch_commit, is_commit, resolve};
 pub(crate) use slug::unpack_slug;
 

@@ -141,6 +141,15 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
         "buildpacks [ref]?; source_blob! {checksum:str?, url!:str, version:str?, version_description:str?}",
     ),
     (
+        "POST /apps/{app}/test-runs",
+        "commit_branch! str; commit_message! str; commit_sha! str; source_blob! \
+         {checksum:str?, url!:str, version:str?, version_description:str?}",
+    ),
+    (
+        "PATCH /apps/{app}/test-runs/{test_run}",
+        "status! enum(pending/building/cancelled/succeeded/failed/errored)",
+    ),
+    (
         "POST /app-setups",
         "app {name:str?, region:ref?, stack:ref?}; overrides {buildpacks:[ref]?, env:{*:str}}; source_blob! \
          {checksum:str?, url!:str, version:str?, version_description:str?}",

@@ -100,6 +100,20 @@ pub(in crate::api) const RESOURCES: &[Resource] = &[
                  stream:str}]",
     },
     Resource {
+        name: "test-run",
+        description: "A run of an app's tests; nothing is released.",
+        fields: "actor_email email; app {id:uuid}; commit_branch str; commit_message str; commit_sha str; created_at time; \
+                 id uuid; message str?; number int; status enum(pending/building/cancelled/succeeded/failed/errored); \
+                 updated_at time; user {email:email, id:uuid}",
+    },
+    Resource {
+        name: "test-node",
+        description: "The container of a test run.",
+        fields: "created_at time; error_status str?; exit_code int?; id uuid; index int; message str?; output_stream_url \
+                 str; setup_stream_url str; status enum(pending/building/cancelled/succeeded/failed/errored); test_run \
+                 {id:uuid}; updated_at time",
+    },
+    Resource {
         name: "registry-buildpack",
         description: "A buildpack that comes with the platform.",
         fields: "blob_url str; category str; created_at time; description str; id uuid; logo str?; name str; namespace \
