@@ -5,7 +5,7 @@ use std::{fs, process::Command, time::Duration};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use paas_integration::{App, Options, Output, Platform, binary, eventually};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 const BUSYBOX: &str = "/usr/bin/busybox";
 
 /// A web server and a shell in two megabytes (Debian's busybox-static).
@@ -22,13 +22,13 @@ fn dockerfile(page: &str, image: &str) -> String {
 
 fn copy_busybox(app: &App<'_>, folder: &str) {
     let folder = app.tree().join(folder);
-    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).expect("a folder");
     fs::copy(BUSYBOX, folder.join("busybox")).expect("busybox-static is installed");
 }
 
 /// `paas` in the working tree, with Docker's classic builder: not every Docker brings the other one.
 fn paas(app: &App<'_>, arguments: &[&str]) -> Output {
-    let (verb, rest) = arguments.split_first().unwrap();
+    let (verb, rest) = arguments.split_first().expect("a verb");
     let mut command = app.command(&binary("paas"));
     command.env("DOCKER_BUILDKIT", "0").arg(verb).args(["-a", app.name()]);
     Output::of(command.args(rest), "")
@@ -139,7 +139,7 @@ fn pushed_images(platform: &Platform) {
     paas(&app, &["container:release", "web"]).expect_success();
     app.serves("hello pushed", SOON);
     let release = &app.releases()[0];
-    let description = release["description"].as_str().unwrap();
+    let description = release["description"].as_str().expect("a description");
     assert!(description.starts_with("Deployed web ("), "{description}");
 
     // Another type beside it; then it goes again, and web stays.
@@ -210,12 +210,21 @@ fn strangers(platform: &Platform) {
     let digest = format!("sha256:{}", "0".repeat(64));
     let anonymous = platform.call_as("", "GET", "/v2/", "");
     anonymous.expect_status(401);
-    assert!(anonymous.header("www-authenticate").unwrap().starts_with("Basic "));
+    assert!(
+        anonymous
+            .header("www-authenticate")
+            .expect("a challenge")
+            .starts_with("Basic ")
+    );
     call("GET", "/v2/", "").expect_status(200);
 
     // Bytes that are not what they are said to be are not kept.
     let begun = call("POST", "/v2/pushed/web/blobs/uploads/", "");
-    let upload = begun.expect_status(202).header("location").unwrap().to_owned();
+    let upload = begun
+        .expect_status(202)
+        .header("location")
+        .expect("a place to go on")
+        .to_owned();
     call("PATCH", &upload, "some bytes").expect_status(202);
     let resumed = call("GET", &upload, "");
     assert_eq!(resumed.expect_status(204).header("range"), Some("0-9"));
@@ -254,7 +263,7 @@ fn strangers(platform: &Platform) {
     let made = platform.call_as(&login, "POST", "/oauth/authorizations", "{}");
     let token = made.expect_status(201).json()["access_token"]["token"]
         .as_str()
-        .unwrap()
+        .expect("a text")
         .to_owned();
     let theirs = basic(&format!("_:{token}"));
     for (method, path) in [
@@ -270,7 +279,7 @@ fn strangers(platform: &Platform) {
     let latest = call("GET", "/v2/pushed/web/manifests/latest", "");
     let layer = latest.expect_status(200).json()["layers"][0]["digest"]
         .as_str()
-        .unwrap()
+        .expect("a text")
         .to_owned();
     let mount = format!("/v2/theirs-app/web/blobs/uploads/?mount={layer}&from=pushed/web");
     platform.call_as(&theirs, "POST", &mount, "").expect_status(202);

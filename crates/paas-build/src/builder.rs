@@ -132,7 +132,7 @@ pub(crate) struct Done {
 }
 
 enum Attempt {
-    Done(Done),
+    Done(Box<Done>),
     /// The app is none of the language that its names promised: `.slugignore` took the others away. Nothing was compiled.
     OtherLanguage(Buildpack),
 }
@@ -306,7 +306,7 @@ impl Builder {
             let stop = cancel.child_token();
             let attempt = self.attempt(request, tests, &stack, expected, console, &stop);
             match self.within_limit(&stop, attempt).await? {
-                Attempt::Done(done) => return Ok(done),
+                Attempt::Done(done) => return Ok(*done),
                 Attempt::OtherLanguage(language) if !has_tried => expected = Some(language),
                 Attempt::OtherLanguage(_) => {
                     return Err(BuildError::Broken {
@@ -348,7 +348,7 @@ impl Builder {
         let container = self.find_container(&spec.name).await;
         let (ended, container) = match (exit, container) {
             (Ok(exit), Some(container)) => match self.verdict(exit, signs, request, &container).await {
-                Ok(None) => return Ok(Attempt::Done(Done { ground, container })),
+                Ok(None) => return Ok(Attempt::Done(Box::new(Done { ground, container }))),
                 Ok(Some(other)) => (Ok(Attempt::OtherLanguage(other)), Some(container)),
                 Err(error) => (Err(error), Some(container)),
             },

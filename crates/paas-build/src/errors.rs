@@ -181,17 +181,7 @@ impl BuildError {
                  {problem}.\n\
                  Each line is a process type, a colon and a command, such as: web: gunicorn app:app"
             ),
-            Self::HerokuYml(HerokuYmlError { line, problem }) => {
-                let place = line.map_or_else(String::new, |line| format!(" in line {line}"));
-                format!(
-                    "heroku.yml has a mistake{place}.\n\n\
-                     {problem}.\n\
-                     The smallest that works is three lines, each deeper than the one before:\n\
-                     build:\n\
-                     \u{20}\u{20}docker:\n\
-                     \u{20}\u{20}\u{20}\u{20}web: Dockerfile"
-                )
-            }
+            Self::HerokuYml(error) => heroku_yml(error),
             Self::NoDockerfile => "There is no heroku.yml and no Dockerfile.\n\n\
                 The app is on the container stack, where images are built from one of them at the root of the source.\n\
                 Add one, commit, and push again; or build with buildpacks: paas stack:set paas-12"
@@ -272,6 +262,18 @@ impl BuildError {
             Self::Broken { .. } | Self::Engine(_) => ours("The build could not be run."),
         }
     }
+}
+
+fn heroku_yml(HerokuYmlError { line, problem }: &HerokuYmlError) -> String {
+    let place = line.map_or_else(String::new, |line| format!(" in line {line}"));
+    format!(
+        "heroku.yml has a mistake{place}.\n\n\
+         {problem}.\n\
+         The smallest that works is three lines, each deeper than the one before:\n\
+         build:\n\
+         \u{20}\u{20}docker:\n\
+         \u{20}\u{20}\u{20}\u{20}web: Dockerfile"
+    )
 }
 
 fn ours(headline: &str) -> String {
