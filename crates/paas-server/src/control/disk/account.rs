@@ -156,6 +156,8 @@ async fn measure(platform: &Platform) -> Result<DiskAccount> {
         bytes,
         prunable_bytes: prunable(kind),
     };
+    // Those of add-ons belong to no app: several may use one.
+    let (caches, of_addons): (Vec<_>, Vec<_>) = volumes.iter().partition(|volume| volume.app.is_some());
     let accounts = vec![
         account("images of apps", Kind::Image, of_apps),
         plain("images of the stack", of_stack),
@@ -164,14 +166,16 @@ async fn measure(platform: &Platform) -> Result<DiskAccount> {
         account(
             "build caches",
             Kind::Cache,
-            volumes.iter().map(|volume| volume.bytes).sum(),
+            caches.iter().map(|volume| volume.bytes).sum(),
         ),
+        plain("add-ons", of_addons.iter().map(|volume| volume.bytes).sum()),
         plain("containers", containers.iter().map(|container| container.bytes).sum()),
         account("repositories", Kind::Repository, files.repositories),
         account("logs", Kind::Log, files.logs),
         account("build output", Kind::Output, files.outputs),
         account("sources", Kind::Source, files.sources),
         plain("fetched buildpacks", files.buildpacks),
+        plain("registry", files.registry),
         plain("backups", files.backups),
         plain("database", files.database.max(database_bytes)),
     ];
@@ -202,6 +206,8 @@ struct Files {
     outputs: u64,
     sources: u64,
     buildpacks: u64,
+    /// What was pushed to `registry.`, until no tag leads to it.
+    registry: u64,
     backups: u64,
     /// Of the embedded database, with its journal.
     database: u64,
@@ -216,6 +222,7 @@ impl Files {
         let mut files = Self {
             sources: bytes_in(&settings.sources()),
             buildpacks: bytes_in(&settings.buildpacks()),
+            registry: bytes_in(&settings.registry()),
             backups: bytes_in(&settings.data_dir.join("backups")),
             database: bytes_in(&settings.data_dir.join("postgres")),
             ..Self::default()
