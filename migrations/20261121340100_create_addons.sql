@@ -15,7 +15,6 @@ create table addons (
     failures integer not null default 0,
     retry_at timestamptz,
     trouble text,
-    has_farewell boolean not null default false,
     created_by uuid not null references accounts (id),
     leased_by uuid,
     leased_until timestamptz,
@@ -38,7 +37,6 @@ comment on column addons.version is 'Of the server, as its service says.';
 comment on column addons.generation is 'A container of another generation is replaced.';
 comment on column addons.is_rotating is 'The secret is new: the server has to learn it, then the apps.';
 comment on column addons.trouble is 'Why it does not run, for people.';
-comment on column addons.has_farewell is 'The last backup of one that is being destroyed was made, or cannot be.';
 
 create table addon_attachments (
     id uuid primary key,

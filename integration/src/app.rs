@@ -180,6 +180,21 @@ impl<'platform> App<'platform> {
         self.get(path).expect_status(200).body.clone()
     }
 
+    /// Pushes what is in the working tree, and it is deployed.
+    #[track_caller]
+    pub fn deploys(&self) -> Output {
+        let output = self.push();
+        output.expect_success().expect("deployed");
+        output
+    }
+
+    /// Pushes a change that no dependency has a part in.
+    #[track_caller]
+    pub fn deploys_again(&self) -> Output {
+        self.write("NOTES.md", "One line more.\n");
+        self.deploys()
+    }
+
     /// Waits until `/` is this page.
     #[track_caller]
     pub fn serves(&self, page: &str, limit: Duration) {

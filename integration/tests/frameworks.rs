@@ -7,19 +7,10 @@ use paas_integration::{Answer, App, Output, Platform, Postgres, eventually, requ
 
 const SOON: Duration = Duration::from_mins(1);
 
-/// Pushes what is in the working tree.
-#[track_caller]
-fn pushed(app: &App<'_>) -> Output {
-    let output = app.push();
-    output.expect_success().expect("deployed");
-    output
-}
-
 /// Pushes a change that no dependency has a part in: nothing is installed again.
 #[track_caller]
 fn pushed_again(app: &App<'_>) -> Output {
-    app.write("NOTES.md", "One line more.\n");
-    let output = pushed(app);
+    let output = app.deploys_again();
     output
         .expect("Using the cached dependencies: unchanged")
         .expect_no("Installing dependencies")
@@ -64,7 +55,7 @@ fn a_django_shop_has_a_database_a_worker_and_a_clock() {
     shop.paas(&["config:set", &format!("DATABASE_URL={}", postgres.url())])
         .expect_success();
     shop.write("NOTES.md", "There is a database now.\n");
-    pushed(&shop)
+    shop.deploys()
         .expect("Using the cached dependencies: unchanged")
         .expect("Procfile declares types -> clock, release, web, worker")
         .expect("Applying orders.0001_initial... OK");
@@ -104,7 +95,7 @@ fn node_apps_with_a_build_step_are_installed_once_whatever_installs_them() {
     let platform = Platform::start();
     let vite = platform.app("vite");
     vite.fixture("node-vite");
-    pushed(&vite)
+    vite.deploys()
         .expect("Installing dependencies (npm)")
         .expect("Running build")
         .expect("Pruning development dependencies");
@@ -125,7 +116,7 @@ fn node_apps_with_a_build_step_are_installed_once_whatever_installs_them() {
 
     let yarn = platform.app("yarn");
     yarn.fixture("node-yarn");
-    pushed(&yarn)
+    yarn.deploys()
         .expect("Adding yarn@1.x")
         .expect("Running heroku-postbuild")
         .expect_no("never run")
@@ -137,7 +128,7 @@ fn node_apps_with_a_build_step_are_installed_once_whatever_installs_them() {
 
     let berry = platform.app("berry");
     berry.fixture("node-berry");
-    pushed(&berry).expect("Adding @yarnpkg/cli-dist@4.18.1");
+    berry.deploys().expect("Adding @yarnpkg/cli-dist@4.18.1");
     assert!(berry.page("/").starts_with("Hello from Plug'n'Play"));
 
     // Two lock files, and then none that fits.
@@ -155,7 +146,7 @@ fn node_apps_with_a_build_step_are_installed_once_whatever_installs_them() {
         "package.json",
         r#"{ "scripts": { "build": "mkdir dist && echo hello > dist/index.html" } }"#,
     );
-    pushed(&vite)
+    vite.deploys()
         .expect(" !     Nothing says how to start this app. What it has built in dist looks like a site of files.")
         .expect("There is nothing to run");
 }
@@ -167,7 +158,7 @@ fn next_and_nuxt_are_built_and_served_without_a_procfile() {
     let next = platform.app("next");
     next.fixture("node-next");
     next.paas(&["config:set", "GREETING=kindness"]).expect_success();
-    pushed(&next).expect("Default types for Node.js -> web");
+    next.deploys().expect("Default types for Node.js -> web");
     let page = next.page("/");
     assert!(page.contains("Hello from Next at next.localhost"), "{page}");
     assert_eq!(next.page("/api/hello"), r#"{"hello":"web.1"}"#);
@@ -178,7 +169,7 @@ fn next_and_nuxt_are_built_and_served_without_a_procfile() {
 
     let nuxt = platform.app("nuxt");
     nuxt.fixture("node-nuxt");
-    pushed(&nuxt)
+    nuxt.deploys()
         .expect("Adding pnpm@10.34.9")
         .expect("Types generated in .nuxt")
         .expect("Default types for Node.js -> web");

@@ -9,9 +9,7 @@ const SOON: Duration = Duration::from_secs(40);
 /// Pushes a change that no dependency has a part in: nothing is installed again.
 #[track_caller]
 fn pushed_again(app: &App<'_>) {
-    app.write("NOTES.md", "One line more.\n");
-    app.push()
-        .expect_success()
+    app.deploys_again()
         .expect("Using the cached dependencies: unchanged")
         .expect_no("Installing dependencies");
 }

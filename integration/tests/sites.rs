@@ -6,15 +6,7 @@ use std::{
     os::unix::fs::symlink,
 };
 
-use paas_integration::{Answer, App, Output, Platform, request};
-
-/// Pushes what is in the working tree.
-#[track_caller]
-fn pushed(app: &App<'_>) -> Output {
-    let output = app.push();
-    output.expect_success().expect("deployed");
-    output
-}
+use paas_integration::{Answer, App, Platform, request};
 
 /// A request with headers of its own; the path goes as it is written.
 #[track_caller]
@@ -69,7 +61,7 @@ fn a_site_is_served_as_its_configuration_says_and_nothing_beside_it() {
     site.write("public/.hidden", "secret\n");
     site.write("public/.well-known/security.txt", "Contact: me\n");
     site.write("secret.txt", "secret\n");
-    pushed(&site)
+    site.deploys()
         .expect("Static site app detected")
         .expect(" !     outside.json was left out: the link leads out of the site");
 
@@ -79,11 +71,11 @@ fn a_site_is_served_as_its_configuration_says_and_nothing_beside_it() {
 
     let single = platform.app("single");
     single.fixture("static-spa");
-    pushed(&single);
+    single.deploys();
     is_a_single_page(&single);
     refuses_what_it_would_not_do(&single);
     single.write("static.json", r#"{ "root": "dist", "https_only": true }"#);
-    pushed(&single);
+    single.deploys();
     leads(&single, "/users/1?a=b", 301, "https://single.localhost/users/1?a=b");
 }
 
@@ -231,14 +223,14 @@ fn a_generator_builds_a_site_that_the_next_buildpack_serves() {
     let platform = Platform::start();
     let site = platform.app("journal");
     site.fixture("static-metalsmith");
-    pushed(&site)
+    site.deploys()
         .expect("Using the buildpacks in .buildpacks")
         .expect("Node.js app detected")
         .expect("Static site app detected");
     assert!(site.page("/").contains("Hello from a generator"));
     assert!(site.page("/posts/day-2/").contains("What happened on day 2."));
     site.write("src/posts/day-3.md", "---\ntitle: Day 3\n---\nNews.\n");
-    pushed(&site)
+    site.deploys()
         .expect("Using the cached dependencies: unchanged")
         .expect_no("Installing dependencies");
     assert!(site.page("/posts/day-3/").contains("News."));

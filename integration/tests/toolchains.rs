@@ -18,19 +18,9 @@ fn serves(app: &App<'_>, fixture: &str, path: &str, text: &str) -> Output {
 /// Pushes what is in the working tree and looks for a text on one of its pages.
 #[track_caller]
 fn pushed(app: &App<'_>, path: &str, text: &str) -> Output {
-    let output = app.push();
-    output.expect_success().expect("deployed");
+    let output = app.deploys();
     let page = app.page(path);
     assert!(page.contains(text), "no {text:?} in {page}");
-    output
-}
-
-/// Pushes a change that no dependency has a part in.
-#[track_caller]
-fn pushed_again(app: &App<'_>) -> Output {
-    app.write("NOTES.md", "One line more.\n");
-    let output = app.push();
-    output.expect_success().expect("deployed");
     output
 }
 
@@ -65,7 +55,7 @@ fn ruby_apps_bring_their_gems_along_and_rails_compiles_its_assets() {
     let platform = Platform::start();
     let plain = platform.app("plain");
     serves(&plain, "ruby-plain", "/", "as production").expect("Ruby app detected");
-    pushed_again(&plain).expect("Using the cached gems: unchanged");
+    plain.deploys_again().expect("Using the cached gems: unchanged");
 
     let (rails, sinatra) = (platform.app("rails"), platform.app("sinatra"));
     rails.fixture("rails");
@@ -82,7 +72,8 @@ fn ruby_apps_bring_their_gems_along_and_rails_compiles_its_assets() {
         .find(|word| word.starts_with("/assets/application-"))
         .unwrap_or_else(|| panic!("no style sheet in {page}"));
     assert!(rails.page(style).contains("#336699"), "{style}");
-    pushed_again(&rails)
+    rails
+        .deploys_again()
         .expect("Using the cached gems: unchanged")
         .expect_no("Installing railties");
     assert!(rails.page("/").contains("Hello from Rails"));
@@ -91,7 +82,7 @@ fn ruby_apps_bring_their_gems_along_and_rails_compiles_its_assets() {
         .expect("Default types for Ruby -> console, rake, web")
         .expect_no("Installing rack-test");
     assert_eq!(sinatra.page("/built.txt"), "Built by rake\n");
-    pushed_again(&sinatra).expect("Using the cached gems: unchanged");
+    sinatra.deploys_again().expect("Using the cached gems: unchanged");
 
     plain.write("Gemfile", "source 'https://rubygems.org'\nruby '2.0.0'\n");
     refused(&plain, &[" !     Ruby 2.0.0, asked for in the Gemfile, is not here."]);
@@ -115,12 +106,12 @@ fn go_apps_are_compiled_with_the_go_that_they_ask_for() {
     serves(&vendored, "go-vendored", "/", "Hello from web.1")
         .expect("Using the modules in vendor/")
         .expect("Default types for Go -> web, worker");
-    pushed_again(&vendored).expect_no("example.com/greeting");
+    vendored.deploys_again().expect_no("example.com/greeting");
 
     let version = platform.app("version");
     version.paas(&["config:set", "GO_LINKER_SYMBOL=main.version", "GO_LINKER_VALUE=1.2.3"]);
     serves(&version, "go-version", "/", "Version 1.2.3 on go1.25").expect("Fetching Go 1.25");
-    pushed_again(&version).expect_no("Fetching Go");
+    version.deploys_again().expect_no("Fetching Go");
 
     plain.write("main.go", "package main\n\nfunc main() { fmt.Println(1) }\n");
     refused(&plain, &["undefined: fmt", " !     The app could not be compiled."]);
@@ -169,13 +160,14 @@ fn php_apps_are_served_by_apache_and_by_nginx() {
     let nginx = platform.app("nginx");
     serves(&nginx, "php-nginx", "/some/where", "Hello from nginx at /some/where")
         .expect("Procfile declares types -> web, worker");
-    pushed_again(&nginx).expect("nothing to install");
+    nginx.deploys_again().expect("nothing to install");
 
     let packages = platform.app("packages");
     packages.fixture("php-packages");
     archive_packages(&packages);
     pushed(&packages, "/", "Hello from a package with vendor/bin/greet").expect("Installing example/greeting");
-    pushed_again(&packages)
+    packages
+        .deploys_again()
         .expect("Using the cached packages: unchanged")
         .expect_no("Installing example/greeting");
     // What is installed outside vendor/ is no part of what is kept: it is made anew.
@@ -217,7 +209,7 @@ fn java_apps_are_built_by_their_own_wrappers() {
 
     let gradle = platform.app("gradle");
     serves(&gradle, "java-gradle", "/", "Hello from Java 17").expect("./gradlew stage");
-    pushed_again(&gradle);
+    gradle.deploys_again();
 
     let classes = platform.app("classes");
     classes
@@ -247,7 +239,7 @@ fn rust_apps_are_compiled_once() {
 
     let crates = platform.app("crates");
     serves(&crates, "rust-crates", "/", "Hello from 2 crates").expect("Compiling itoa");
-    pushed_again(&crates).expect_no("Compiling itoa");
+    crates.deploys_again().expect_no("Compiling itoa");
 
     plain.write("src/main.rs", "fn main() { nothing(); }\n");
     refused(

@@ -69,7 +69,7 @@ pub struct AddonWanted {
     pub generation: u32,
     /// Its server has to learn new credentials.
     pub is_rotating: bool,
-    /// After a container that ended: when the next may start.
+    /// After something that failed: when it may be tried again.
     pub retry_at: Option<DateTime<Utc>>,
     /// The apps on whose networks it is.
     pub apps: BTreeSet<Id<App>>,
@@ -111,8 +111,6 @@ pub enum AddonStep {
     Prepare { container: String },
     /// Gives the server its new credentials; then the apps get them.
     Rotate { container: String },
-    /// Keeps a last backup, if the server still answers.
-    Farewell { container: String },
     /// No container is left: removes the volume, and the row.
     Delete,
 }
@@ -123,17 +121,8 @@ const LONGEST_NAME: usize = 256;
 
 impl AddonWanted {
     /// The next step. There is never a second container on a volume: whatever is in the way goes before another is made.
-    pub fn decide(&self, seen: &[SeenAddon], has_farewell: bool, now: DateTime<Utc>) -> AddonStep {
+    pub fn decide(&self, seen: &[SeenAddon], now: DateTime<Utc>) -> AddonStep {
         let is_ended = self.state == AddonState::Deprovisioning;
-        if is_ended
-            && !has_farewell
-            && let Some(ready) = seen
-                .iter()
-                .find(|seen| seen.state == SeenAddonState::Running { is_ready: true })
-        {
-            let container = ready.container.clone();
-            return AddonStep::Farewell { container };
-        }
         let is_wanted =
             |seen: &SeenAddon| !is_ended && seen.generation == self.generation && seen.state != SeenAddonState::Exited;
         if let Some(other) = seen.iter().find(|seen| !is_wanted(seen)) {
@@ -143,11 +132,10 @@ impl AddonWanted {
             };
         }
         let [seen, others @ ..] = seen else {
-            return match self.retry_at {
-                _ if is_ended => AddonStep::Delete,
-                Some(at) if at > now => AddonStep::Rest(Some(at)),
-                _ => AddonStep::Start,
-            };
+            if is_ended {
+                return AddonStep::Delete;
+            }
+            return self.in_its_time(AddonStep::Start, now);
         };
         if let Some(other) = others.first() {
             let container = other.container.clone();
@@ -156,14 +144,22 @@ impl AddonWanted {
                 has_crashed: false,
             };
         }
-        self.look_after(seen)
+        self.look_after(seen, now)
+    }
+
+    /// What may fail is not tried again before its time.
+    fn in_its_time(&self, step: AddonStep, now: DateTime<Utc>) -> AddonStep {
+        match self.retry_at {
+            Some(at) if at > now => AddonStep::Rest(Some(at)),
+            _ => step,
+        }
     }
 
     /// What the one container needs.
-    fn look_after(&self, seen: &SeenAddon) -> AddonStep {
+    fn look_after(&self, seen: &SeenAddon, now: DateTime<Utc>) -> AddonStep {
         let container = seen.container.clone();
         let SeenAddonState::Running { is_ready } = seen.state else {
-            return AddonStep::Start;
+            return self.in_its_time(AddonStep::Start, now);
         };
         if let Some(app) = self.apps.difference(&seen.apps).next() {
             return AddonStep::Join { container, app: *app };
@@ -172,10 +168,10 @@ impl AddonWanted {
             return AddonStep::Leave { container, app: *app };
         }
         if !is_ready || self.state == AddonState::Provisioning {
-            return AddonStep::Prepare { container };
+            return self.in_its_time(AddonStep::Prepare { container }, now);
         }
         if self.is_rotating {
-            return AddonStep::Rotate { container };
+            return self.in_its_time(AddonStep::Rotate { container }, now);
         }
         AddonStep::Rest(None)
     }

@@ -9,7 +9,7 @@ mod row;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use paas_core::{Addon, AddonName, App, Id, ImageRef};
+use paas_core::{Addon, App, Id, ImageRef};
 use uuid::Uuid;
 
 use crate::{
@@ -45,7 +45,6 @@ pub struct AddonRow {
     pub retry_at: Option<DateTime<Utc>>,
     /// Why it does not run.
     pub trouble: Option<String>,
-    pub has_farewell: bool,
     pub created_by: Id<Account>,
 }
 
@@ -69,7 +68,6 @@ macro_rules! select_addons {
                 addons.failures,
                 addons.retry_at,
                 addons.trouble,
-                addons.has_farewell,
                 addons.created_by,
                 addons.created_at,
                 addons.updated_at
@@ -205,14 +203,6 @@ pub async fn clear_trouble(conn: &mut PgConnection, id: Id<Addon>) -> Result<(),
     Ok(())
 }
 
-/// Its last backup was made, or cannot be.
-pub async fn mark_farewell(conn: &mut PgConnection, id: Id<Addon>) -> Result<(), StoreError> {
-    sqlx::query!("update addons set has_farewell = true where id = $1", id.as_uuid())
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
 /// Forgets one that was destroyed, after its volume.
 pub async fn delete(conn: &mut PgConnection, id: Id<Addon>) -> Result<(), StoreError> {
     sqlx::query!(
@@ -244,15 +234,6 @@ pub async fn lease(
         now + LONGEST_LEASE,
     );
     Ok(leased.execute(conn).await?.rows_affected() == 1)
-}
-
-/// Whether a name is free.
-pub async fn is_free(conn: &mut PgConnection, name: &AddonName) -> Result<bool, StoreError> {
-    let free = sqlx::query_scalar!(
-        r#"select not exists (select from addons where name = $1) as "free!""#,
-        name.as_str()
-    );
-    Ok(free.fetch_one(conn).await?)
 }
 
 fn seal(sealer: &Sealer, noun: &'static str, id: Id<Addon>, values: &Values) -> Vec<u8> {

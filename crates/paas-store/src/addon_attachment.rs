@@ -134,7 +134,7 @@ pub async fn get(conn: &mut PgConnection, id: Id<Attachment>) -> Result<Option<A
 }
 
 /// Lets an app use an add-on: the release is called `Attach DATABASE (@ref:postgresql-curved-12345)`. Fails with
-/// [`StoreError::AttachmentTaken`] when the app has an attachment of this name, with [`StoreError::AttachedConfig`] when it has
+/// [`StoreError::AttachmentTaken`] when the app has an attachment of this name, with [`StoreError::ConfigTaken`] when it has
 /// set one of the config vars by hand.
 pub async fn create(
     conn: &mut PgConnection,

@@ -51,39 +51,46 @@ fn names_are_read_as_heroku_reads_them() {
 #[test]
 fn a_lost_container_is_made_again_once_its_time_has_come() {
     let mut wanted = wanted(AddonState::Provisioned);
-    assert_eq!(wanted.decide(&[], false, now()), AddonStep::Start);
+    assert_eq!(wanted.decide(&[], now()), AddonStep::Start);
     let later = now() + chrono::TimeDelta::seconds(10);
     wanted.retry_at = Some(later);
-    assert_eq!(wanted.decide(&[], false, now()), AddonStep::Rest(Some(later)));
-    assert_eq!(wanted.decide(&[], false, later), AddonStep::Start);
+    assert_eq!(wanted.decide(&[], now()), AddonStep::Rest(Some(later)));
+    assert_eq!(wanted.decide(&[], later), AddonStep::Start);
 }
 
 #[test]
 fn another_plan_replaces_the_container() {
     let wanted = wanted(AddonState::Provisioned);
-    let step = wanted.decide(&[running(0, true)], false, now());
+    let step = wanted.decide(&[running(0, true)], now());
     let (container, has_crashed) = ("c0".to_owned(), false);
     assert_eq!(step, AddonStep::Remove { container, has_crashed });
 }
 
 #[test]
-fn what_is_destroyed_says_farewell_before_it_goes() {
+fn what_is_destroyed_loses_its_container_first() {
     let wanted = wanted(AddonState::Deprovisioning);
+    let (container, has_crashed) = ("c1".to_owned(), false);
+    let removal = AddonStep::Remove { container, has_crashed };
+    assert_eq!(wanted.decide(&[running(1, true)], now()), removal);
+    assert_eq!(wanted.decide(&[], now()), AddonStep::Delete);
+}
+
+#[test]
+fn a_server_that_does_not_take_its_credentials_is_not_asked_again_at_once() {
+    let mut wanted = wanted(AddonState::Provisioned);
     let container = "c1".to_owned();
-    let step = |seen: &[SeenAddon], has_farewell| wanted.decide(seen, has_farewell, now());
-    assert_eq!(
-        step(&[running(1, true)], false),
-        AddonStep::Farewell {
-            container: container.clone()
-        }
-    );
-    let removal = AddonStep::Remove {
-        container,
-        has_crashed: false,
-    };
-    assert_eq!(step(&[running(1, true)], true), removal);
-    assert_eq!(step(&[running(1, false)], false), removal);
-    assert_eq!(step(&[], true), AddonStep::Delete);
+    let prepare = AddonStep::Prepare { container };
+    assert_eq!(wanted.decide(&[running(1, false)], now()), prepare);
+    let later = now() + chrono::TimeDelta::seconds(10);
+    wanted.retry_at = Some(later);
+    assert_eq!(wanted.decide(&[running(1, false)], now()), AddonStep::Rest(Some(later)));
+    assert_eq!(wanted.decide(&[running(1, false)], later), prepare);
+    // Who may reach it has nothing to do with that.
+    wanted.apps.insert(app(2));
+    assert!(matches!(
+        wanted.decide(&[running(1, false)], now()),
+        AddonStep::Join { .. }
+    ));
 }
 
 fn a_container() -> impl Strategy<Value = SeenAddon> {
@@ -126,7 +133,6 @@ proptest! {
         mut seen in proptest::collection::vec(a_container(), 0..4),
         deaths in proptest::collection::vec(any::<bool>(), 40),
     ) {
-        let mut has_farewell = false;
         for (turn, dies) in deaths.into_iter().enumerate() {
             if dies && turn < 10 && let Some(first) = seen.first_mut() {
                 first.state = SeenAddonState::Exited;
@@ -134,7 +140,7 @@ proptest! {
             let find = |seen: &mut Vec<SeenAddon>, name: &str| {
                 seen.iter().position(|seen| seen.container == name).unwrap()
             };
-            match wanted.decide(&seen, has_farewell, now()) {
+            match wanted.decide(&seen, now()) {
                 AddonStep::Rest(_) => break,
                 AddonStep::Remove { container, .. } => {
                     let index = find(&mut seen, &container);
@@ -160,7 +166,6 @@ proptest! {
                     wanted.state = AddonState::Provisioned;
                 }
                 AddonStep::Rotate { .. } => wanted.is_rotating = false,
-                AddonStep::Farewell { .. } => has_farewell = true,
                 AddonStep::Delete => {
                     prop_assert!(seen.is_empty());
                     return Ok(());
@@ -171,6 +176,6 @@ proptest! {
         prop_assert_eq!(seen.len(), 1);
         prop_assert_eq!(&seen[0].apps, &wanted.apps);
         prop_assert_eq!(seen[0].state, SeenAddonState::Running { is_ready: true });
-        prop_assert_eq!(wanted.decide(&seen, false, now()), AddonStep::Rest(None));
+        prop_assert_eq!(wanted.decide(&seen, now()), AddonStep::Rest(None));
     }
 }

@@ -91,12 +91,17 @@ impl AddonsController {
     /// One pass; says when the next one is due at the latest.
     pub(crate) async fn pass(self: &Arc<Self>) -> Result<Duration> {
         let now = self.platform.clock.now();
+        // What a task does meanwhile may be missing from the list: to this pass it is at work to the end.
+        let busy = self.at_work().clone();
         let Some(seen) = self.look().await? else {
             return Ok(PERIOD);
         };
         let mut next: Option<DateTime<Utc>> = None;
         for row in seen.rows {
             let id = row.addon.id;
+            if busy.contains(&id) {
+                continue;
+            }
             let wanted = AddonWanted {
                 state: row.addon.state,
                 generation: row.generation,
@@ -105,7 +110,7 @@ impl AddonsController {
                 apps: seen.apps.get(&id).cloned().unwrap_or_default(),
             };
             let containers = seen.containers.get(&id).map_or(&[][..], Vec::as_slice);
-            match wanted.decide(containers, row.has_farewell, now) {
+            match wanted.decide(containers, now) {
                 AddonStep::Rest(None) => {}
                 AddonStep::Rest(Some(at)) => next = Some(next.map_or(at, |next| next.min(at))),
                 step => self.spawn(row, step),

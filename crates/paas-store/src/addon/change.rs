@@ -168,18 +168,17 @@ pub async fn begin_rotation(
 }
 
 /// Its server answers to these credentials: every app that uses it gets the config vars with a release. Nothing when the
-/// add-on is being destroyed by now.
+/// add-on is being destroyed by now, or has others: the server has to learn those.
 pub async fn set_config(
     conn: &mut PgConnection,
     sealer: &Sealer,
     id: Id<Addon>,
-    config: &Values,
+    (credentials, config): (&Values, &Values),
     at: DateTime<Utc>,
 ) -> Result<Vec<ReleaseRow>, StoreError> {
     let mut transaction = conn.begin().await?;
-    let attachments = addon_attachment::list_of_addon(&mut transaction, id).await?;
-    release::lock_all(&mut transaction, attachments.iter().map(|row| row.attachment.app)).await?;
-    if !lock(&mut transaction, id).await? {
+    let (attachments, is_living) = lock_with_apps(&mut transaction, id).await?;
+    if !is_living || super::secret(&mut transaction, sealer, id).await? != *credentials {
         return Ok(Vec::new());
     }
     let before = by_id(&mut transaction, id).await?.ok_or(StoreError::AddonGone)?;
@@ -231,9 +230,8 @@ pub async fn begin_destroy(
     stamp: Stamp,
 ) -> Result<Vec<ReleaseRow>, StoreError> {
     let mut transaction = conn.begin().await?;
-    let attachments = addon_attachment::list_of_addon(&mut transaction, id).await?;
-    release::lock_all(&mut transaction, attachments.iter().map(|row| row.attachment.app)).await?;
-    if !lock(&mut transaction, id).await? {
+    let (attachments, is_living) = lock_with_apps(&mut transaction, id).await?;
+    if !is_living {
         return Err(StoreError::AddonGone);
     }
     let row = by_id(&mut transaction, id).await?.ok_or(StoreError::AddonGone)?;
@@ -271,6 +269,9 @@ pub async fn begin_destroy_of_app(
     app: Id<App>,
     stamp: Stamp,
 ) -> Result<Vec<ReleaseRow>, StoreError> {
+    // All at once and in order: one after the other might wait for somebody who waits for us.
+    let uses = addon_attachment::list_of_apps(conn, &[app]).await?;
+    release::lock_all(conn, uses.iter().map(|row| row.attachment.app)).await?;
     let mut releases = Vec::new();
     for row in super::list_of_apps(conn, &[app]).await? {
         if row.addon.app == app {
@@ -285,6 +286,19 @@ pub async fn begin_destroy_of_app(
     }
     releases.retain(|release| release.release.app != app);
     Ok(releases)
+}
+
+/// Locks an add-on after the apps that use it, in the order of everybody, and says which do: none is added from now on. And whether
+/// it is living.
+async fn lock_with_apps(
+    conn: &mut PgConnection,
+    id: Id<Addon>,
+) -> Result<(Vec<addon_attachment::AttachmentRow>, bool), StoreError> {
+    let attachments = addon_attachment::list_of_addon(conn, id).await?;
+    release::lock_all(conn, attachments.iter().map(|row| row.attachment.app)).await?;
+    let is_living = lock(conn, id).await?;
+    // Again: one may have been added while we waited.
+    Ok((addon_attachment::list_of_addon(conn, id).await?, is_living))
 }
 
 async fn record(

@@ -28,7 +28,6 @@ pub(super) struct Row {
     pub(super) failures: i32,
     pub(super) retry_at: Option<DateTime<Utc>>,
     pub(super) trouble: Option<String>,
-    pub(super) has_farewell: bool,
     pub(super) created_by: Uuid,
     pub(super) created_at: DateTime<Utc>,
     pub(super) updated_at: DateTime<Utc>,
@@ -58,7 +57,6 @@ impl TryFrom<Row> for AddonRow {
             failures: unsigned(NOUN, row.failures)?,
             retry_at: row.retry_at,
             trouble: row.trouble,
-            has_farewell: row.has_farewell,
             created_by: row.created_by.into(),
         })
     }

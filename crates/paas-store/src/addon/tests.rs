@@ -35,8 +35,10 @@ impl World {
     /// It answers, at this address.
     async fn provisioned(&self, addon: &AddonRow, url: &str) -> Vec<String> {
         let sealer = &self.store().sealer;
-        let config = values("URL", url);
-        let releases = set_config(&mut *self.conn().await, sealer, addon.addon.id, &config, seconds(1))
+        let (config, id) = (values("URL", url), addon.addon.id);
+        let mut conn = self.conn().await;
+        let credentials = secret(&mut conn, sealer, id).await.unwrap();
+        let releases = set_config(&mut conn, sealer, id, (&credentials, &config), seconds(1))
             .await
             .unwrap();
         releases

@@ -45,10 +45,9 @@ impl AddonsController {
                 let container = ContainerId::new(container);
                 self.or_trouble(row, self.prepare(row, &container).await).await
             }
-            AddonStep::Rotate { container } => self.rotate(row, &ContainerId::new(container)).await,
-            AddonStep::Farewell { container: _ } => {
-                let mut conn = self.platform.store.connection().await?;
-                Ok(store::addon::mark_farewell(&mut conn, row.addon.id).await?)
+            AddonStep::Rotate { container } => {
+                let container = ContainerId::new(container);
+                self.or_trouble(row, self.rotate(row, &container).await).await
             }
             AddonStep::Delete => self.delete(row).await,
         }
@@ -261,7 +260,8 @@ impl AddonsController {
         let config = credentials.config(service, row.addon.id);
         let mut conn = platform.store.connection().await?;
         let (sealer, now) = (&platform.store.sealer, platform.clock.now());
-        let releases = store::addon::set_config(&mut conn, sealer, row.addon.id, &config, now).await?;
+        let releases =
+            store::addon::set_config(&mut conn, sealer, row.addon.id, (credentials.values(), &config), now).await?;
         drop(conn);
         tell::released(platform, releases).await;
         platform.wake_webhooks.notify_one();
