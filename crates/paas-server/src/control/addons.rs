@@ -7,6 +7,8 @@
 
 mod run;
 mod step;
+#[cfg_attr(not(test), expect(dead_code, reason = "backups and copies come through it"))]
+mod stream;
 mod tell;
 
 use std::{

@@ -21,7 +21,7 @@ const UNTIL_CREDENTIALS: &str =
 const KEEP_CREDENTIALS: &str =
     "umask 077 && cat >/run/addon/credentials.new && mv /run/addon/credentials.new /run/addon/credentials";
 /// Of what a script complains about, the end is kept.
-const COMPLAINT_BYTES: usize = 2000;
+pub(super) const COMPLAINT_BYTES: usize = 2000;
 
 /// The argv of a server's first process.
 pub(super) fn start_command(script: &str) -> Vec<String> {
@@ -55,7 +55,8 @@ pub(super) async fn script(engine: &Arc<dyn Engine>, id: &ContainerId, script: &
     }
 }
 
-fn command(script: &str) -> Vec<String> {
+/// The argv of a script that has the credentials.
+pub(super) fn command(script: &str) -> Vec<String> {
     ["/bin/sh", "-c", &format!("{WITH_CREDENTIALS}{script}")]
         .map(str::to_owned)
         .to_vec()
