@@ -22,7 +22,7 @@ use std::{
 use bytes::Bytes;
 use paas_core::{App, Build, ConfigKey, ConfigVars, Id, ImageRef, ProcessType, Slug};
 use paas_engine::{
-    ByteStream, ContainerId, ContainerSpec, Engine, Environment, Exit, Limits, Output, Role, Tmpfs, VolumeMount,
+    ByteStream, ContainerId, ContainerSpec, Engine, Environment, Exit, Limits, Role, Tmpfs, VolumeMount,
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -30,11 +30,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     BuildError, Buildpack, Pack, Source, Stack, StackSettings, Tests, buildpack,
     discover::{discover, join, summary},
-    errors::{is_disk_full, is_killed, is_out_of_processes},
+    errors::is_killed,
     image::Ground,
     output::{Allowance, Console, human_bytes},
     report::{self, Report},
     room::Room,
+    signs::{self, Signs},
     status, sweep,
 };
 
@@ -103,6 +104,8 @@ pub struct Built {
     pub detected: Option<Buildpack>,
     /// What the last buildpack wants to be set when the app is first deployed, unless it is set already.
     pub default_config: BTreeMap<ConfigKey, String>,
+    /// Where it was built. Nobody needs it any more: [`Builder::remove`] it, while whoever waits for the build goes on.
+    pub container: Option<ContainerId>,
 }
 
 /// Heroku's limit for a build (Dev Center, *Limits*).
@@ -280,11 +283,16 @@ impl Builder {
         match self.run_buildpacks(request, None, console, cancel).await {
             Err(BuildError::NothingDetected { .. }) if may_be_images => images.await,
             Err(error) => Err(error),
-            Ok(Done { ground, container }) => {
-                let built = self.pack(request, &ground, &container, console).await;
-                self.remove(&container).await;
-                built
-            }
+            Ok(Done { ground, container }) => match self.pack(request, &ground, &container, console).await {
+                Ok(built) => Ok(Built {
+                    container: Some(container),
+                    ..built
+                }),
+                Err(error) => {
+                    self.remove(&container).await;
+                    Err(error)
+                }
+            },
         }
     }
 
@@ -342,7 +350,7 @@ impl Builder {
         let halt = stop.child_token();
         let run = self.engine.run(&spec, input, output, halt.clone());
         let allowance = Allowance::new(self.settings.output_bytes);
-        let (exit, signs) = tokio::join!(run, forward(pieces, console, allowance, &halt));
+        let (exit, signs) = tokio::join!(run, signs::forward(pieces, console, allowance, &halt));
 
         // Errors of a run may come after the container was made.
         let container = self.find_container(&spec.name).await;
@@ -383,7 +391,9 @@ impl Builder {
         Ok(None)
     }
 
-    pub(crate) async fn remove(&self, container: &ContainerId) {
+    /// Removes the container of a build. Removing takes a moment, and nobody has to wait for it but what comes next in the
+    /// app's turn: its cache is still mounted there.
+    pub async fn remove(&self, container: &ContainerId) {
         if let Err(error) = self.engine.remove(container).await {
             tracing::warn!(container.id = %container, %error, "a build container stays behind");
         }
@@ -537,48 +547,9 @@ impl Builder {
             // What a build says of itself counts for nothing when somebody else has chosen.
             detected: report.detected.filter(|_| request.buildpacks.is_empty()),
             default_config: report.config_vars,
+            container: None,
         })
     }
-}
-
-/// What a build has met, by its own words.
-#[derive(Debug, Clone, Copy, Default)]
-struct Signs {
-    full_disk: bool,
-    out_of_processes: bool,
-}
-
-/// How long a build may go on that can start no process: a shell that tries again may have success, a fork bomb never ends.
-const BREATHLESS: Duration = Duration::from_secs(10);
-
-/// Hands a container's output on, and tells what it shows. Halts a build that gets no further.
-async fn forward(
-    mut pieces: mpsc::Receiver<Output>,
-    console: &Console,
-    mut allowance: Allowance,
-    halt: &CancellationToken,
-) -> Signs {
-    let mut signs = Signs::default();
-    let breathless = tokio::time::sleep(BREATHLESS);
-    tokio::pin!(breathless);
-    loop {
-        let piece = tokio::select! {
-            piece = pieces.recv() => piece,
-            () = &mut breathless, if signs.out_of_processes && !halt.is_cancelled() => {
-                halt.cancel();
-                continue;
-            }
-        };
-        let Some(piece) = piece else { break };
-        let words = String::from_utf8_lossy(&piece.bytes);
-        signs.full_disk |= is_disk_full(&words);
-        if !signs.out_of_processes && is_out_of_processes(&words) {
-            signs.out_of_processes = true;
-            breathless.as_mut().reset(Instant::now() + BREATHLESS);
-        }
-        allowance.pass(piece.bytes, console).await;
-    }
-    signs
 }
 
 /// What `buildpacks/bin/build` is told of the buildpacks, and the tars that come before the source.

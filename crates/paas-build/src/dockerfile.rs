@@ -70,6 +70,7 @@ impl Builder {
             size_bytes: image.size_bytes,
             detected: None,
             default_config: BTreeMap::new(),
+            container: None,
         })
     }
 

@@ -52,12 +52,8 @@ impl Ground {
             outdated: Vec::new(),
         };
         let (all, current) = (format!("{}layer-", tags(app)), ground.tags_of_layers());
-        let images = engine.images().await?;
-        for tag in images
-            .iter()
-            .filter(|image| image.app == Some(app))
-            .flat_map(|image| &image.tags)
-        {
+        let images = engine.images_of(app).await?;
+        for tag in images.iter().flat_map(|image| &image.tags) {
             if let Some(key) = tag.as_str().strip_prefix(&current) {
                 ground.layers.insert(key.to_owned(), tag.clone());
             } else if tag.as_str().starts_with(&all) {

@@ -73,6 +73,7 @@ impl Builder {
             size_bytes: sizes.values().sum(),
             detected: None,
             default_config: manifest.config.clone(),
+            container: None,
         })
     }
 }

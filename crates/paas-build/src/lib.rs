@@ -24,6 +24,7 @@ mod image;
 mod images;
 mod report;
 mod room;
+mod signs;
 mod status;
 mod test_run;
 

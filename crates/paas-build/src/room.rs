@@ -36,8 +36,8 @@ impl Room {
     /// Waits until a build has to end because of it, and says why.
     pub(crate) async fn is_exhausted(&self, engine: &dyn Engine) -> BuildError {
         let mut folders = vec![self.folder.clone()];
-        match engine.version().await {
-            Ok(version) => folders.push(version.data_dir.into()),
+        match engine.data_dir().await {
+            Ok(folder) => folders.push(folder.into()),
             Err(error) => tracing::warn!(%error, "the engine's disk is not watched during a build"),
         }
         // A path that is not on this machine has no file system to watch.

@@ -25,18 +25,14 @@ pub async fn remove_cache(engine: &dyn Engine, app: Id<App>) -> Result<(), Engin
 
 /// Removes every image of an app that is being destroyed. Its containers are gone already.
 pub async fn remove_images(engine: &dyn Engine, app: Id<App>) -> Result<(), EngineError> {
-    for image in engine.images().await? {
-        if image.app == Some(app) {
-            for tag in &image.tags {
-                engine.remove_image(tag).await?;
-            }
+    for image in engine.images_of(app).await? {
+        for tag in &image.tags {
+            engine.remove_image(tag).await?;
         }
     }
     // Those without a tag last: they may have been what tagged ones stood on, and gone with them.
-    for image in engine.images().await? {
-        if image.app == Some(app) {
-            engine.remove_image(&image.id).await?;
-        }
+    for image in engine.images_of(app).await? {
+        engine.remove_image(&image.id).await?;
     }
     Ok(())
 }

@@ -114,6 +114,13 @@ impl Try {
         };
         let (lines, mut received) = mpsc::channel::<Bytes>(256);
         let result = builder.build(request, lines, CancellationToken::new()).await;
+        if let Ok(Built {
+            container: Some(container),
+            ..
+        }) = &result
+        {
+            builder.remove(container).await;
+        }
         let mut output = String::new();
         while let Some(bytes) = received.recv().await {
             output.push_str(&String::from_utf8_lossy(&bytes));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use paas_core::ImageRef;
+use paas_core::{App, Id, ImageRef};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -121,6 +121,13 @@ pub trait Engine: Send + Sync + 'static {
     /// The images that this platform made.
     async fn images(&self) -> Result<Vec<Image>>;
 
+    /// Those of an app among them.
+    async fn images_of(&self, app: Id<App>) -> Result<Vec<Image>> {
+        let mut images = self.images().await?;
+        images.retain(|image| image.app == Some(app));
+        Ok(images)
+    }
+
     /// Removes a tag and what only it held; no error when it is gone already.
     ///
     /// [`EngineError::InUse`](crate::EngineError::InUse) while a container still needs it.
@@ -178,6 +185,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Which engine answers, for `paasd doctor`.
     async fn version(&self) -> Result<EngineVersion>;
+
+    /// [`EngineVersion::data_dir`], which each build asks for: an engine need not be asked twice.
+    async fn data_dir(&self) -> Result<String> {
+        Ok(self.version().await?.data_dir)
+    }
 }
 
 /// What goes to a running container.

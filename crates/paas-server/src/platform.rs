@@ -1,6 +1,6 @@
 //! What all parts of the control plane share.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use paas_build::{Builder, StackSettings};
 use paas_core::{App, Id, LogLine, LogSource};
@@ -67,6 +67,8 @@ pub(crate) struct Platform {
     pub(crate) wake_webhooks: Notify,
     /// Changes after each pass of the controller: whoever waits for an effect looks again.
     pub(crate) passes: watch::Sender<u64>,
+    /// Whether the router has every change of a pass: `false` from the start of one until it has ended well.
+    pub(crate) is_settled: AtomicBool,
     pub(crate) tracker: TaskTracker,
     pub(crate) stop: CancellationToken,
 }

@@ -1,6 +1,9 @@
 //! A platform of one test: a real database, an engine in memory, and a clock that stands still.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use chrono::DateTime;
 use clap::Parser;
@@ -110,6 +113,7 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
         wake_log_drains: Notify::new(),
         wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),
+        is_settled: AtomicBool::default(),
         tracker,
         stop,
         settings,

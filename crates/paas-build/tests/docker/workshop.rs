@@ -202,6 +202,13 @@ impl Workshop {
             output
         };
         let (result, output) = tokio::join!(build, read);
+        if let Ok(Built {
+            container: Some(container),
+            ..
+        }) = &result
+        {
+            builder.remove(container).await;
+        }
         Outcome { result, output }
     }
 

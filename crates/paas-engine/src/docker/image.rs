@@ -18,7 +18,7 @@ use bollard::{
 use bytes::Bytes;
 use chrono::DateTime;
 use futures_util::StreamExt as _;
-use paas_core::ImageRef;
+use paas_core::{App, Id, ImageRef};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -49,8 +49,10 @@ impl DockerEngine {
         })
     }
 
-    pub(super) async fn list_images(&self) -> Result<Vec<Image>> {
-        let options = ListImagesOptionsBuilder::new().filters(&self.labels.filter()).build();
+    /// All of ours, or those of one app: Docker measures each image that it lists.
+    pub(super) async fn list_images(&self, app: Option<Id<App>>) -> Result<Vec<Image>> {
+        let filter = app.map_or_else(|| self.labels.filter(), |app| self.labels.filter_of(app));
+        let options = ListImagesOptionsBuilder::new().filters(&filter).build();
         let listed = self.docker.list_images(Some(options)).await;
         Ok(listed
             .explain(self, "listing images")?

@@ -41,6 +41,15 @@ impl Labels {
         )])
     }
 
+    /// The filter that finds those of an app: all labels of a filter have to be there.
+    pub(super) fn filter_of(&self, app: Id<App>) -> HashMap<String, Vec<String>> {
+        let mut filter = self.filter();
+        for labels in filter.values_mut() {
+            labels.push(format!("{}={app}", role::APP));
+        }
+        filter
+    }
+
     pub(super) fn are_ours(&self, labels: &HashMap<String, String>) -> bool {
         labels.get(role::PLATFORM) == Some(&self.platform)
     }

@@ -29,6 +29,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs,
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -36,8 +37,11 @@ use async_trait::async_trait;
 use bollard::Docker;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use paas_core::ImageRef;
-use tokio::{net::UnixStream, sync::mpsc};
+use paas_core::{App, Id, ImageRef};
+use tokio::{
+    net::UnixStream,
+    sync::{OnceCell, mpsc},
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{error::Explain as _, labels::Labels, oom::Verdicts};
@@ -58,6 +62,8 @@ pub struct DockerEngine {
     address: String,
     /// How many files a container may open.
     open_files: i64,
+    /// Asked once: dockerd starts other programs to tell about itself.
+    data_dir: Arc<OnceCell<String>>,
 }
 
 /// A busy disk makes a create or start last seconds; beyond this dockerd hangs.
@@ -94,6 +100,7 @@ impl DockerEngine {
             labels: Labels::new(platform),
             verdicts: Verdicts::default(),
             open_files: open_files(socket).await,
+            data_dir: Arc::default(),
             address,
         })
     }
@@ -206,7 +213,11 @@ impl Engine for DockerEngine {
     }
 
     async fn images(&self) -> Result<Vec<Image>> {
-        self.list_images().await
+        self.list_images(None).await
+    }
+
+    async fn images_of(&self, app: Id<App>) -> Result<Vec<Image>> {
+        self.list_images(Some(app)).await
     }
 
     async fn remove_image(&self, image: &ImageRef) -> Result<()> {
@@ -292,6 +303,13 @@ impl Engine for DockerEngine {
             has_live_restore: info.live_restore_enabled.unwrap_or_default(),
             warnings: info.warnings.unwrap_or_default(),
         })
+    }
+
+    async fn data_dir(&self) -> Result<String> {
+        let asked = self
+            .data_dir
+            .get_or_try_init(async || self.version().await.map(|version| version.data_dir));
+        asked.await.cloned()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -120,6 +120,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         wake_log_drains: Notify::new(),
         wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),
+        is_settled: AtomicBool::default(),
         tracker: tracker.clone(),
         stop: stop.clone(),
         settings,

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -107,6 +107,7 @@ impl AppsController {
 
     /// One pass; says when the next one is due at the latest.
     async fn pass(self: &Arc<Self>) -> Result<Duration> {
+        self.platform.is_settled.store(false, Ordering::SeqCst);
         // What a task has done meanwhile may be missing from the list: to this pass it is at work to the end.
         let at_work = self.in_flight.now();
         // Containers first: a row is always older than its container, so that none looks like an orphan.
@@ -144,6 +145,7 @@ impl AppsController {
         }
         probe::spawn(self, &containers, &round.wanted, &round.dynos);
         destroy::spawn(self).await?;
+        self.platform.is_settled.store(true, Ordering::SeqCst);
         self.platform.passes.send_modify(|passes| *passes += 1);
 
         if round.changed_rows {

@@ -1,6 +1,9 @@
 //! The end of a deploy, as its pusher sees it: the new release serves, or the reason why it does not.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
@@ -67,10 +70,12 @@ pub(super) async fn wait(
     let since = release.release.created_at;
     match outcome {
         Outcome::Serving => {
-            // The row is older than the router's table: the pass that wrote it ends when the router has swapped.
+            // The row may be older than the router's table: the pass that wrote it ends when the router has swapped.
             passes.borrow_and_update();
-            platform.wake.notify_one();
-            let _ = timeout_at(deadline, passes.changed()).await;
+            if !platform.is_settled.load(Ordering::SeqCst) {
+                platform.wake.notify_one();
+                let _ = timeout_at(deadline, passes.changed()).await;
+            }
             let url = platform.settings.app_url(&app.name);
             output.line(&format!("       {url} deployed")).await?;
             Ok(Verdict::Accepted)

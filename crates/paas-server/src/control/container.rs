@@ -217,6 +217,7 @@ pub(super) async fn take(
         buildpack_description: Some("Container".to_owned()),
         detected: None,
         default_config: BTreeMap::new(),
+        container: None,
     })
 }
 

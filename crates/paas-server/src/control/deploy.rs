@@ -224,7 +224,19 @@ impl<'a> Task<'a> {
         let app = self.new.app.id;
         let turn = platform.turns.app(app);
         let _turn = self.wait_for(&turn).await?;
-        let built = self.make(app).await?;
+        let mut built = self.make(app).await?;
+        // Beside the launch, and within the turn: what empties the app's cache comes after it.
+        let container = built.container.take();
+        let clear = async {
+            if let Some(container) = container {
+                platform.builder.remove(&container).await;
+            }
+        };
+        let (verdict, ()) = tokio::join!(self.release(built), clear);
+        verdict
+    }
+
+    async fn release(&mut self, built: Built) -> Result<Verdict, DeployError> {
         let release = self.record(built).await?;
         // From here on the release goes its way, whatever becomes of this task.
         let under_way = self.under_way;

@@ -73,7 +73,7 @@ pub(super) async fn check(platform: &Platform) -> Result<Option<DiskNearlyFull>>
     let settings = &platform.settings;
     let limit_percent = u64::from(settings.build_disk_limit_percent);
     let places = [
-        PathBuf::from(platform.engine.version().await?.data_dir),
+        PathBuf::from(platform.engine.data_dir().await?),
         settings.data_dir.clone(),
     ];
     let find_full = || {
