@@ -73,7 +73,10 @@ const FIXED_HOST: &str = "asks a host of Heroku's that is written into the clien
 /// takes it out of here.
 const NOT_YET: [(&str, &str); 8] = [
     ("addons", ADD_ONS),
-    ("ci", "there is no continuous integration"),
+    (
+        "ci",
+        "test runs belong to an app here, and not to a pipeline: `paas ci:run`",
+    ),
     ("data", ADD_ONS),
     ("pg", ADD_ONS),
     ("pipelines", "there are no pipelines"),

@@ -14,7 +14,7 @@ fn pushed_again(app: &App<'_>) {
         .expect_no("Installing dependencies");
 }
 
-/// Does the same as [`serves`], and pushes it again.
+/// Pushes `integration/apps/<fixture>`, looks at its page, pushes a change and looks again.
 #[track_caller]
 fn serves_twice(fixture: &str, detected: &str) {
     let platform = Platform::start();

@@ -74,7 +74,10 @@ fn a_site_is_served_as_its_configuration_says_and_nothing_beside_it() {
     single.deploys();
     is_a_single_page(&single);
     refuses_what_it_would_not_do(&single);
-    single.write("static.json", r#"{ "root": "dist", "https_only": true }"#);
+    single.write(
+        "static.json",
+        r#"{ "root": "dist", "https_only": true, "canonical_host": "Single.localhost", "redirects": { "/": { "url": "/x" } } }"#,
+    );
     single.deploys();
     leads(&single, "/users/1?a=b", 301, "https://single.localhost/users/1?a=b");
 }
@@ -195,6 +198,11 @@ fn refuses_what_it_would_not_do(single: &App<'_>) {
         " !     static.json: proxies:",
     );
     refused(single, r#"{ "basic_auth": true }"#, " !     static.json: basic_auth:");
+    refused(
+        single,
+        r#"{ "root": "dist", "canonical_host": "https://www.example.com" }"#,
+        " !     static.json: canonical_host is a host's name",
+    );
     refused(
         single,
         r#"{ "root": "../" }"#,

@@ -130,7 +130,10 @@ def rules(site, root):
     if site.get("https_only"):
         yield "if ($http_x_forwarded_proto != https) { return 301 https://$host$request_uri; }"
     if "canonical_host" in site:
-        host = plain(site["canonical_host"], "canonical_host")
+        # nginx compares with a name in lower case that has no port.
+        host = str(site["canonical_host"]).lower()
+        if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", host):
+            stop(f"canonical_host is a host's name, without a scheme and a port, and not {host!r}")
         yield f"if ($host != {host}) {{ return 301 $http_x_forwarded_proto://{host}$request_uri; }}"
     # A folder without an index is nothing to see.
     missing = existing(root, site["error_page"], "error_page") if "error_page" in site else "@missing"
@@ -143,7 +146,7 @@ def rules(site, root):
         status = target.get("status", 301)
         if status not in STATUSES:
             stop(f"the status of a redirect is one of {', '.join(map(str, STATUSES))}, not {status!r}")
-        yield f'location ~ "^{glob(path.rstrip("/"))}/?$" {{ {files} $uri/index.html @redirect_{number}; }}'
+        yield f'location ~ "^{glob(path.rstrip("/") or "/")}/?$" {{ {files} $uri/index.html @redirect_{number}; }}'
         yield f'location @redirect_{number} {{ return {status} {plain(target["url"], "a redirect")}; }}'
     for pattern, target in section(site, "routes"):
         expression, file = route(pattern, target)
@@ -178,6 +181,8 @@ def leave_out_links(root):
     """What a link inside the site leads to is no part of it, unless it is in the site itself."""
     real = os.path.realpath(root)
     for folder, folders, files in os.walk(root):
+        # Nobody is served what is in them: their links are those of tools.
+        folders[:] = [name for name in folders if not name.startswith(".") or name == ".well-known"]
         for name in folders + files:
             path = os.path.join(folder, name)
             if os.path.islink(path) and os.path.commonpath([real, os.path.realpath(path)]) != real:

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::net::UnixListener;
 
-/// Binds a socket for its owner alone. One that nobody answers on is left from a server before this one.
+/// Binds a socket for its owner alone. Whatever is at the path is left from a server before this one.
 pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -46,7 +46,7 @@ pub enum TestStatus {
     Cancelled,
     Succeeded,
     Failed,
-    /// The tests never ran: the app could not be built.
+    /// The tests did not come to their end: the app could not be built, or the server ended.
     Errored,
 }
 
@@ -125,8 +125,33 @@ pub async fn create(
     made.into_iter().next().ok_or(StoreError::AppGone)
 }
 
+/// What a run of an app can be asked for by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    Number(i32),
+    Id(Id<TestRun>),
+}
+
+pub async fn get(conn: &mut PgConnection, app: Id<App>, name: Name) -> Result<Option<TestRun>, StoreError> {
+    Ok(select(conn, app, Some(name), 1).await?.into_iter().next())
+}
+
 /// The newest runs of an app, newest first.
 pub async fn list(conn: &mut PgConnection, app: Id<App>, most: u32) -> Result<Vec<TestRun>, StoreError> {
+    select(conn, app, None, most).await
+}
+
+async fn select(
+    conn: &mut PgConnection,
+    app: Id<App>,
+    name: Option<Name>,
+    most: u32,
+) -> Result<Vec<TestRun>, StoreError> {
+    let (number, id) = match name {
+        None => (None, None),
+        Some(Name::Number(number)) => (Some(number), None),
+        Some(Name::Id(id)) => (None, Some(*id.as_uuid())),
+    };
     let rows = sqlx::query!(
         "select
             test_runs.id,
@@ -145,9 +170,13 @@ pub async fn list(conn: &mut PgConnection, app: Id<App>, most: u32) -> Result<Ve
         from test_runs
         join accounts on accounts.id = test_runs.actor
         where test_runs.app = $1
+            and ($2::integer is null or test_runs.number = $2)
+            and ($3::uuid is null or test_runs.id = $3)
         order by test_runs.number desc
-        limit $2",
+        limit $4",
         app.as_uuid(),
+        number,
+        id,
         i64::from(most),
     )
     .fetch_all(conn)

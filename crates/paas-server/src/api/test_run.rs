@@ -79,21 +79,14 @@ pub(super) async fn create(
     let message = message.filter(|character| !character.is_control()).take(200).collect();
     let commit = Commit { branch, sha, message };
     let found = source::find(&api, &source_blob.url, source_blob.checksum.as_deref()).await?;
-    let stamp = api.stamp(&caller.account);
-    let id = paas_store::new_id(stamp.at);
-    let mut connection = api.connection().await?;
-    let run = test_run::create(&mut connection, id, row.app.id, &commit, stamp).await?;
-    drop(connection);
     let new = NewTests {
-        run: run.clone(),
+        commit,
         app: row.app.clone(),
         actor: caller.account.clone(),
         source: found,
         buildpacks: row.buildpacks.clone(),
     };
-    control::start_tests(&api.platform, new)
-        .await
-        .map_err(ApiError::internal)?;
+    let run = control::submit_tests(&api.platform, new).await?;
     api.announce(
         row.app.id,
         &format!("Test run #{} started", run.number),
@@ -157,9 +150,14 @@ pub(super) async fn nodes(
 /// By number or id.
 async fn find(api: &Api, app: Id<App>, name: &str) -> Result<TestRun, ApiError> {
     let mut connection = api.connection().await?;
-    let runs = test_run::list(&mut connection, app, u32::MAX).await?;
-    let mut runs = runs.into_iter();
-    let found = runs.find(|run| run.number.to_string() == name || run.id.to_string() == name);
+    let found = match name
+        .parse()
+        .map(test_run::Name::Number)
+        .or_else(|_| name.parse().map(test_run::Name::Id))
+    {
+        Ok(name) => test_run::get(&mut connection, app, name).await?,
+        Err(_) => None,
+    };
     found.ok_or_else(|| ApiError::not_found("test run"))
 }
 

@@ -271,6 +271,10 @@ impl<'a> Task<'a> {
         };
         let source = self.open(&tar).await?;
         let buildpacks = self.bring_buildpacks(&source).await?;
+        if !self.buildpacks.is_empty() {
+            let mut conn = self.platform.store.connection().await?;
+            store::build::set_buildpacks(&mut conn, self.id, &self.buildpacks, &buildpacks.versions).await?;
+        }
         failpoint::hit("build.before");
         let built = self.build(&source, &buildpacks).await?;
         failpoint::hit("build.after");
@@ -338,11 +342,7 @@ impl<'a> Task<'a> {
         }
         let cancel = &self.under_way.cancel;
         let brought = buildpack::bring(self.platform, &choices, &mut self.output, cancel).await?;
-        if !choices.is_empty() {
-            self.buildpacks = choices.iter().map(Choice::to_string).collect();
-            let mut conn = self.platform.store.connection().await?;
-            store::build::set_buildpacks(&mut conn, self.id, &self.buildpacks, &brought.versions).await?;
-        }
+        self.buildpacks = choices.iter().map(Choice::to_string).collect();
         Ok(brought)
     }
 
@@ -350,11 +350,6 @@ impl<'a> Task<'a> {
         let platform = self.platform;
         let _slot = self.wait_for_slot().await?;
         self.check_disk().await?;
-        platform
-            .engine
-            .ensure_network(&platform.build_network)
-            .await
-            .map_err(anyhow::Error::from)?;
         let mut conn = platform.store.connection().await?;
         let head = store::release::head(&mut conn, self.new.app.id).await?;
         let app = store::app::by_id(&mut conn, self.new.app.id).await?;
@@ -405,6 +400,8 @@ impl<'a> Task<'a> {
                 return Err(BuildError::Cancelled.into());
             }
             made?;
+            let network = platform.engine.ensure_network(&platform.build_network).await;
+            network.map_err(anyhow::Error::from)?;
             Ok(work(lines, cancel.clone()).await?)
         };
         let (done, ()) = tokio::join!(build, write);
@@ -506,18 +503,11 @@ impl<'a> Task<'a> {
             DeployError::Build(BuildError::Cancelled) | DeployError::Image(ImageError::Cancelled) => {
                 BuildFailure::Cancelled
             }
-            DeployError::Build(_)
-            | DeployError::UnknownBuildpack(_)
-            | DeployError::Buildpack(_)
-            | DeployError::Fetch(_)
-            | DeployError::Archive(_)
-            | DeployError::Image(_)
-            | DeployError::Abandoned => BuildFailure::Rejected,
-            _ => {
-                tracing::error!(app.name = %self.new.app.name, build.id = %self.id, error = ?error, "a deploy failed");
-                BuildFailure::Rejected
-            }
+            _ => BuildFailure::Rejected,
         };
+        if error.is_ours() {
+            tracing::error!(app.name = %self.new.app.name, build.id = %self.id, error = ?error, "a deploy failed");
+        }
         if let Some(words) = error.words()
             && let Err(error) = self.output.line(&format!(" !     {words}")).await
         {
@@ -528,6 +518,20 @@ impl<'a> Task<'a> {
 }
 
 impl DeployError {
+    /// Whether it is no fault of the source, nor of whoever sent it: the operator has to know.
+    pub(super) const fn is_ours(&self) -> bool {
+        match self {
+            Self::Build(_)
+            | Self::UnknownBuildpack(_)
+            | Self::Buildpack(_)
+            | Self::Fetch(_)
+            | Self::Archive(_)
+            | Self::Image(_)
+            | Self::Abandoned => false,
+            Self::Disk(_) | Self::Stack(_) | Self::Store(_) | Self::Output(_) | Self::Other(_) => true,
+        }
+    }
+
     /// What to say of it where nothing was said yet, without a full stop.
     pub(super) fn words(&self) -> Option<String> {
         Some(match self {
@@ -543,7 +547,7 @@ impl DeployError {
             Self::Abandoned => {
                 "The server stops, or the app was destroyed: a release goes live when the server is back".to_owned()
             }
-            _ => "The platform could not finish this deploy; its log says why. Push again to retry".to_owned(),
+            _ => "The platform could not finish this; its log says why. Try again".to_owned(),
         })
     }
 }

@@ -56,7 +56,7 @@ pub(crate) use runtime_metrics::measure;
 pub(crate) use setup::{NewSetup, start as start_setup};
 pub(crate) use slug::{AdoptError, adopt as adopt_slug, download as download_slug};
 pub(crate) use sweep::{abandon_builds, sweep};
-pub(crate) use test_run::{NewTests, build_of, start as start_tests};
+pub(crate) use test_run::{NewTests, build_of, submit as submit_tests};
 pub(crate) use turns::Turns;
 pub(crate) use webhooks::WebhooksController;
 

@@ -8,9 +8,9 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use paas_build::{BuildError, BuildRequest, Choice, Tests};
 use paas_core::{App, Build, ConfigKey, ConfigVars, Id, LogSource};
 use paas_store::{
-    self as store, StoreError,
+    self as store, Stamp, StoreError,
     account::Account,
-    test_run::{TestEnd, TestRun, TestStatus},
+    test_run::{Commit, TestEnd, TestRun, TestStatus},
 };
 use tokio::fs;
 
@@ -20,6 +20,7 @@ use super::{
     turns::BuildUnderWay,
 };
 use crate::{
+    output::OutputWriter,
     platform::Platform,
     source::{self, Manifest, Variable},
 };
@@ -28,7 +29,7 @@ use crate::{
 pub(super) const SERVER_ENDED: &str = "The server ended while the tests ran. Run them once more.";
 
 pub(crate) struct NewTests {
-    pub(crate) run: TestRun,
+    pub(crate) commit: Commit,
     pub(crate) app: App,
     pub(crate) actor: Account,
     pub(crate) source: BuildSource,
@@ -41,72 +42,99 @@ pub(crate) fn build_of(run: Id<TestRun>) -> Id<Build> {
     Id::from_uuid(*run.as_uuid())
 }
 
-/// Runs the tests in a task of its own. The output (`Outputs::follow`) exists when this returns.
-pub(crate) async fn start(platform: &Arc<Platform>, new: NewTests) -> io::Result<()> {
-    let output = platform.outputs.write(*new.run.id.as_uuid()).await?;
-    let NewTests {
-        run,
-        app,
-        actor,
-        source,
-        buildpacks,
-    } = new;
-    let id = build_of(run.id);
-    let under_way = BuildUnderWay::new(platform, app.id, id);
+/// Records the run and begins it in a task of its own. Its output (`Outputs::follow`) exists when this returns.
+pub(crate) async fn submit(platform: &Arc<Platform>, new: NewTests) -> Result<TestRun, StoreError> {
+    let now = platform.clock.now();
+    let id = store::new_id(now);
+    let stamp = Stamp {
+        by: new.actor.id,
+        at: now,
+    };
+    let output = platform.outputs.write(*id.as_uuid()).await;
+    let mut conn = platform.store.connection().await?;
+    let run = match store::test_run::create(&mut conn, id, new.app.id, &new.commit, stamp).await {
+        Ok(run) => run,
+        Err(error) => {
+            drop(output);
+            // Nobody will ever ask for it.
+            let _ = platform.outputs.remove(*id.as_uuid()).await;
+            return Err(error);
+        }
+    };
+    // No await from here to the task: a caller that goes away in between would leave a row that nobody works on.
+    let under_way = BuildUnderWay::new(platform, new.app.id, build_of(id));
     let platform = Arc::clone(platform);
+    let begun = run.clone();
     platform.tracker.clone().spawn(async move {
-        let mut task = Task {
-            platform: &platform,
-            id,
-            new: NewBuild {
-                app: app.clone(),
-                actor,
-                source,
-                commit: Some(run.commit.sha.clone()).filter(|sha| !sha.is_empty()),
-                description: None,
-                buildpacks: None,
-                blob: None,
-            },
-            buildpacks,
-            tar: None,
-            output,
-            under_way: &under_way,
-        };
-        let ended = tokio::select! {
-            ended = test(&mut task, &run) => ended,
-            // The row ends with the app, or with the next start of the server.
-            () = under_way.abandon.cancelled() => return,
-        };
-        if let Some(tar) = &task.tar
-            && let Err(error) = fs::remove_file(tar).await
-        {
-            tracing::warn!(source = %tar.display(), %error, "a source archive stays behind");
+        match output {
+            Ok(output) => work(&platform, new, &run, output, &under_way).await,
+            Err(error) => {
+                tracing::error!(test_run.id = %id, %error, "the output of a test run cannot be written");
+                let end = TestEnd {
+                    status: TestStatus::Errored,
+                    message: DeployError::from(error).words(),
+                    exit_code: None,
+                };
+                finish(&platform, &run, &end).await;
+            }
         }
-        let end = match ended {
-            Ok(status) => TestEnd {
-                status: if status == 0 {
-                    TestStatus::Succeeded
-                } else {
-                    TestStatus::Failed
-                },
-                message: None,
-                exit_code: Some(status),
-            },
-            Err(failure) => failure.end(&mut task).await,
-        };
-        let message = format!("Test run #{} {}", run.number, end.status.as_str());
-        platform.log(app.id, LogSource::App, "api", message);
-        let stored = async {
-            let mut conn = platform.store.connection().await?;
-            store::test_run::finish(&mut conn, run.id, &end, platform.clock.now()).await
-        };
-        if let Err(error) = stored.await {
-            tracing::warn!(app.id = %app.id, %error, "the end of a test run could not be recorded");
-        }
-        // Whoever follows the output asks for the end next: it is there.
-        drop(task);
     });
-    Ok(())
+    Ok(begun)
+}
+
+async fn work(platform: &Arc<Platform>, new: NewTests, run: &TestRun, output: OutputWriter, under_way: &BuildUnderWay) {
+    let mut task = Task {
+        platform,
+        id: build_of(run.id),
+        new: NewBuild {
+            app: new.app,
+            actor: new.actor,
+            source: new.source,
+            commit: Some(run.commit.sha.clone()).filter(|sha| !sha.is_empty()),
+            description: None,
+            buildpacks: None,
+            blob: None,
+        },
+        buildpacks: new.buildpacks,
+        tar: None,
+        output,
+        under_way,
+    };
+    let ended = test(&mut task, run).await;
+    if let Some(tar) = &task.tar
+        && let Err(error) = fs::remove_file(tar).await
+    {
+        tracing::warn!(source = %tar.display(), %error, "a source archive stays behind");
+    }
+    let end = match ended {
+        Ok(status) => TestEnd {
+            status: if status == 0 {
+                TestStatus::Succeeded
+            } else {
+                TestStatus::Failed
+            },
+            message: None,
+            exit_code: Some(status),
+        },
+        // The row ends with the app, or with the next start of the server.
+        Err(_) if under_way.abandon.is_cancelled() => return,
+        Err(failure) => failure.end(&mut task).await,
+    };
+    finish(platform, run, &end).await;
+    // Whoever follows the output asks for the end next: it is there.
+    drop(task);
+}
+
+async fn finish(platform: &Platform, run: &TestRun, end: &TestEnd) {
+    let message = format!("Test run #{} {}", run.number, end.status.as_str());
+    platform.log(run.app, LogSource::App, "api", message);
+    let stored = async {
+        let mut conn = platform.store.connection().await?;
+        store::test_run::finish(&mut conn, run.id, end, platform.clock.now()).await
+    };
+    if let Err(error) = stored.await {
+        tracing::warn!(app.id = %run.app, %error, "the end of a test run could not be recorded");
+    }
 }
 
 /// Why there is no status.
@@ -205,8 +233,8 @@ impl Failure {
             ),
             Self::Deploy(DeployError::Build(BuildError::Cancelled)) => (TestStatus::Cancelled, None),
             Self::Deploy(error) => {
-                if !matches!(error, DeployError::Build(_)) {
-                    tracing::warn!(app.name = %task.new.app.name, error = ?error, "tests could not be run");
+                if error.is_ours() {
+                    tracing::error!(app.name = %task.new.app.name, error = ?error, "tests could not be run");
                 }
                 (TestStatus::Errored, error.words())
             }

@@ -1,6 +1,6 @@
 //! `app.json`: what an app that is made of a source needs (Dev Center, *app.json Schema*).
 //!
-//! What this platform cannot give (add-ons, other stacks) is told; what it need not know is ignored.
+//! What this platform cannot give (other stacks) is told; what it need not know is ignored.
 
 use std::{
     collections::BTreeMap,
@@ -148,6 +148,7 @@ impl Reader {
         };
         for (key, value) in test {
             match (key.as_str(), value) {
+                (_, Value::Null) => {}
                 ("env", Value::Object(env)) => self.manifest.tests.env = self.env(env),
                 ("buildpacks", Value::Array(buildpacks)) => {
                     self.manifest.tests.buildpacks = self.buildpacks(buildpacks);
@@ -381,7 +382,7 @@ mod tests {
                 "review": {"env": {"PLAIN": "3"}},
                 "test": {
                     "env": {"PLAIN": "2"}, "addons": ["heroku-postgresql:in-dyno"],
-                    "scripts": {"test-setup": "./prepare", "test": "make test"},
+                    "scripts": {"test-setup": "./prepare", "test": "make test"}, "formation": null,
                     "buildpacks": [{"url": "heroku/go"}]
                 }
             }}"#,

@@ -46,6 +46,17 @@ async fn runs_are_counted_in_each_app_and_end_once() {
         [(2, TestStatus::Failed, Some(3)), (1, TestStatus::Pending, None)]
     );
     assert_eq!(runs[0].updated_at, seconds(2));
+    for name in [Name::Number(2), Name::Id(second.id)] {
+        assert_eq!(get(&mut conn, app, name).await.unwrap().as_ref(), runs.first());
+    }
+    // It is another app's.
+    assert_eq!(get(&mut conn, app, Name::Number(3)).await.unwrap(), None);
+    assert_eq!(
+        get(&mut conn, world.app("third").await, Name::Id(second.id))
+            .await
+            .unwrap(),
+        None
+    );
     let events = event::list(&mut conn, app, 1).await.unwrap();
     assert_eq!(events[0].resource, "test-run");
 }
