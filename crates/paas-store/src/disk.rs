@@ -18,12 +18,14 @@ pub async fn apps(conn: &mut PgConnection) -> Result<HashMap<Id<App>, AppName>, 
         .collect()
 }
 
-/// Whose output has which id: builds and releases have one each.
+/// Whose output has which id: builds, releases and test runs have one each.
 pub async fn outputs(conn: &mut PgConnection) -> Result<HashMap<Uuid, Id<App>>, StoreError> {
     let rows = sqlx::query!(
         r#"select id as "id!", app as "app!" from builds
         union all
-        select id, app from releases"#,
+        select id, app from releases
+        union all
+        select id, app from test_runs"#,
     );
     let rows = rows.fetch_all(conn).await?.into_iter();
     Ok(rows.map(|row| (row.id, row.app.into())).collect())
@@ -38,7 +40,7 @@ pub async fn database_bytes(conn: &mut PgConnection) -> Result<u64, StoreError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::World;
+    use crate::{fixture::World, new_id, test_run, testing::noon};
 
     #[tokio::test]
     async fn files_are_told_whose_they_are() {
@@ -48,6 +50,14 @@ mod tests {
         let mut conn = world.conn().await;
         assert_eq!(apps(&mut conn).await.unwrap()[&app].as_str(), "hello");
         assert_eq!(outputs(&mut conn).await.unwrap()[release.release.id.as_uuid()], app);
+        let commit = test_run::Commit {
+            branch: "main".to_owned(),
+            sha: "0123abc".to_owned(),
+            message: String::new(),
+        };
+        let run = test_run::create(&mut conn, new_id(noon()), app, &commit, world.stamp());
+        let run = run.await.unwrap();
+        assert_eq!(outputs(&mut conn).await.unwrap()[run.id.as_uuid()], app);
         assert!(database_bytes(&mut conn).await.unwrap() > 100_000);
     }
 }

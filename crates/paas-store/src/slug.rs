@@ -150,21 +150,40 @@ pub async fn get(conn: &mut PgConnection, id: Id<Slug>) -> Result<Option<Slug>, 
     }))
 }
 
-/// The images that some release may still run: all others of the platform can be pruned.
+/// The images that some release may still run, or the first release of a slug will: all others of the platform can be pruned.
 pub async fn images_in_use(conn: &mut PgConnection) -> Result<Vec<ImageRef>, StoreError> {
     let images = sqlx::query_scalar!(
         r#"select distinct used.image as "image!"
         from slugs
-        join releases on releases.slug = slugs.id
+        left join releases on releases.slug = slugs.id
         cross join lateral (
             select slugs.image
             union
             select value from jsonb_each_text(slugs.images)
         ) used
-        where releases.status in ('pending', 'succeeded')
+        where releases.id is null
+            or releases.status in ('pending', 'succeeded')
         order by 1"#,
     );
     Ok(images.fetch_all(conn).await?.into_iter().map(ImageRef::new).collect())
+}
+
+/// Whether [`images_in_use`] has an image under one of these names.
+pub async fn is_in_use(conn: &mut PgConnection, names: &[String]) -> Result<bool, StoreError> {
+    let is_in_use = sqlx::query_scalar!(
+        r#"select exists (
+            select
+            from slugs
+            left join releases on releases.slug = slugs.id
+            where (releases.id is null or releases.status in ('pending', 'succeeded'))
+                and (
+                    slugs.image = any($1)
+                    or exists (select from jsonb_each_text(slugs.images) where value = any($1))
+                )
+        ) as "is_in_use!""#,
+        names,
+    );
+    Ok(is_in_use.fetch_one(conn).await?)
 }
 
 /// An image that some release may still run.

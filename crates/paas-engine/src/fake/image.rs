@@ -112,6 +112,9 @@ impl FakeEngine {
 
     pub(super) fn delete_image(&self, reference: &ImageRef) -> Result<()> {
         let mut state = self.answer()?;
+        if state.refused.contains(reference.as_str()) {
+            return Err(super::refused("removing an image", "it was told to refuse"));
+        }
         let Some(image) = state.find_image(reference).cloned() else {
             return Ok(());
         };
@@ -161,6 +164,9 @@ impl FakeEngine {
 
     pub(super) fn measure_disk(&self) -> Result<EngineDisk> {
         let state = self.answer()?;
+        if state.refused.contains("disk") {
+            return Err(super::refused("measuring its disk", "it was told to refuse"));
+        }
         Ok(EngineDisk {
             layers_bytes: state.images.iter().map(|image| image.size_bytes).sum(),
             images: state

@@ -78,6 +78,11 @@ impl FakeEngine {
         self.state().build_failure = Some(message.to_owned());
     }
 
+    /// From now on, this cannot be done: `disk` cannot be measured, an image of this name not removed.
+    pub fn refuse(&self, what: &str) {
+        self.state().refused.insert(what.to_owned());
+    }
+
     /// Ends a running container as if by itself.
     pub fn crash(&self, id: &ContainerId, code: i32) {
         let now = self.now();

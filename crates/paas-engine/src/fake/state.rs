@@ -1,6 +1,9 @@
 //! What the fake remembers. No rule of the engine is here, only what follows from one step to the next.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -27,6 +30,8 @@ pub(super) struct State {
     pub(super) volumes: BTreeMap<String, Volume>,
     /// What the next Dockerfile build fails with.
     pub(super) build_failure: Option<String>,
+    /// What cannot be done any more.
+    pub(super) refused: BTreeSet<String>,
     made: u32,
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn prune(
     let pruned = if new.dry_run {
         control::rehearse_prune(&api.platform).await
     } else {
-        control::prune_disk(&api.platform).await
+        control::prune_disk(&api.platform, None).await
     };
     let pruned = pruned.map_err(failed)?;
     control::forget_disk(&api.platform).await;

@@ -277,5 +277,5 @@ impl Cast {
 
 /// Whether there is no room for more: builds do not start then either.
 pub(crate) async fn disk_is_nearly_full(platform: &Platform) -> anyhow::Result<bool> {
-    Ok(disk::check(platform).await?.is_some())
+    Ok(disk::check(platform, None).await?.is_some())
 }

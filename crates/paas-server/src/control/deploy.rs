@@ -154,7 +154,8 @@ pub(crate) async fn submit(platform: &Arc<Platform>, new: NewBuild) -> Result<De
                     output,
                     under_way: &under_way,
                 };
-                task.run().await
+                // All that a deploy may come to is a large future.
+                Box::pin(task.run()).await
             }
             Err(error) => {
                 tracing::error!(build.id = %id, %error, "the output of a build cannot be written");
@@ -410,7 +411,7 @@ impl<'a> Task<'a> {
 
     /// Tells whoever pushed when there is no room for a build.
     pub(super) async fn check_disk(&mut self) -> Result<(), DeployError> {
-        if let Some(full) = disk::check(self.platform).await? {
+        if let Some(full) = disk::check(self.platform, Some(self.id)).await? {
             self.trouble(&full.explanation()).await?;
             return Err(full.into());
         }

@@ -10,6 +10,7 @@ mod prune;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use paas_core::{Build, Id};
 use rustix::fs::statvfs;
 use thiserror::Error;
 
@@ -29,7 +30,7 @@ pub(crate) struct Fill {
 /// There is too little room. What it says is for whoever pushed, and for whoever runs the platform.
 #[derive(Debug, Error)]
 #[error("the disk at {path} is {used_percent} % full; builds start below {limit_percent} %", path = path.display())]
-pub(super) struct DiskNearlyFull {
+pub(crate) struct DiskNearlyFull {
     path: PathBuf,
     used_percent: u64,
     limit_percent: u64,
@@ -68,8 +69,9 @@ impl DiskNearlyFull {
     }
 }
 
-/// `None` while there is room where images and where our own files are, if need be after a prune.
-pub(super) async fn check(platform: &Platform) -> Result<Option<DiskNearlyFull>> {
+/// `None` while there is room where images and where our own files are, if need be after a prune. `asking` is a build that has
+/// made nothing yet.
+pub(super) async fn check(platform: &Platform, asking: Option<Id<Build>>) -> Result<Option<DiskNearlyFull>> {
     let settings = &platform.settings;
     let limit_percent = u64::from(settings.build_disk_limit_percent);
     let places = [
@@ -85,7 +87,7 @@ pub(super) async fn check(platform: &Platform) -> Result<Option<DiskNearlyFull>>
     if find_full().is_none() {
         return Ok(None);
     }
-    let pruned = prune(platform).await?;
+    let pruned = Box::pin(prune(platform, asking)).await?;
     let bytes: u64 = pruned.iter().map(|item| item.bytes).sum();
     tracing::warn!(
         items = pruned.len(),

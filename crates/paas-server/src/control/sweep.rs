@@ -128,7 +128,7 @@ async fn remove_leftovers(platform: &Arc<Platform>) -> Result<()> {
         }
     }
     remove_networks(platform).await?;
-    let pruned = disk::prune(platform).await?;
+    let pruned = disk::prune(platform, None).await?;
     if !pruned.is_empty() {
         let bytes: u64 = pruned.iter().map(|item| item.bytes).sum();
         tracing::info!(items = pruned.len(), bytes, "removed what nobody needs any more");

@@ -2,7 +2,7 @@
 //! task.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -79,6 +79,20 @@ impl Turns {
     pub(super) fn is_busy(&self, app: Id<App>) -> bool {
         let is_of_app = |running: &Running| running.app == app;
         self.builds().values().any(is_of_app) || self.phases.borrow().values().any(is_of_app)
+    }
+
+    /// The apps of which anything is being built or released, but for one build.
+    pub(super) fn busy(&self, but: Option<Id<Build>>) -> HashSet<Id<App>> {
+        let builds = self.builds();
+        let building = builds.iter().filter(|(build, _)| Some(**build) != but);
+        let mut apps: HashSet<_> = building.map(|(_, running)| running.app).collect();
+        apps.extend(self.phases.borrow().values().map(|running| running.app));
+        apps
+    }
+
+    /// The app of a build that a task of this process works on.
+    pub(super) fn app_of(&self, build: Id<Build>) -> Option<Id<App>> {
+        self.builds().get(&build).map(|running| running.app)
     }
 
     /// Ends whatever is being built or released of an app that is being destroyed.

@@ -27,8 +27,14 @@ pub(crate) struct Pace {
 
 const PIECE: usize = 256 * 1024;
 
-/// Keeps the content of every file of a tar in `blobs`.
-pub(super) fn unpack(tar: impl Read, blobs: &Path, known: &Known, pace: Pace) -> io::Result<Vec<Entry>> {
+/// Keeps the content of every file of a tar in `blobs`. What was not there before is told in `added`, also after an error.
+pub(super) fn unpack(
+    tar: impl Read,
+    blobs: &Path,
+    known: &Known,
+    pace: Pace,
+    added: &mut Vec<PathBuf>,
+) -> io::Result<Vec<Entry>> {
     fs::create_dir_all(blobs)?;
     let mut paced = Paced {
         source: tar,
@@ -49,7 +55,7 @@ pub(super) fn unpack(tar: impl Read, blobs: &Path, known: &Known, pace: Pace) ->
                 let bytes = entry.size();
                 let expected = known.get(&(path.clone(), bytes)).map(String::as_str);
                 What::File {
-                    sha256: keep(&mut entry, blobs, expected)?,
+                    sha256: keep(&mut entry, blobs, expected, added)?,
                     bytes,
                 }
             }
@@ -101,16 +107,30 @@ pub(super) fn blob_name(sha256: &str) -> String {
 
 /// Keeps one content, and gives its hash. One that is `expected` to be here already is passed over, as most of every image
 /// is. Were its name to mean something else for once, an engine would refuse the archive: it knows each layer's hash.
-fn keep(content: &mut impl Read, blobs: &Path, expected: Option<&str>) -> io::Result<String> {
+fn keep(content: &mut impl Read, blobs: &Path, expected: Option<&str>, added: &mut Vec<PathBuf>) -> io::Result<String> {
     if let Some(expected) = expected.filter(|sha256| blob(blobs, sha256).exists()) {
         io::copy(content, &mut io::sink())?;
         return Ok(expected.to_owned());
     }
     let partial = blobs.join("partial");
-    let mut packed = GzEncoder::new(File::create(&partial)?, Compression::fast());
+    let kept = write_blob(content, &partial).and_then(|sha256| {
+        let path = blob(blobs, &sha256);
+        let is_new = !path.exists();
+        fs::rename(&partial, &path)?;
+        added.extend(is_new.then_some(path));
+        Ok(sha256)
+    });
+    if kept.is_err() {
+        // The disk may be full of it.
+        let _ = fs::remove_file(&partial);
+    }
+    kept
+}
+
+fn write_blob(content: &mut impl Read, path: &Path) -> io::Result<String> {
+    let mut packed = GzEncoder::new(File::create(path)?, Compression::fast());
     let sha256 = copy_hashed(content, &mut packed)?;
     packed.finish()?.sync_all()?;
-    fs::rename(&partial, blob(blobs, &sha256))?;
     Ok(sha256)
 }
 

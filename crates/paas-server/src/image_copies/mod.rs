@@ -5,7 +5,7 @@
 //! images/blobs/<sha256>.gz  what is in them: each content once, however many images have it
 //! ```
 //!
-//! - A copy is whole when its `.json` is there: that is written last, and removed first.
+//! - A copy is whole when its `.json` is there: that is written last, once the archive has come to its end, and removed first.
 //! - Layers that images share (the stack's, those of dependencies) are kept once, so a release costs what it has changed.
 //! - Nothing here reads what an archive means: files go in and come out as they were, whatever format an engine uses.
 
@@ -14,8 +14,9 @@ mod pipe;
 
 use std::{
     collections::{BTreeMap, HashSet},
-    fs, io,
-    path::PathBuf,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -23,7 +24,7 @@ use futures_util::StreamExt;
 use paas_core::{App, Id, ImageRef};
 use paas_engine::ByteStream;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
 
 pub(crate) use archive::Pace;
@@ -32,9 +33,13 @@ pub(crate) use archive::Pace;
 #[derive(Debug)]
 pub(crate) struct ImageCopies {
     folder: PathBuf,
-    /// One writes at a time: whoever removes contents must not see half of a copy.
-    turn: Mutex<()>,
+    /// One writes at a time: whoever removes contents must not see half of a copy. Held by the work itself and not by whoever
+    /// waits for it: that one may go away earlier.
+    turn: Arc<Mutex<()>>,
 }
+
+/// The right to write and to remove.
+pub(crate) struct Turn(OwnedMutexGuard<()>);
 
 /// What is in `<id>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +75,7 @@ impl ImageCopies {
     pub(crate) fn new(folder: PathBuf) -> Self {
         Self {
             folder,
-            turn: Mutex::default(),
+            turn: Arc::default(),
         }
     }
 
@@ -86,32 +91,43 @@ impl ImageCopies {
         archive: ByteStream,
         pace: Pace,
     ) -> io::Result<()> {
-        let _turn = self.turn.lock().await;
+        let turn = self.turn().await;
         if self.has(image) {
             return Ok(());
         }
         let (copies, image) = (Arc::clone(self), image.clone());
         let (feed, reader) = pipe::reader();
         let write = tokio::task::spawn_blocking(move || {
-            let files = archive::unpack(reader, &copies.blobs(), &copies.known()?, pace)?;
-            let copy = Copy {
-                image: image.to_string(),
-                app: app.map(|app| *app.as_uuid()),
-                files,
-            };
-            let (path, partial) = (copies.path(&image), copies.path(&image).with_extension("partial"));
-            fs::write(&partial, serde_json::to_vec(&copy)?)?;
-            fs::rename(partial, path)
+            let Turn(_turn) = turn;
+            let mut added = Vec::new();
+            let written = archive::unpack(reader, &copies.blobs(), &copies.known()?, pace, &mut added);
+            let written = written.and_then(|files| {
+                copies.write(&Copy {
+                    image: image.to_string(),
+                    app: app.map(|app| *app.as_uuid()),
+                    files,
+                })
+            });
+            if written.is_err() {
+                // The disk may be full of it. What stays behind, a prune finds.
+                for path in added {
+                    let _ = fs::remove_file(path);
+                }
+            }
+            written
         });
         let mut archive = archive;
-        while let Some(part) = archive.next().await {
-            // A reader that went away says itself why.
-            if feed.send(part).await.is_err() {
-                break;
-            }
+        let mut is_read = true;
+        while is_read && let Some(part) = archive.next().await {
+            is_read = feed.send(part).await;
         }
-        drop(feed);
+        feed.finish().await;
         write.await.map_err(io::Error::other)?
+    }
+
+    /// Waits until nobody writes. What is read after this is still true in [`ImageCopies::retain`].
+    pub(crate) async fn turn(&self) -> Turn {
+        Turn(Arc::clone(&self.turn).lock_owned().await)
     }
 
     /// The archive that a copy was made from; `None` when there is no copy.
@@ -131,10 +147,17 @@ impl ImageCopies {
     }
 
     /// Lets go of all copies but these, and of what only they had. Says how many bytes that was, or would be.
-    pub(crate) async fn retain(self: &Arc<Self>, images: HashSet<ImageRef>, is_dry_run: bool) -> io::Result<u64> {
-        let _turn = self.turn.lock().await;
+    pub(crate) async fn retain(
+        self: &Arc<Self>,
+        turn: Turn,
+        images: HashSet<ImageRef>,
+        is_dry_run: bool,
+    ) -> io::Result<u64> {
         let copies = Arc::clone(self);
-        let retained = tokio::task::spawn_blocking(move || copies.retain_now(&images, is_dry_run));
+        let retained = tokio::task::spawn_blocking(move || {
+            let Turn(_turn) = turn;
+            copies.retain_now(&images, is_dry_run)
+        });
         retained.await.map_err(io::Error::other)?
     }
 
@@ -210,12 +233,38 @@ impl ImageCopies {
         Ok(found.into_iter().map(|(_, path, copy)| (path, copy)).collect())
     }
 
+    /// Whole or not at all, also when the machine loses its power.
+    fn write(&self, copy: &Copy) -> io::Result<()> {
+        let path = self.path(&ImageRef::new(copy.image.clone()));
+        let partial = path.with_extension("partial");
+        let written = serde_json::to_vec(copy).map_err(io::Error::from).and_then(|bytes| {
+            let mut file = fs::File::create(&partial)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            fs::rename(&partial, path)?;
+            fs::File::open(&self.folder)?.sync_all()
+        });
+        if written.is_err() {
+            let _ = fs::remove_file(&partial);
+        }
+        written
+    }
+
+    /// One that cannot be read is none, and goes: the next copy of its image takes its place.
     #[expect(clippy::unused_self, reason = "what is read is one of these copies")]
-    fn read(&self, path: &std::path::Path) -> io::Result<Option<Copy>> {
-        match fs::read(path) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    fn read(&self, path: &Path) -> io::Result<Option<Copy>> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(copy) => Ok(Some(copy)),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "a copy of an image cannot be read: it is removed");
+                fs::remove_file(path)?;
+                Ok(None)
+            }
         }
     }
 
@@ -248,7 +297,7 @@ fn is_named_by_content(path: &str) -> bool {
     path.ends_with("/layer.tar") || path.starts_with("blobs/sha256/")
 }
 
-fn read_dir(folder: &std::path::Path) -> io::Result<Vec<fs::DirEntry>> {
+fn read_dir(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     match fs::read_dir(folder) {
         Ok(entries) => entries.collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

@@ -95,9 +95,9 @@ async fn what_no_kept_image_needs_goes_and_a_rehearsal_removes_nothing() {
         copies.keep(name, None, sent(&archive), FAST).await.unwrap();
     }
     let kept = HashSet::from([two.clone()]);
-    let told = copies.retain(kept.clone(), true).await.unwrap();
+    let told = copies.retain(copies.turn().await, kept.clone(), true).await.unwrap();
     assert!(told > 0 && copies.has(&one) && blobs(&folder) == 3);
-    assert_eq!(copies.retain(kept, false).await.unwrap(), told);
+    assert_eq!(copies.retain(copies.turn().await, kept, false).await.unwrap(), told);
     assert!(!copies.has(&one) && copies.has(&two));
     assert_eq!(blobs(&folder), 2);
     assert!(copies.archive(&two).unwrap().is_some());
@@ -113,6 +113,50 @@ async fn an_archive_that_breaks_off_leaves_no_copy() {
     let broken = stream::iter([Ok(start), Err(io::Error::other("the engine went away"))]).boxed();
     assert!(copies.keep(&one, None, broken, FAST).await.is_err());
     assert!(!copies.has(&one));
+    assert_eq!(blobs(&folder), 0, "what was written of it is gone");
     copies.keep(&one, None, sent(&archive), FAST).await.unwrap();
     assert!(copies.has(&one));
+}
+
+/// A stop of the platform drops whoever copies, and not the work in its own thread.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_nobody_waits_for_any_more_never_passes_for_a_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let copies = Arc::new(ImageCopies::new(folder.path().to_owned()));
+    let one = ImageRef::new("sha256:one");
+    let archive = image(&[("abc/layer.tar", &"x".repeat(5000))]);
+    // Cut between two files, and within one: an archive ends well only where whoever sends it says so.
+    for cut in [512, 3000] {
+        let start = Bytes::copy_from_slice(&archive[..cut]);
+        let (begun, reached) = tokio::sync::oneshot::channel();
+        let stalls = stream::once(async move {
+            begun.send(()).unwrap();
+            Ok(start)
+        });
+        let stalls = stalls.chain(stream::pending()).boxed();
+        tokio::select! {
+            kept = copies.keep(&one, None, stalls, FAST) => panic!("it cannot end: {kept:?}"),
+            reached = reached => reached.unwrap(),
+        }
+        // Whoever comes next waits for the thread.
+        let turn = copies.turn().await;
+        assert!(!copies.has(&one) && copies.archive(&one).unwrap().is_none());
+        copies.retain(turn, HashSet::new(), false).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_cannot_be_read_is_none_and_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let copies = Arc::new(ImageCopies::new(folder.path().to_owned()));
+    let [one, two] = ["sha256:one", "sha256:two"].map(ImageRef::new);
+    let archive = image(&[("abc/layer.tar", "content")]);
+    copies.keep(&one, None, sent(&archive), FAST).await.unwrap();
+    std::fs::write(folder.path().join("one.json"), "{\"image\":").unwrap();
+    assert!(copies.archive(&one).unwrap().is_none());
+    assert!(!copies.has(&one));
+    copies.keep(&one, None, sent(&archive), FAST).await.unwrap();
+    std::fs::write(folder.path().join("one.json"), "").unwrap();
+    copies.keep(&two, None, sent(&archive), FAST).await.unwrap();
+    assert_eq!(copies.sizes().unwrap().len(), 1, "the others do not suffer from it");
 }

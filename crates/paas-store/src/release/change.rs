@@ -83,6 +83,14 @@ pub async fn rollback(
     if !app::lock(&mut transaction, app).await? {
         return Err(StoreError::AppGone);
     }
+    sqlx::query!(
+        "select from releases where app = $1 and version = $2 for share",
+        app.as_uuid(),
+        i32::try_from(to.number()).unwrap_or(i32::MAX),
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    // Held from here on: what expires it waits for us, or we have waited and read that it has expired.
     let old = by_version(&mut transaction, app, to).await?;
     let old = old.ok_or(StoreError::UnknownRelease { version: to })?;
     if old.release.status == ReleaseStatus::Expired {
@@ -119,6 +127,10 @@ pub async fn of_slug(
     let Some(head) = lock_head(&mut transaction, app).await? else {
         return Err(StoreError::AppGone);
     };
+    // As for a rollback: they do not expire between this and the commit.
+    sqlx::query!("select from releases where slug = $1 for share", slug.as_uuid())
+        .fetch_all(&mut *transaction)
+        .await?;
     let all = Page {
         versions: 1..=u32::MAX,
         is_descending: true,

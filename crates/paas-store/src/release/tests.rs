@@ -257,6 +257,61 @@ async fn old_slugs_expire_but_none_that_a_kept_release_runs() {
 }
 
 #[tokio::test]
+async fn the_image_of_a_slug_that_waits_for_its_first_release_is_in_use() {
+    let world = World::new().await;
+    let app = world.app("hello").await;
+    let mut conn = world.conn().await;
+    let slug = crate::fixture::slug(app, &["web"]);
+    crate::slug::adopt(&mut conn, &slug).await.unwrap();
+    let names = [slug.image.to_string()];
+    assert_eq!(crate::slug::images_in_use(&mut conn).await.unwrap(), [slug.image]);
+    assert!(crate::slug::is_in_use(&mut conn, &names).await.unwrap());
+    assert!(
+        !crate::slug::is_in_use(&mut conn, &["paas/other".to_owned()])
+            .await
+            .unwrap()
+    );
+}
+
+#[tokio::test]
+async fn a_rollback_waits_for_what_expires_its_release_and_then_is_refused() {
+    let world = World::new().await;
+    let app = world.app("hello").await;
+    let old = world.deploy(app, &["web"]).await;
+    world.deploy(app, &["web"]).await;
+    let mut expiring = world.store().begin().await.unwrap();
+    let expired = crate::slug::expire(&mut expiring, 1, seconds(9)).await.unwrap();
+    assert_eq!(expired.len(), 1);
+    let mut conn = world.conn().await;
+    let back = rollback(
+        &mut conn,
+        &world.store().sealer,
+        app,
+        old.release.version,
+        world.stamp(),
+    );
+    let commit = async {
+        // Whoever waits for a row is seen to wait.
+        let mut watching = world.conn().await;
+        loop {
+            let waiting = sqlx::query(
+                "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+            );
+            if waiting.fetch_optional(&mut *watching).await.unwrap().is_some() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        expiring.commit().await.unwrap();
+    };
+    let both = async { tokio::join!(back, commit) };
+    let (back, ()) = tokio::time::timeout(std::time::Duration::from_mins(1), both)
+        .await
+        .expect("the rollback waits for the row");
+    assert!(matches!(back, Err(StoreError::ReleaseExpired { .. })), "{back:?}");
+}
+
+#[tokio::test]
 async fn releases_whose_image_is_lost_expire_but_the_current_one_stays() {
     let world = World::new().await;
     let app = world.app("hello").await;

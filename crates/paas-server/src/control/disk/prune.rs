@@ -2,6 +2,10 @@
 //!
 //! What goes follows the release table: an image stays while a release that can be gone back to runs it. Nothing is found but
 //! by our label or in our own folders, and whatever is in use stays, for another time.
+//!
+//! - While anything of an app is built or released, none of its images goes: a build ends with a row that names one, which may
+//!   be an old one (the same source makes the same image). An image is removed in the app's turn, after another look at the rows.
+//! - What cannot be removed keeps nothing else from going.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,9 +14,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chrono::TimeDelta;
-use paas_core::{App, Id, ImageRef, LogSource};
-use paas_engine::{EngineError, Image};
+use paas_core::{App, Build, Id, ImageRef, LogSource};
+use paas_engine::{EngineDisk, EngineError, Image};
 use paas_store::{self as store, slug::Expired};
 
 use super::{
@@ -21,8 +24,6 @@ use super::{
 };
 use crate::platform::Platform;
 
-/// A build that is under way may be about to use an image this young; it ends long before.
-const SPARED: TimeDelta = TimeDelta::hours(1);
 /// Files that are being received grow; one that has not for this long is nobody's.
 const RECEIVED: std::time::Duration = std::time::Duration::from_mins(1);
 
@@ -35,6 +36,8 @@ pub(crate) struct Item {
     pub(crate) bytes: u64,
     /// Where it is, of a file or a folder.
     path: Option<PathBuf>,
+    /// Which image it is a name of.
+    image: Option<ImageRef>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,34 +68,59 @@ impl Kind {
     }
 }
 
-/// Removes what nobody needs, and says what that was.
-pub(crate) async fn prune(platform: &Platform) -> Result<Vec<Item>> {
-    let (mut items, kept) = find(platform, false).await?;
+/// Removes what nobody needs, and says what that was. `asking` is a build that makes no image before this has ended.
+pub(crate) async fn prune(platform: &Platform, asking: Option<Id<Build>>) -> Result<Vec<Item>> {
+    let (items, _) = find(platform, asking, false).await?;
     let mut gone = Vec::new();
-    for item in items.drain(..) {
-        if remove(platform, &item)
-            .await
-            .with_context(|| format!("removing {} {}", item.kind.as_str(), item.name))?
-        {
-            gone.push(item);
+    for item in items {
+        match remove(platform, &item, asking).await {
+            Ok(true) => gone.push(item),
+            Ok(false) => {}
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    kind = item.kind.as_str(),
+                    name = item.name,
+                    error,
+                    "what nobody needs stays behind"
+                );
+            }
         }
     }
-    let bytes = platform.copies.retain(kept, false).await;
-    let bytes = bytes.context("removing copies of images")?;
-    gone.extend(copies(bytes));
+    match prune_copies(platform).await {
+        Ok(bytes) => gone.extend(copies(bytes)),
+        Err(error) => tracing::warn!(
+            error = format!("{error:#}"),
+            "copies of images that nobody needs stay behind"
+        ),
+    }
     Ok(gone)
 }
 
 /// What would go.
 pub(crate) async fn rehearse(platform: &Platform) -> Result<Vec<Item>> {
-    let (mut items, kept) = find(platform, true).await?;
-    let bytes = platform.copies.retain(kept, true).await;
+    let (mut items, kept) = find(platform, None, true).await?;
+    let bytes = platform.copies.retain(platform.copies.turn().await, kept, true).await;
     items.extend(copies(bytes.context("reading the copies of images")?));
     Ok(items)
 }
 
+/// What releases need is read while nobody makes a copy: that of a new release would go with the rest.
+async fn prune_copies(platform: &Platform) -> Result<u64> {
+    let turn = platform.copies.turn().await;
+    let mut conn = platform.store.connection().await?;
+    let kept = store::slug::images_in_use(&mut conn).await?;
+    drop(conn);
+    Ok(platform.copies.retain(turn, kept.into_iter().collect(), false).await?)
+}
+
 /// All but the copies of images, and the images of which copies are kept. A rehearsal changes no row.
-async fn find(platform: &Platform, is_rehearsal: bool) -> Result<(Vec<Item>, HashSet<ImageRef>)> {
+async fn find(
+    platform: &Platform,
+    asking: Option<Id<Build>>,
+    is_rehearsal: bool,
+) -> Result<(Vec<Item>, HashSet<ImageRef>)> {
+    let busy = platform.turns.busy(asking);
     // Rows after what they are compared with: what is made in between is not in the lists.
     let images = platform.engine.images().await?;
     let volumes = platform.engine.volumes().await?;
@@ -134,7 +162,7 @@ async fn find(platform: &Platform, is_rehearsal: bool) -> Result<(Vec<Item>, Has
             ..Item::new(Kind::Release, expired.version.to_string())
         })
         .collect();
-    items.extend(unused_images(platform, images, &in_use));
+    items.extend(unused_images(images, &in_use, &busy));
     items.extend(
         volumes
             .into_iter()
@@ -155,31 +183,25 @@ async fn find(platform: &Platform, is_rehearsal: bool) -> Result<(Vec<Item>, Has
         }
     }
     items.extend(sources(platform).context("reading the sources")?);
-    measure(platform, &mut items).await?;
+    measure(platform, &mut items).await;
     Ok((items, in_use))
 }
 
 /// Images of apps that no release can run, neither by id nor by tag. Dependency layers stay, for the next build.
-fn unused_images(platform: &Platform, images: Vec<Image>, in_use: &HashSet<ImageRef>) -> Vec<Item> {
-    let running = platform.turns.running();
-    let young = platform.clock.now() - SPARED;
-    let of_a_build = |tag: &ImageRef| running.iter().any(|build| tag.as_str().ends_with(&build.to_string()));
-    let is_spared = |image: &Image| {
-        !running.is_empty()
-            && (image.created_at.is_none_or(|created| created > young) || image.tags.iter().any(of_a_build))
-    };
+fn unused_images(images: Vec<Image>, in_use: &HashSet<ImageRef>, busy: &HashSet<Id<App>>) -> Vec<Item> {
     let unused = paas_build::unused_images(images, in_use).into_iter();
     unused
-        .filter(|image| !is_spared(image))
+        .filter(|image| image.app.is_none_or(|app| !busy.contains(&app)))
         .flat_map(|image| {
-            let app = image.app;
+            let (app, id) = (image.app, image.id);
             let names = if image.tags.is_empty() {
-                vec![image.id]
+                vec![id.clone()]
             } else {
                 image.tags
             };
             names.into_iter().map(move |name| Item {
                 app,
+                image: Some(id.clone()),
                 ..Item::new(Kind::Image, name.to_string())
             })
         })
@@ -203,11 +225,15 @@ fn sources(platform: &Platform) -> io::Result<Vec<Item>> {
     Ok(items)
 }
 
-/// Fills in how large things are. The engine is asked only when something of its own goes: it takes its time.
-async fn measure(platform: &Platform, items: &mut [Item]) -> Result<()> {
+/// Fills in how large things are. The engine is asked only when something of its own goes: it takes its time. Without an
+/// answer they count nothing, and go all the same.
+async fn measure(platform: &Platform, items: &mut [Item]) {
     let is_engines = |item: &&mut Item| matches!(item.kind, Kind::Image | Kind::Cache);
     if items.iter_mut().any(|item| is_engines(&item)) {
-        let disk = platform.engine.disk().await?;
+        let disk = platform.engine.disk().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the engine does not say how large things are");
+            EngineDisk::default()
+        });
         let mut sizes: HashMap<String, u64> = HashMap::new();
         for image in disk.images {
             // An image with several names goes with the last of them.
@@ -224,20 +250,45 @@ async fn measure(platform: &Platform, items: &mut [Item]) -> Result<()> {
         let measured = paths.iter().map(|path| path.as_deref().map(bytes_in));
         measured.collect::<Vec<_>>()
     });
-    for (item, bytes) in items.iter_mut().zip(sizes.await?) {
+    for (item, bytes) in items.iter_mut().zip(sizes.await.unwrap_or_default()) {
         item.bytes = bytes.unwrap_or(item.bytes);
     }
-    Ok(())
 }
 
 /// `false` when it is in use, and stays for another time.
-async fn remove(platform: &Platform, item: &Item) -> Result<bool> {
+async fn remove(platform: &Platform, item: &Item, asking: Option<Id<Build>>) -> Result<bool> {
     let removed = match (&item.path, item.kind) {
         (Some(path), _) => return remove_file(path.clone()).await,
-        (None, Kind::Image) => platform.engine.remove_image(&ImageRef::new(item.name.clone())).await,
+        (None, Kind::Image) => return remove_image(platform, item, asking).await,
         (None, Kind::Cache) => platform.engine.remove_volume(&item.name).await,
         (None, _) => Ok(()),
     };
+    unless_in_use(removed)
+}
+
+/// Whoever makes or names an image of an app has the app's turn, and so has this. The build that asks has it already.
+async fn remove_image(platform: &Platform, item: &Item, asking: Option<Id<Build>>) -> Result<bool> {
+    let asking = asking.and_then(|build| platform.turns.app_of(build));
+    let turn = item
+        .app
+        .filter(|app| asking != Some(*app))
+        .map(|app| platform.turns.app(app));
+    let _turn = match turn.as_ref().map(|turn| turn.try_lock()) {
+        Some(Err(_)) => return Ok(false),
+        Some(Ok(turn)) => Some(turn),
+        None => None,
+    };
+    let id = item.image.iter().map(ToString::to_string);
+    let names: Vec<_> = id.chain([item.name.clone()]).collect();
+    let mut conn = platform.store.connection().await?;
+    if store::slug::is_in_use(&mut conn, &names).await? {
+        return Ok(false);
+    }
+    drop(conn);
+    unless_in_use(platform.engine.remove_image(&ImageRef::new(item.name.clone())).await)
+}
+
+fn unless_in_use(removed: Result<(), EngineError>) -> Result<bool> {
     match removed {
         Err(EngineError::InUse { .. }) => Ok(false),
         removed => Ok(removed.map(|()| true)?),
@@ -273,6 +324,7 @@ impl Item {
             app: None,
             bytes: 0,
             path: None,
+            image: None,
         }
     }
 
