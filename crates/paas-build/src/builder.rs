@@ -225,12 +225,9 @@ impl Builder {
         ground.make_image_of(&*self.engine, slug, tar).await
     }
 
-    /// Ends the work when it takes too long, by `stop`, which the work listens to.
-    async fn within_limit<T>(
-        &self,
-        stop: &CancellationToken,
-        work: impl Future<Output = Result<T, BuildError>>,
-    ) -> Result<T, BuildError> {
+    /// Ends work when it takes too long or too much of the disk, by `stop`, which the work listens to. Says besides what came
+    /// of it why it was stopped.
+    pub async fn bounded<T>(&self, stop: &CancellationToken, work: impl Future<Output = T>) -> (T, Option<BuildError>) {
         tokio::pin!(work);
         let limit = self.settings.timeout;
         let room_ends = async {
@@ -239,18 +236,21 @@ impl Builder {
                 None => std::future::pending().await,
             }
         };
-        let (result, why_stopped) = tokio::select! {
-            result = &mut work => (result, None),
-            () = tokio::time::sleep(limit) => {
-                stop.cancel();
-                (work.await, Some(BuildError::TimedOut { limit }))
-            }
-            error = room_ends => {
-                stop.cancel();
-                (work.await, Some(error))
-            }
+        let why = tokio::select! {
+            result = &mut work => return (result, None),
+            () = tokio::time::sleep(limit) => BuildError::TimedOut { limit },
+            error = room_ends => error,
         };
-        match (result, why_stopped) {
+        stop.cancel();
+        (work.await, Some(why))
+    }
+
+    async fn within_limit<T>(
+        &self,
+        stop: &CancellationToken,
+        work: impl Future<Output = Result<T, BuildError>>,
+    ) -> Result<T, BuildError> {
+        match self.bounded(stop, work).await {
             // It says better than the time why nothing went on.
             (Err(error @ BuildError::TooManyProcesses { .. }), _) => Err(error),
             (Err(_), Some(why)) => Err(why),

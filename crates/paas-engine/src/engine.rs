@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, io, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
 use paas_core::{App, Id, ImageRef};
 use tokio::sync::mpsc;
@@ -146,20 +147,24 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What takes room on the engine's disk. Slow: the engine walks through all files of its volumes and containers.
     async fn disk(&self) -> Result<EngineDisk>;
+
     /// Keeps the image that an archive (`docker save`) holds under the tag `within`.
     async fn adopt_archive(&self, image: &AdoptedImage, within: &ImageRef, archive: ByteStream) -> Result<Image>;
 
-    /// Keeps an image that has a name of its own: a registry's, or one on this machine.
+    /// Keeps an image that has a name of its own: a registry's, or that of an image which the app has made itself.
     ///
-    /// One whose name begins with a registry, or that comes with credentials, is always fetched, so that nobody gets by
-    /// name what somebody else was allowed to fetch; what was fetched does not stay under its own name. Images of other
-    /// apps are none.
+    /// All but the app's own is fetched, also what is here already, so that nobody gets by name what somebody else was
+    /// allowed to fetch, or has made; what was fetched does not stay under its own name. Images of other apps are none.
     async fn adopt_image(
         &self,
         image: &AdoptedImage,
         source: &ImageRef,
         credentials: Option<&RegistryCredentials>,
     ) -> Result<Image>;
+
+    /// Removes what [`Engine::adopt_archive`] has left behind below the name `repository` when its process died, and that is
+    /// older than `horizon`.
+    async fn remove_loaded(&self, repository: &str, horizon: DateTime<Utc>) -> Result<()>;
 
     /// Creates the network unless it exists.
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<()>;

@@ -2,13 +2,20 @@
 //!
 //! The labels come from a build of `FROM` alone, because an image cannot be changed. Its base goes when the last image on it
 //! does: Docker prunes parents without a tag.
+//!
+//! - A name of this machine is nobody's who did not make it: all but an app's own images are fetched, also those that are here,
+//!   so that whoever names one may have it.
+//! - The names of this machine stay as they were. One at a time is fetched: two of one name would take it from each other.
+
+use std::collections::HashMap;
 
 use bollard::{
     body_try_stream,
     models::ImageInspect,
-    query_parameters::{ImportImageOptions, RemoveImageOptions},
+    query_parameters::{ImportImageOptions, ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder},
 };
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 use paas_core::ImageRef;
 use tokio::sync::mpsc;
@@ -37,8 +44,10 @@ impl DockerEngine {
             input.blame(next.explain(self, LOADING).map(drop), LOADING)?;
         }
         drop(progress);
-        let loaded = self.require_image(within).await?;
-        let kept = self.keep(image, within, loaded.id.as_str()).await;
+        let kept = match self.require_image(within).await {
+            Ok(loaded) => self.keep(image, &loaded.id, loaded.id.as_str()).await,
+            Err(error) => Err(error),
+        };
         self.untag(within).await?;
         kept
     }
@@ -50,31 +59,76 @@ impl DockerEngine {
         credentials: Option<&RegistryCredentials>,
     ) -> Result<Image> {
         let source = whole(source);
+        let _turn = self.adoptions.lock().await;
         let before = self.docker.inspect_image(source.as_str()).await;
         let before = before.explain_if_found(self, ADOPTING)?;
         let before = before.filter(|found| is_called(found, source.as_str()));
         if let Some(found) = &before {
             self.check_owner(image, &source, found)?;
+            if credentials.is_none() && self.is_own(image, found) {
+                return self.keep_found(image, &source, found.clone()).await;
+            }
         }
-        let must_pull = credentials.is_some() || has_registry(source.as_str()) || before.is_none();
-        if must_pull {
-            self.pull_image(&source, credentials).await?;
-        }
-        let found = self
-            .docker
-            .inspect_image(source.as_str())
-            .await
-            .explain(self, ADOPTING)?;
-        self.check_owner(image, &source, &found)?;
-        let digest = found.repo_digests.unwrap_or_default().into_iter();
+        let fetched = self.fetch(image, &source, credentials).await;
+        self.restore(&source, before).await?;
+        fetched
+    }
+
+    async fn fetch(
+        &self,
+        image: &AdoptedImage,
+        source: &ImageRef,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Result<Image> {
+        self.pull_image(source, credentials).await?;
+        let found = self.docker.inspect_image(source.as_str()).await;
+        let found = found.explain(self, ADOPTING)?;
+        self.check_owner(image, source, &found)?;
+        self.keep_found(image, source, found).await
+    }
+
+    async fn keep_found(&self, image: &AdoptedImage, source: &ImageRef, found: ImageInspect) -> Result<Image> {
+        let base = found.id.map_or_else(|| source.clone(), ImageRef::new);
         let repository = split_tag(source.as_str()).0;
-        let mut digests = digest.filter(|digest| digest.starts_with(repository));
+        let digests = found.repo_digests.unwrap_or_default().into_iter();
+        let mut digests = digests.filter(|digest| digest.starts_with(repository));
         let name = digests.next().unwrap_or_else(|| source.to_string());
-        let kept = self.keep(image, &source, &name).await;
-        if must_pull && before.is_none() {
-            self.untag(&source).await?;
+        self.keep(image, &base, &name).await
+    }
+
+    /// Lets a name mean again what it meant before.
+    async fn restore(&self, source: &ImageRef, before: Option<ImageInspect>) -> Result<()> {
+        let Some(before) = before.and_then(|before| before.id) else {
+            return self.untag(source).await;
+        };
+        if source.as_str().contains('@') {
+            return Ok(());
         }
-        kept
+        let (repository, tag) = split_tag(source.as_str());
+        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        let tagged = self.docker.tag_image(&before, Some(options)).await;
+        tagged.explain_if_found(self, ADOPTING).map(drop)
+    }
+
+    /// Lets go of images below `repository` that were loaded before `horizon`: an adoption that ended well has done so itself.
+    pub(super) async fn remove_loaded(&self, repository: &str, horizon: DateTime<Utc>) -> Result<()> {
+        let filters = HashMap::from([("reference".to_owned(), vec![repository.to_owned()])]);
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let listed = self.docker.list_images(Some(options)).await.explain(self, LOADING)?;
+        for tag in listed.into_iter().flat_map(|image| image.repo_tags) {
+            let found = self.docker.inspect_image(&tag).await.explain_if_found(self, LOADING)?;
+            let loaded_at = found.and_then(|found| found.metadata?.last_tag_time);
+            if loaded_at.is_some_and(|loaded_at| loaded_at < horizon) {
+                self.untag(&ImageRef::new(tag)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_own(&self, image: &AdoptedImage, found: &ImageInspect) -> bool {
+        let labels = found.config.as_ref().and_then(|config| config.labels.clone());
+        let labels = labels.unwrap_or_default();
+        self.labels.are_ours(&labels) && labels::app(&labels) == Some(image.app)
     }
 
     /// What another app's builds made is nobody else's, whatever it is called.
@@ -145,31 +199,22 @@ fn is_called(found: &ImageInspect, name: &str) -> bool {
     names.into_iter().any(|own| own == name)
 }
 
-/// Whether the first part of a name is a host, as Docker reads it.
-fn has_registry(name: &str) -> bool {
-    name.split_once('/')
-        .is_some_and(|(first, _)| first.contains(['.', ':']) || first == "localhost")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_whole_and_its_registry_is_known() {
-        for (name, meant, is_remote) in [
-            ("debian", "debian:latest", false),
-            ("team/app:1", "team/app:1", false),
-            ("localhost/app", "localhost/app:latest", true),
-            ("127.0.0.1:5000/app", "127.0.0.1:5000/app:latest", true),
+    fn a_name_is_whole() {
+        for (name, meant) in [
+            ("debian", "debian:latest"),
+            ("team/app:1", "team/app:1"),
+            ("127.0.0.1:5000/app", "127.0.0.1:5000/app:latest"),
             (
                 "registry.example.com/a/b@sha256:00",
                 "registry.example.com/a/b@sha256:00",
-                true,
             ),
         ] {
-            let whole = whole(&ImageRef::new(name));
-            assert_eq!((whole.as_str(), has_registry(whole.as_str())), (meant, is_remote));
+            assert_eq!(whole(&ImageRef::new(name)).as_str(), meant);
         }
     }
 }

@@ -36,11 +36,12 @@ use std::{
 use async_trait::async_trait;
 use bollard::Docker;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
 use paas_core::{App, Id, ImageRef};
 use tokio::{
     net::UnixStream,
-    sync::{OnceCell, mpsc},
+    sync::{Mutex, OnceCell, mpsc},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +60,8 @@ pub struct DockerEngine {
     patient: Docker,
     labels: Labels,
     verdicts: Verdicts,
+    /// Whose turn it is to fetch an image by a name.
+    adoptions: Arc<Mutex<()>>,
     address: String,
     /// How many files a container may open.
     open_files: i64,
@@ -99,6 +102,7 @@ impl DockerEngine {
             docker,
             labels: Labels::new(platform),
             verdicts: Verdicts::default(),
+            adoptions: Arc::default(),
             open_files: open_files(socket).await,
             data_dir: Arc::default(),
             address,
@@ -239,6 +243,10 @@ impl Engine for DockerEngine {
         credentials: Option<&RegistryCredentials>,
     ) -> Result<Image> {
         self.adopt(image, source, credentials).await
+    }
+
+    async fn remove_loaded(&self, repository: &str, horizon: DateTime<Utc>) -> Result<()> {
+        self.remove_loaded(repository, horizon).await
     }
 
     async fn save_image(&self, image: &ImageRef) -> Result<Option<ByteStream>> {

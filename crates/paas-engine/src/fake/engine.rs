@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::{
     StreamExt as _,
     stream::{self, BoxStream},
@@ -276,6 +277,11 @@ impl Engine for FakeEngine {
         _: Option<&RegistryCredentials>,
     ) -> Result<Image> {
         self.adopt(image, source)
+    }
+
+    async fn remove_loaded(&self, _: &str, _: DateTime<Utc>) -> Result<()> {
+        // An archive of the fake never has a name.
+        self.answer().map(drop)
     }
 
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<()> {

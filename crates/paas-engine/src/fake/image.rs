@@ -97,7 +97,9 @@ impl FakeEngine {
 
     pub(super) fn adopt(&self, image: &AdoptedImage, source: &ImageRef) -> Result<Image> {
         let found = self.answer()?.find_image(source).cloned();
-        let found = found.filter(|found| found.app.is_none_or(|app| app == image.app));
+        // What is nobody's app's stands for what a registry has.
+        let is_fetched = |found: &Image| found.app.is_none() && source.registry().is_some();
+        let found = found.filter(|found| found.app == Some(image.app) || is_fetched(found));
         let found = found
             .ok_or_else(|| super::refused("pulling an image", &format!("the registry of {source} does not answer")))?;
         self.keep(image, source, found)

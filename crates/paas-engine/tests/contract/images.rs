@@ -25,7 +25,8 @@ contract!(
     what_no_registry_gives_is_refused,
     a_saved_image_comes_back_as_it_was,
     what_takes_room_is_accounted_for,
-    an_image_of_somebody_elses_is_kept_as_an_apps,
+    an_image_is_kept_as_an_apps,
+    an_image_of_this_machine_cannot_be_had,
     an_image_of_another_app_cannot_be_had,
 );
 
@@ -208,19 +209,25 @@ fn adopted(world: &World, name: &str, app: u128) -> AdoptedImage {
     }
 }
 
-async fn an_image_of_somebody_elses_is_kept_as_an_apps(world: &World) {
+async fn an_image_is_kept_as_an_apps(world: &World) {
+    let own = layer(world, "own");
+    world
+        .engine
+        .commit_layer(&own, bytes(&tar(&[("app/hello", "world")])))
+        .await
+        .unwrap();
     let adopted = adopted(world, "kept", 7);
-    let image = world.engine.adopt_image(&adopted, &world.image, None).await.unwrap();
+    let image = world.engine.adopt_image(&adopted, &own.tag, None).await.unwrap();
     assert_eq!(
         (image.app, &image.tags[..]),
         (Some(adopted.app), &[adopted.tag.clone()][..])
     );
     assert_eq!(
         (&image.labels["pushed"][..], &image.labels[SOURCE_LABEL][..]),
-        ("abc", world.image.as_str())
+        ("abc", own.tag.as_str())
     );
     assert!(
-        world.engine.image(&world.image).await.unwrap().is_some(),
+        world.engine.image(&own.tag).await.unwrap().is_some(),
         "it was here before"
     );
     let mut spec = world.spec("kept", Program::Sleep);
@@ -228,11 +235,25 @@ async fn an_image_of_somebody_elses_is_kept_as_an_apps(world: &World) {
     let container = world.engine.start(&spec).await.unwrap();
     world.engine.remove(&container.id).await.unwrap();
     world.engine.remove_image(&adopted.tag).await.unwrap();
+    world.engine.remove_image(&own.tag).await.unwrap();
+}
+
+/// Somebody has built or fetched it here for another purpose: by its name alone it is not to be had.
+async fn an_image_of_this_machine_cannot_be_had(world: &World) {
+    let taken = adopted(world, "taken", 7);
+    let refused = world.engine.adopt_image(&taken, &world.image, None).await;
+    assert!(matches!(refused, Err(EngineError::Refused { .. })), "{refused:?}");
+    assert!(world.engine.image(&world.image).await.unwrap().is_some(), "it stays");
+    assert!(world.engine.image(&taken.tag).await.unwrap().is_none());
 }
 
 async fn an_image_of_another_app_cannot_be_had(world: &World) {
-    let theirs = adopted(world, "theirs", 7);
-    world.engine.adopt_image(&theirs, &world.image, None).await.unwrap();
+    let theirs = layer(world, "theirs");
+    world
+        .engine
+        .commit_layer(&theirs, bytes(&tar(&[("app/hello", "world")])))
+        .await
+        .unwrap();
     let taken = world
         .engine
         .adopt_image(&adopted(world, "taken", 8), &theirs.tag, None)

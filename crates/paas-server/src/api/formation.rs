@@ -64,6 +64,9 @@ pub(super) async fn info(
     }
 }
 
+/// A process type, and what was pushed for it; `None` takes its image away.
+type WantedImages = Vec<(ProcessType, Option<String>)>;
+
 /// All changes or none of them; images, which are released, before numbers.
 pub(super) async fn update_all(
     State(api): State<Arc<Api>>,
@@ -71,7 +74,7 @@ pub(super) async fn update_all(
     granted: Granted,
     Body(batch): Body<FormationBatch>,
 ) -> Result<Json<Vec<Formation>>, ApiError> {
-    let mut images = Vec::new();
+    let mut images = WantedImages::new();
     let changes = batch
         .updates
         .into_iter()
@@ -93,7 +96,8 @@ pub(super) async fn update_all(
         return Ok(Json(formations.collect()));
     }
     granted.require(Permissions::DEPLOY)?;
-    let named: Vec<ProcessType> = images.iter().map(|(name, _): &(ProcessType, _)| name.clone()).collect();
+    check(&api, row.app.id, &images, &changes).await?;
+    let named: Vec<ProcessType> = changes.iter().map(|change| change.process_type.clone()).collect();
     image::release(&api, &row, &caller, images).await?;
     apply(&api, &row.app, &caller, with_numbers(changes)).await?;
     // A release phase may have to end before there are dynos of a new type.
@@ -118,8 +122,11 @@ pub(super) async fn update(
             Ok::<_, ApiError>(rows.into_iter().find(|row| row.process_type == process_type))
         };
         let before = find().await?;
-        image::release(&api, &row, &caller, vec![(process_type.clone(), image)]).await?;
-        apply(&api, &row.app, &caller, with_numbers(vec![change(&name, update)?])).await?;
+        let images = vec![(process_type.clone(), image)];
+        let changes = vec![change(&name, update)?];
+        check(&api, row.app.id, &images, &changes).await?;
+        image::release(&api, &row, &caller, images).await?;
+        apply(&api, &row.app, &caller, with_numbers(changes)).await?;
         let formation = find()
             .await?
             .or(before)
@@ -129,6 +136,35 @@ pub(super) async fn update(
     let mut rows = apply(&api, &row.app, &caller, vec![change(&name, update)?]).await?;
     let formation = rows.pop().ok_or_else(|| ApiError::not_found("formation"))?;
     Ok(Json(answer(&row.app, formation)))
+}
+
+/// Refuses what would be refused after the images are released: a release cannot be taken back.
+async fn check(api: &Api, app: Id<App>, images: &WantedImages, changes: &[FormationChange]) -> Result<(), ApiError> {
+    let mut connection = api.connection().await?;
+    let rows = formation::list(&mut connection, app).await?;
+    for change in changes {
+        let process_type = &change.process_type;
+        let image = images
+            .iter()
+            .find(|(named, _)| named == process_type)
+            .map(|(_, image)| image);
+        let row = rows.iter().find(|row| row.process_type == *process_type);
+        let has_numbers = change.quantity.is_some() || change.size.is_some();
+        // It stays, or comes to be; the release command has no dynos, nor has what goes.
+        let can_be_scaled = match image {
+            Some(Some(_)) => !process_type.is_release(),
+            Some(None) => false,
+            None => row.is_some(),
+        };
+        if !can_be_scaled && (has_numbers || image.is_none()) {
+            return Err(ApiError::unknown_process_type(process_type.as_str(), &types(&rows)));
+        }
+        if let Some(quantity) = change.quantity {
+            let now = row.map_or_else(|| u32::from(process_type.is_web()), |row| row.scale.quantity);
+            quantity.apply(now)?;
+        }
+    }
+    Ok(())
 }
 
 fn with_numbers(mut changes: Vec<FormationChange>) -> Vec<FormationChange> {

@@ -8,7 +8,8 @@ use std::{
     sync::Arc,
 };
 
-use paas_build::{Built, own_command};
+use chrono::TimeDelta;
+use paas_build::{BuildError, Built, own_command};
 use paas_core::{App, DynoSize, Id, ImageRef, LogSource, ProcessType, Slug};
 use paas_engine::{AdoptedImage, EngineError, Image, Limits, RegistryCredentials, SOURCE_LABEL};
 use paas_store::{self as store, Connection, Stamp, StoreError, account::Account, release::ReleaseRow};
@@ -16,7 +17,10 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{disk, turns::BuildUnderWay};
+use super::{
+    disk::{self, DiskNearlyFull},
+    turns::BuildUnderWay,
+};
 use crate::{
     output::OutputWriter,
     platform::Platform,
@@ -25,6 +29,10 @@ use crate::{
 
 /// The label with the digest that a pushed image is released by.
 const PUSHED_LABEL: &str = "paas.pushed";
+/// What pushed images are called between being loaded and being kept.
+const LOADED: &str = "paas/pushed";
+/// A loaded image is kept within seconds.
+const LEFT_BEHIND: TimeDelta = TimeDelta::hours(1);
 
 /// An image that somebody names.
 #[derive(Debug, Clone)]
@@ -52,6 +60,12 @@ pub(crate) enum ImageError {
     NotFetched { name: ImageRef, reason: String },
     #[error("it was cancelled")]
     Cancelled,
+    #[error("it was given up, because {0}: try a smaller image, or once more later")]
+    GivenUp(#[source] BuildError),
+    #[error("there is no room for another image: {0}. Tell the platform's operator (paas disk), and try again then")]
+    NoRoom(#[source] DiskNearlyFull),
+    #[error("look at the disk")]
+    Look(#[source] anyhow::Error),
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error("the container engine gave up")]
@@ -69,8 +83,23 @@ struct Cast {
     images: BTreeMap<ProcessType, ImageRef>,
 }
 
-/// Makes a release with these images in the place of the current ones, as `container:release` does.
+/// Makes a release with these images in the place of the current ones, as `container:release` does. Goes on when whoever
+/// wanted it goes away: half of it would be of no use.
 pub(crate) async fn release_images(
+    platform: &Arc<Platform>,
+    app: &App,
+    changes: ImageChanges,
+    by: &Account,
+) -> Result<ReleaseRow, ImageError> {
+    let (platform, app, by) = (Arc::clone(platform), app.clone(), by.clone());
+    let releasing = platform
+        .tracker
+        .clone()
+        .spawn(async move { release(&platform, &app, changes, &by).await });
+    releasing.await.map_err(|error| ImageError::Look(error.into()))?
+}
+
+async fn release(
     platform: &Arc<Platform>,
     app: &App,
     changes: ImageChanges,
@@ -80,13 +109,20 @@ pub(crate) async fn release_images(
     let _turn = turn.lock().await;
     let now = platform.clock.now();
     let id = store::new_id(now);
-    // Until its row is there, an image would be taken for garbage: nobody looks for that while something is built.
-    let _under_way = BuildUnderWay::new(platform, app.id, store::new_id(now));
+    let build = store::new_id(now);
+    // Until its row is there, an image would be taken for garbage.
+    let under_way = BuildUnderWay::new(platform, app.id, build);
+    if changes.values().any(Option::is_some)
+        && let Some(full) = disk::check(platform, Some(build)).await.map_err(ImageError::Look)?
+    {
+        return Err(ImageError::NoRoom(full));
+    }
     let mut cast = Cast::of(&mut platform.store.connection().await?, app.id).await?;
     for (process_type, digest) in &changes {
         match digest {
             Some(digest) => {
-                let image = pushed(platform, app.id, process_type, digest).await?;
+                let loading = pushed(platform, app.id, process_type, digest);
+                let image = bounded(platform, &under_way.cancel, loading).await?;
                 cast.set(process_type, &image)?;
             }
             None => cast.remove(process_type)?,
@@ -118,6 +154,31 @@ pub(crate) async fn release_images(
     ));
     platform.wake.notify_one();
     Ok(release)
+}
+
+/// Work on images, within the limits of a build: its time, and its share of the disk.
+async fn bounded<T>(
+    platform: &Platform,
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, ImageError>>,
+) -> Result<T, ImageError> {
+    let stop = cancel.child_token();
+    let work = async {
+        tokio::select! {
+            done = work => done,
+            () = stop.cancelled() => Err(ImageError::Cancelled),
+        }
+    };
+    match platform.builder.bounded(&stop, work).await {
+        (Err(ImageError::Cancelled), Some(why)) => Err(ImageError::GivenUp(why)),
+        (done, _) => done,
+    }
+}
+
+/// Images that were loaded and never kept, because the server died.
+pub(super) async fn remove_loaded(platform: &Platform) -> Result<(), EngineError> {
+    let horizon = platform.clock.now() - LEFT_BEHIND;
+    platform.engine.remove_loaded(LOADED, horizon).await
 }
 
 /// `Deployed web (0123456789ab), worker (…)`, as Heroku calls it.
@@ -158,7 +219,7 @@ async fn pushed(
         process_type: process_type.clone(),
         digest: digest.clone(),
     })?;
-    let within = ImageRef::new(format!("paas/pushed:{}", Uuid::new_v4().simple()));
+    let within = ImageRef::new(format!("{LOADED}:{}", Uuid::new_v4().simple()));
     let archive = registry::archive(&door, &image, within.as_str());
     let adopted = adopted(app, [(PUSHED_LABEL.to_owned(), name)].into());
     let loaded = engine.adopt_archive(&adopted, &within, archive).await;
@@ -186,24 +247,12 @@ pub(super) async fn take(
     let line = format!("-----> Fetching {}", wanted.name);
     output.line(&line).await.map_err(write)?;
     let image = adopted(app, BTreeMap::new());
-    let fetched = platform
-        .engine
-        .adopt_image(&image, &wanted.name, wanted.credentials.as_ref());
-    let image = tokio::select! {
-        fetched = fetched => fetched,
-        () = cancel.cancelled() => return Err(ImageError::Cancelled),
+    let fetching = async {
+        let credentials = wanted.credentials.as_ref();
+        let fetched = platform.engine.adopt_image(&image, &wanted.name, credentials).await;
+        fetched.map_err(|error| not_fetched(wanted, error))
     };
-    let image = image.map_err(|error| match error {
-        EngineError::Refused { message, .. } | EngineError::Build { message } => ImageError::NotFetched {
-            name: wanted.name.clone(),
-            reason: message,
-        },
-        EngineError::NoImage { .. } => ImageError::NotFetched {
-            name: wanted.name.clone(),
-            reason: "there is none of this name".to_owned(),
-        },
-        error => ImageError::Engine(error),
-    })?;
+    let image = bounded(platform, cancel, fetching).await?;
     if let Some(source) = image.labels.get(SOURCE_LABEL) {
         output.line(&format!("       Found {source}")).await.map_err(write)?;
     }
@@ -219,6 +268,18 @@ pub(super) async fn take(
         default_config: BTreeMap::new(),
         container: None,
     })
+}
+
+fn not_fetched(wanted: &WantedImage, error: EngineError) -> ImageError {
+    let reason = match error {
+        EngineError::Refused { message, .. } | EngineError::Build { message } => message,
+        EngineError::NoImage { .. } => "there is none of this name".to_owned(),
+        error => return ImageError::Engine(error),
+    };
+    ImageError::NotFetched {
+        name: wanted.name.clone(),
+        reason,
+    }
 }
 
 impl Cast {

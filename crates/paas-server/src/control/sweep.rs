@@ -12,7 +12,7 @@ use paas_engine::{Container, EngineError, Role};
 use paas_store as store;
 use tokio::time::sleep;
 
-use super::{deploy::LEASE, disk, dyno, one_off, release_phase, setup, slug, test_run};
+use super::{container, deploy::LEASE, disk, dyno, one_off, release_phase, setup, slug, test_run};
 use crate::{platform::Platform, registry};
 
 /// How often leases are looked at.
@@ -128,6 +128,7 @@ async fn remove_leftovers(platform: &Arc<Platform>) -> Result<()> {
         }
     }
     remove_networks(platform).await?;
+    container::remove_loaded(platform).await?;
     let pruned = disk::prune(platform, None).await?;
     if !pruned.is_empty() {
         let bytes: u64 = pruned.iter().map(|item| item.bytes).sum();

@@ -22,7 +22,7 @@ use super::{
     manifest::{MAXIMUM_BYTES, Manifest},
     name::{Digest, Reference, process_type},
     store::{Store, missing},
-    upload::{Uploads, first_byte},
+    upload::{Room, Uploads, first_byte},
 };
 use crate::{
     control::{self, GitBackend},
@@ -97,9 +97,11 @@ impl Door {
             session,
         })
     }
+}
 
-    /// Nothing is taken that running apps will miss.
-    async fn check_disk(&self) -> Result<(), RegistryError> {
+/// Nothing is taken that running apps will miss.
+impl Room for Door {
+    async fn check(&self) -> Result<(), RegistryError> {
         match control::disk_is_nearly_full(&self.platform).await {
             Ok(false) => Ok(()),
             Ok(true) => Err(RegistryError::DiskFull),
@@ -173,7 +175,7 @@ async fn begin(
     request: Request,
 ) -> Answer {
     let repository = door.admit(request.headers(), &app, &kind, PUSH).await?;
-    door.check_disk().await?;
+    door.check().await?;
     let store = &repository.store;
     if let (Some(digest), Some(from)) = (&query.mount, &query.from) {
         let digest: Digest = digest.parse()?;
@@ -187,7 +189,7 @@ async fn begin(
     };
     let digest: Digest = digest.parse()?;
     let turn = door.uploads.turn(id)?;
-    let received = turn.append(store, None, request.into_body());
+    let received = turn.append(store, None, request.into_body(), &*door);
     while_allowed(repository.session.as_ref(), received).await?;
     store.keep_upload(id, &digest).await?;
     Ok(repository.created(&digest))
@@ -215,7 +217,7 @@ async fn append(State(door): State<Arc<Door>>, Path((app, kind, id)): UploadPath
     let range = request.headers().get(header::CONTENT_RANGE);
     let range = range.map(|range| first_byte(range.to_str().unwrap_or_default()));
     let turn = door.uploads.turn(id)?;
-    let received = turn.append(&repository.store, range.transpose()?, request.into_body());
+    let received = turn.append(&repository.store, range.transpose()?, request.into_body(), &*door);
     let bytes = while_allowed(repository.session.as_ref(), received).await?;
     Ok(repository.under_way(StatusCode::ACCEPTED, id, bytes))
 }
@@ -235,7 +237,7 @@ async fn finish(
     let id = upload_id(&id)?;
     let digest: Digest = query.digest.unwrap_or_default().parse()?;
     let turn = door.uploads.turn(id)?;
-    let received = turn.append(&repository.store, None, request.into_body());
+    let received = turn.append(&repository.store, None, request.into_body(), &*door);
     while_allowed(repository.session.as_ref(), received).await?;
     repository.store.keep_upload(id, &digest).await?;
     Ok(repository.created(&digest))
@@ -310,7 +312,7 @@ async fn put_manifest(
     request: Request,
 ) -> Answer {
     let repository = door.admit(request.headers(), &app, &kind, PUSH).await?;
-    door.check_disk().await?;
+    door.check().await?;
     let reference: Reference = reference.parse()?;
     let too_large = RegistryError::TooLarge {
         what: "a manifest",

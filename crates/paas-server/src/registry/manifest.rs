@@ -91,6 +91,13 @@ impl Manifest {
                     return Err(bad("the image has too many layers"));
                 }
                 let layers = layers.iter().map(layer).collect::<Result<_, _>>()?;
+                // The engine holds it in memory; a real one is some kilobytes.
+                if config.size > MAXIMUM_BYTES as u64 {
+                    return Err(RegistryError::TooLarge {
+                        what: "an image's configuration",
+                        maximum_mib: MAXIMUM_BYTES as u64 / (1024 * 1024),
+                    });
+                }
                 let config = part(&config)?;
                 Ok(Self::Image(Pushed {
                     media_type,

@@ -133,27 +133,37 @@ impl Store {
 
     async fn check_parts(&self, manifest: &Manifest) -> Result<(), RegistryError> {
         match manifest {
-            Manifest::Image(image) => {
-                for part in image.layers.iter().chain([&image.config]) {
-                    let bytes = self.blob_bytes(&part.digest).await;
-                    let bytes = bytes.map_err(|error| match error {
-                        RegistryError::NoBlob => RegistryError::MissingBlob(part.digest.to_string()),
-                        error => error,
-                    })?;
-                    if bytes != part.bytes {
-                        return Err(RegistryError::BadManifest(format!(
-                            "{} has {bytes} bytes, and not {}",
-                            part.digest, part.bytes
-                        )));
-                    }
-                }
-            }
+            Manifest::Image(image) => self.check_blobs(image).await,
             Manifest::Index { images, .. } => {
                 for entry in images {
-                    if !fs::try_exists(self.manifests().join(entry.digest.hex())).await? {
-                        return Err(RegistryError::MissingBlob(entry.digest.to_string()));
+                    let child = self.manifests().join(entry.digest.hex());
+                    let missing = || RegistryError::MissingBlob(entry.digest.to_string());
+                    // Pushed long before, maybe: it and all of it stays until a tag leads there.
+                    touch(child).await.map_err(|error| match error.kind() {
+                        io::ErrorKind::NotFound => missing(),
+                        _ => error.into(),
+                    })?;
+                    if let Manifest::Image(image) = self.stored(entry.digest.clone()).await?.manifest {
+                        self.check_blobs(&image).await?;
                     }
                 }
+                Ok(())
+            }
+        }
+    }
+
+    async fn check_blobs(&self, image: &Pushed) -> Result<(), RegistryError> {
+        for part in image.layers.iter().chain([&image.config]) {
+            let bytes = self.blob_bytes(&part.digest).await;
+            let bytes = bytes.map_err(|error| match error {
+                RegistryError::NoBlob => RegistryError::MissingBlob(part.digest.to_string()),
+                error => error,
+            })?;
+            if bytes != part.bytes {
+                return Err(RegistryError::BadManifest(format!(
+                    "{} has {bytes} bytes, and not {}",
+                    part.digest, part.bytes
+                )));
             }
         }
         Ok(())

@@ -34,7 +34,10 @@ async fn sweep_app(store: &Store, now: SystemTime) -> io::Result<()> {
     for kind in names_in(&store.tags()).await? {
         let Ok(kind) = process_type(&kind) else { continue };
         for tag in store.tag_names(&kind).await? {
-            let hex = fs::read_to_string(store.tags().join(kind.as_str()).join(tag)).await?;
+            // What is taken away meanwhile keeps nothing, and is no reason to stop.
+            let Some(hex) = found(fs::read_to_string(store.tags().join(kind.as_str()).join(tag)).await)? else {
+                continue;
+            };
             if let Ok(digest) = format!("sha256:{hex}").parse() {
                 follow(store, digest, &mut manifests, &mut blobs).await;
             }
@@ -69,10 +72,22 @@ async fn remove_old(directory: &Path, kept: &HashSet<String>, now: SystemTime, a
         if kept.contains(&name) {
             continue;
         }
-        let modified = fs::metadata(&path).await?.modified()?;
-        if now.duration_since(modified).is_ok_and(|passed| passed > age) {
-            fs::remove_file(&path).await?;
+        let Some(metadata) = found(fs::metadata(&path).await)? else {
+            continue;
+        };
+        if now
+            .duration_since(metadata.modified()?)
+            .is_ok_and(|passed| passed > age)
+        {
+            found(fs::remove_file(&path).await)?;
         }
     }
     Ok(())
+}
+
+fn found<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        looked => looked.map(Some),
+    }
 }

@@ -1,9 +1,12 @@
 //! What is stored, what is not, and what goes.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, SystemTime},
+};
 
 use axum::body::Body;
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, stream};
 use paas_core::{Id, ProcessType};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -15,7 +18,7 @@ use super::{
     name::Digest,
     store::{Store, names_in},
     sweep,
-    upload::Uploads,
+    upload::{Room, Uploads},
 };
 
 const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -25,6 +28,22 @@ struct Shelf {
     root: TempDir,
     store: Store,
     uploads: Uploads,
+}
+
+/// How often there is room, before there is none.
+struct Looks(AtomicU32);
+
+impl Room for Looks {
+    async fn check(&self) -> Result<(), RegistryError> {
+        let left = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| RegistryError::DiskFull)
+    }
+}
+
+fn plenty() -> Looks {
+    Looks(AtomicU32::new(u32::MAX))
 }
 
 impl Shelf {
@@ -42,7 +61,9 @@ impl Shelf {
         let turn = self.uploads.turn(id)?;
         let mut bytes = 0;
         for piece in pieces {
-            bytes = turn.append(&self.store, Some(bytes), Body::from(*piece)).await?;
+            bytes = turn
+                .append(&self.store, Some(bytes), Body::from(*piece), &plenty())
+                .await?;
         }
         self.store.keep_upload(id, digest).await
     }
@@ -101,8 +122,31 @@ async fn a_blob_may_come_in_pieces_and_must_be_what_its_digest_says() {
     let id = Uploads::begin(&shelf.store).await.unwrap();
     let turn = shelf.uploads.turn(id).unwrap();
     assert!(matches!(shelf.uploads.turn(id), Err(RegistryError::UploadBusy)));
-    let gap = turn.append(&shelf.store, Some(3), Body::from("x")).await;
+    let gap = turn.append(&shelf.store, Some(3), Body::from("x"), &plenty()).await;
     assert!(matches!(gap, Err(RegistryError::WrongRange(0))), "{gap:?}");
+}
+
+#[tokio::test]
+async fn an_upload_ends_when_it_has_filled_the_disk() {
+    const PIECE: usize = 16 * 1024 * 1024;
+    let shelf = Shelf::new();
+    let id = Uploads::begin(&shelf.store).await.unwrap();
+    let turn = shelf.uploads.turn(id).unwrap();
+    let piece = bytes::Bytes::from(vec![0; PIECE]);
+    let pieces = stream::iter((0..5).map(move |_| Ok::<_, std::io::Error>(piece.clone())));
+    // There is room at the start, and none after 64 MiB.
+    let room = Looks(AtomicU32::new(1));
+    let full = turn.append(&shelf.store, None, Body::from_stream(pieces), &room).await;
+    assert!(matches!(full, Err(RegistryError::DiskFull)), "{full:?}");
+    assert_eq!(names_in(&shelf.store.uploads()).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_configuration_of_any_size_is_not_taken() {
+    let shelf = Shelf::new();
+    let (config, layer) = (shelf.blob("{}").await, shelf.blob("layer").await);
+    let refused = shelf.put("latest", &manifest(&config, 5 << 20, &layer)).await;
+    assert!(matches!(refused, Err(RegistryError::TooLarge { .. })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -167,6 +211,32 @@ async fn of_an_index_the_image_of_this_machine_is_released() {
     let stored = shelf.store.stored(stored).await.unwrap();
     let none = shelf.store.image_of(stored).await.unwrap_err().to_string();
     assert!(none.contains(&format!("no image for linux/{machine}")), "{none}");
+}
+
+#[tokio::test]
+async fn what_an_index_names_is_as_young_as_the_index() {
+    let shelf = Shelf::new();
+    let child = shelf.image("child", "{}").await;
+    shelf
+        .store
+        .forget(&ProcessType::web(), &"child".parse().unwrap())
+        .await
+        .unwrap();
+    let old = SystemTime::now() - Duration::from_hours(2);
+    for folder in [shelf.store.manifests(), shelf.store.blobs()] {
+        for name in names_in(&folder).await.unwrap() {
+            let file = std::fs::File::options().append(true).open(folder.join(name)).unwrap();
+            file.set_modified(old).unwrap();
+        }
+    }
+    let entry = json!({ "digest": child.to_string(), "size": 1 });
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry] }).to_string();
+    // By its digest: no tag leads to it yet.
+    let name = digest(index.as_bytes()).to_string();
+    shelf.put(&name, &index).await.unwrap();
+    sweep(shelf.root.path(), SystemTime::now()).await.unwrap();
+    assert!(shelf.store.stored(child).await.is_ok());
+    assert_eq!(names_in(&shelf.store.blobs()).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

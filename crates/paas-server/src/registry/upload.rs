@@ -23,6 +23,13 @@ const MAXIMUM_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 const MOST_UPLOADS: usize = 50;
 /// A client that sends nothing for this long is gone. What it has sent stays for another try.
 const SILENCE: Duration = Duration::from_mins(1);
+/// After how much of an upload the disk is looked at again: many come at a time, and each may be the one that fills it.
+const LOOK_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Whether the disk has room for more of an upload.
+pub(super) trait Room {
+    fn check(&self) -> impl Future<Output = Result<(), RegistryError>> + Send;
+}
 
 /// Which uploads are being written to: two writers would mix their bytes.
 #[derive(Default)]
@@ -72,7 +79,13 @@ impl Turn<'_> {
     }
 
     /// Adds what is sent. `from` is where the client believes that it goes. Says how many bytes there are then.
-    pub(super) async fn append(&self, store: &Store, from: Option<u64>, body: Body) -> Result<u64, RegistryError> {
+    pub(super) async fn append(
+        &self,
+        store: &Store,
+        from: Option<u64>,
+        body: Body,
+        room: &impl Room,
+    ) -> Result<u64, RegistryError> {
         let mut bytes = self.bytes(store).await?;
         if from.is_some_and(|from| from != bytes) {
             return Err(RegistryError::WrongRange(bytes));
@@ -80,7 +93,14 @@ impl Turn<'_> {
         let file = fs::File::options().append(true).open(store.upload(self.id)).await;
         let mut file = file.map_err(missing(RegistryError::NoUpload))?;
         let mut pieces = body.into_data_stream();
+        let mut next_look = bytes;
         let appended = loop {
+            if bytes >= next_look {
+                if let Err(error) = room.check().await {
+                    break Err(error);
+                }
+                next_look = bytes + LOOK_BYTES;
+            }
             let piece = match timeout(SILENCE, pieces.next()).await {
                 Ok(None) => break Ok(bytes),
                 Ok(Some(Ok(piece))) => piece,
@@ -99,7 +119,11 @@ impl Turn<'_> {
         };
         // What was written counts, also of an upload that broke off.
         file.flush().await?;
-        if matches!(&appended, Err(RegistryError::TooLarge { .. } | RegistryError::Disk(_))) {
+        let cannot_be_finished = matches!(
+            &appended,
+            Err(RegistryError::TooLarge { .. } | RegistryError::Disk(_) | RegistryError::DiskFull)
+        );
+        if cannot_be_finished {
             fs::remove_file(store.upload(self.id)).await?;
         }
         appended

@@ -51,6 +51,34 @@ async fn an_image_that_was_not_pushed_is_not_released() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_scaled_keeps_images_from_being_released() {
+    let server = server().await;
+    let app = server.app("hello").await;
+    server.deploy(&app, &[("web", "./web")]).await;
+    let image = format!("sha256:{}", "0".repeat(64));
+    let refused = async |updates: serde_json::Value| {
+        let answer = server
+            .patch("/apps/hello/formation", json!({ "updates": updates }))
+            .await;
+        (answer.status, answer.text)
+    };
+    let web = json!({ "type": "web", "docker_image": image });
+    let (status, text) = refused(json!([web, { "type": "nope", "quantity": 1 }])).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(text.contains("process type (nope)"), "{text}");
+    let many = json!({ "type": "web", "docker_image": image, "quantity": 1_000_000 });
+    let (status, text) = refused(json!([many])).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{text}");
+    let gone = json!({ "type": "web", "docker_image": null, "quantity": 1 });
+    let (status, text) = refused(json!([gone])).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{text}");
+    assert!(text.contains("process type (web)"), "{text}");
+    // Of a new type it is the image that is looked for.
+    let (_, text) = refused(json!([{ "type": "worker", "docker_image": image, "quantity": 1 }])).await;
+    assert!(text.contains("paas container:push worker"), "{text}");
+}
+
+#[tokio::test]
 async fn an_image_is_named_as_docker_writes_it_and_fetched_from_the_internet() {
     let server = server().await;
     server.app("hello").await;
@@ -59,6 +87,7 @@ async fn an_image_is_named_as_docker_writes_it_and_fetched_from_the_internet() {
         ("--help", "is no name of an image"),
         ("127.0.0.1:5000/team/app", "PAAS_ALLOW_PRIVATE_SOURCES"),
         ("localhost/app", "PAAS_ALLOW_PRIVATE_SOURCES"),
+        ("LocalHost/app", "PAAS_ALLOW_PRIVATE_SOURCES"),
         ("[::1]:5000/app", "is no name of an image"),
     ] {
         let refused = server.post("/apps/hello/images", json!({ "image": image })).await;
