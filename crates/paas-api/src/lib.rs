@@ -8,6 +8,7 @@ mod account;
 mod acm;
 mod addon;
 mod addon_attachment;
+mod addon_backup;
 mod addon_service;
 mod app;
 mod app_feature;
@@ -60,6 +61,10 @@ pub use addon::{
     Addon, AddonClient, AddonQuestion, AddonRemoval, AddonUpdate, AttachmentOfNewAddon, BillingEntity, NewAddon,
 };
 pub use addon_attachment::{AddonAttachment, AddonOfAttachment, AttachmentQuestion, NewAddonAttachment};
+pub use addon_backup::{
+    DatabaseFact, DatabaseInfo, Hour, NewRestore, NewSchedule, PublicUrl, Schedule, ScheduleRef, Transfer, TransferLog,
+    TransferProof,
+};
 pub use addon_service::AddonService;
 pub use app::{App, AppFilter, AppIds, AppUpdate, NewApp};
 pub use app_feature::{AppFeature, AppFeatureUpdate};

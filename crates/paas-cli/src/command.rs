@@ -1,6 +1,7 @@
 //! The grammar: which verbs there are, and which function does each.
 
 mod addons;
+mod backups;
 mod code;
 mod data;
 mod images;
@@ -17,8 +18,8 @@ use clap::{
 };
 
 use self::{
-    addons::AddonVerb, code::CodeVerb, data::DataVerb, images::ImageVerb, names::NameVerb, people::PeopleVerb,
-    teams::TeamVerb, webhooks::WebhookVerb,
+    addons::AddonVerb, backups::BackupVerb, code::CodeVerb, data::DataVerb, images::ImageVerb, names::NameVerb,
+    people::PeopleVerb, teams::TeamVerb, webhooks::WebhookVerb,
 };
 use crate::{
     app,
@@ -218,6 +219,8 @@ enum PlatformVerb {
     Addons(AddonVerb),
     #[command(flatten)]
     Data(DataVerb),
+    #[command(flatten)]
+    Backups(BackupVerb),
     /// Run Heroku's own command against this platform, such as `paas heroku -- apps`
     Heroku(heroku::HerokuArgs),
     /// List the regions
@@ -309,6 +312,7 @@ fn dispatch(verb: &PlatformVerb, context: &Context) -> Result<()> {
         PlatformVerb::Webhooks(verb) => webhooks::dispatch(verb, context),
         PlatformVerb::Addons(verb) => addons::dispatch(verb, context),
         PlatformVerb::Data(verb) => data::dispatch(verb, context),
+        PlatformVerb::Backups(verb) => backups::dispatch(verb, context),
         PlatformVerb::Heroku(args) => heroku::run(args, context),
         PlatformVerb::Regions(args) => region::list(args, context),
         PlatformVerb::Code(verb) => code::dispatch(verb, context),

@@ -9,6 +9,7 @@ mod account;
 mod acm;
 mod addon;
 mod addon_attachment;
+mod addon_backup;
 mod app;
 mod app_context;
 mod app_diff;

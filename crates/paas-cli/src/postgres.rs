@@ -289,7 +289,7 @@ pub(crate) fn reset(args: &ConfirmedArgs, context: &Context) -> Result<()> {
 }
 
 impl DatabaseArgs {
-    fn find(&self, context: &Context) -> Result<Addon> {
+    pub(crate) fn find(&self, context: &Context) -> Result<Addon> {
         let name = self.database.as_deref().unwrap_or("DATABASE");
         find(context, &self.app, name)
     }

@@ -69,6 +69,8 @@ pub struct AddonWanted {
     pub generation: u32,
     /// Its server has to learn new credentials.
     pub is_rotating: bool,
+    /// It is to be backed up once more before it goes. So far it is looked after as if it were to stay.
+    pub owes_farewell: bool,
     /// After something that failed: when it may be tried again.
     pub retry_at: Option<DateTime<Utc>>,
     /// The apps on whose networks it is.
@@ -111,6 +113,8 @@ pub enum AddonStep {
     Prepare { container: String },
     /// Gives the server its new credentials; then the apps get them.
     Rotate { container: String },
+    /// Keeps a last backup.
+    Farewell { container: String },
     /// No container is left: removes the volume, and the row.
     Delete,
 }
@@ -122,7 +126,7 @@ const LONGEST_NAME: usize = 256;
 impl AddonWanted {
     /// The next step. There is never a second container on a volume: whatever is in the way goes before another is made.
     pub fn decide(&self, seen: &[SeenAddon], now: DateTime<Utc>) -> AddonStep {
-        let is_ended = self.state == AddonState::Deprovisioning;
+        let is_ended = self.state == AddonState::Deprovisioning && !self.owes_farewell;
         let is_wanted =
             |seen: &SeenAddon| !is_ended && seen.generation == self.generation && seen.state != SeenAddonState::Exited;
         if let Some(other) = seen.iter().find(|seen| !is_wanted(seen)) {
@@ -169,6 +173,9 @@ impl AddonWanted {
         }
         if !is_ready || self.state == AddonState::Provisioning {
             return self.in_its_time(AddonStep::Prepare { container }, now);
+        }
+        if self.state == AddonState::Deprovisioning {
+            return self.in_its_time(AddonStep::Farewell { container }, now);
         }
         if self.is_rotating {
             return self.in_its_time(AddonStep::Rotate { container }, now);

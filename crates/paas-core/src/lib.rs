@@ -10,6 +10,7 @@ mod name;
 
 mod acm;
 mod addon;
+mod addon_backup;
 mod app;
 mod build;
 mod config;
@@ -48,6 +49,10 @@ pub use acm::{
 };
 pub use addon::{
     Addon, AddonName, AddonState, AddonStep, AddonWanted, Attachment, AttachmentName, SeenAddon, SeenAddonState,
+};
+pub use addon_backup::{
+    AddonBackup, BackupKind, BackupProof, BackupSchedule, BackupState, BackupTurn, backup_to_prove, is_backup_overdue,
+    newest_good, surplus_backups,
 };
 pub use app::{App, AppName, CONTAINER_STACK};
 pub use build::{Build, BuildFailure, BuildStatus};

@@ -509,6 +509,11 @@ impl Settings {
         self.data_dir.join("addons")
     }
 
+    /// Backups of add-ons, sealed.
+    pub(crate) fn backups(&self) -> PathBuf {
+        self.data_dir.join("backups")
+    }
+
     pub(crate) fn repositories(&self) -> PathBuf {
         self.data_dir.join("repositories")
     }

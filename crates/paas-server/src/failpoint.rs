@@ -8,8 +8,8 @@ use paas_build::Checkpoint;
 
 static ARMED: OnceLock<String> = OnceLock::new();
 
-/// Every fail point of a deploy, in the order in which a deploy passes them.
-pub(crate) const NAMES: [&str; 18] = [
+/// Every fail point: of a deploy, in the order in which a deploy passes them, then of a backup and of its way back.
+pub(crate) const NAMES: [&str; 22] = [
     "receive.before",
     "receive.after",
     "build.before",
@@ -28,6 +28,10 @@ pub(crate) const NAMES: [&str; 18] = [
     "drain.after",
     "stop.before",
     "stop.after",
+    "capture.before",
+    "capture.after",
+    "restore.before",
+    "restore.after",
 ];
 
 /// Arms one fail point for the life of this process. One that does not exist would never fire, and a test would pass.

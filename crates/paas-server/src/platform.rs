@@ -13,7 +13,7 @@ use crate::{
     addon::Catalogue,
     clock::Clock,
     config::Settings,
-    control::{LastAccount, OneOffs, Turns},
+    control::{LastAccount, OneOffs, Transfers, Turns},
     dns::AddressFinder,
     image_copies::ImageCopies,
     logs::{Collector, LogStore},
@@ -61,6 +61,8 @@ pub(crate) struct Platform {
     pub(crate) wake_certificates: Notify,
     /// The same for the controller of the add-ons.
     pub(crate) wake_addons: Notify,
+    /// Backups that are taken and put back.
+    pub(crate) transfers: Transfers,
     /// The same for what sends logs on.
     pub(crate) wake_log_drains: Notify,
     /// The same for what tells webhooks.

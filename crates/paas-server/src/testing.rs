@@ -8,7 +8,7 @@ use std::{
 use chrono::DateTime;
 use clap::Parser;
 use paas_build::{BuildSettings, Builder, Stack, StackSettings};
-use paas_engine::{Engine, FakeEngine};
+use paas_engine::{Behaviour, Engine, FakeEngine};
 use paas_store::{
     account::{self, Account, NewAccount},
     testing,
@@ -21,7 +21,7 @@ use crate::{
     addon::Catalogue,
     clock::Clock,
     config::SettingsArgs,
-    control::{LastAccount, OneOffs, Turns},
+    control::{LastAccount, OneOffs, Transfers, Turns},
     dns::{AddressFinder, Metadata},
     image_copies::ImageCopies,
     logs::{Collector, Limits, LogStore},
@@ -33,6 +33,9 @@ use crate::{
 
 pub(crate) mod git_server;
 pub(crate) mod receiver;
+
+/// What a backup of any add-on holds.
+pub(crate) const DUMP: &str = "what was in it";
 
 pub(crate) struct TestPlatform {
     pub(crate) platform: Arc<Platform>,
@@ -77,6 +80,12 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
     });
     // What the stack is made from.
     fake.add_image("debian:bookworm-slim");
+    let catalogue = Catalogue::load(&settings.addons()).unwrap();
+    // What has a backup has something in it.
+    for backup in catalogue.services().filter_map(|service| service.kind.backup.as_ref()) {
+        fake.teach_command(backup, Behaviour::exits(0).saying(DUMP));
+    }
+    std::fs::create_dir_all(settings.backups()).unwrap();
     let engine: Arc<dyn Engine> = Arc::new(fake.clone());
     let network = settings.network_pool.builds("test");
     engine.ensure_network(&network).await.unwrap();
@@ -108,8 +117,9 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
         ),
         wake: Notify::new(),
         wake_certificates: Notify::new(),
-        catalogue: Catalogue::load(&settings.addons()).unwrap(),
+        catalogue,
         wake_addons: Notify::new(),
+        transfers: Transfers::default(),
         wake_log_drains: Notify::new(),
         wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),

@@ -45,6 +45,10 @@ pub struct AddonRow {
     pub retry_at: Option<DateTime<Utc>>,
     /// Why it does not run.
     pub trouble: Option<String>,
+    /// Why there is no good backup that is young enough.
+    pub backup_alarm: Option<String>,
+    /// Its last backup was made, or cannot be.
+    pub has_farewell: bool,
     pub created_by: Id<Account>,
 }
 
@@ -68,6 +72,8 @@ macro_rules! select_addons {
                 addons.failures,
                 addons.retry_at,
                 addons.trouble,
+                addons.backup_alarm,
+                addons.has_farewell,
                 addons.created_by,
                 addons.created_at,
                 addons.updated_at
@@ -200,6 +206,14 @@ pub async fn clear_trouble(conn: &mut PgConnection, id: Id<Addon>) -> Result<(),
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Its last backup was made, or cannot be.
+pub async fn mark_farewell(conn: &mut PgConnection, id: Id<Addon>) -> Result<(), StoreError> {
+    sqlx::query!("update addons set has_farewell = true where id = $1", id.as_uuid())
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

@@ -57,6 +57,9 @@ pub enum StoreError {
     WebhookGone,
     #[error("the add-on is gone")]
     AddonGone,
+    /// Two would get in each other's way.
+    #[error("another backup or restore of this add-on is running")]
+    BackupRunning,
     /// The app has another attachment of this name.
     #[error("attachment name is already taken")]
     AttachmentTaken,

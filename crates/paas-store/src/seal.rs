@@ -1,5 +1,7 @@
 //! Secrets at rest: sealed with a key that is not in the database.
 
+mod pieces;
+
 use std::{
     fmt,
     fs::{self, File, OpenOptions},
@@ -16,6 +18,8 @@ use chacha20poly1305::{
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use uuid::Uuid;
+
+pub use pieces::{PIECE_TAG_BYTES, PIECES_HEADER_BYTES, PieceOpener, PieceSealer};
 
 /// The first byte of a sealed value: this layout, `1 | key id (8) | nonce (24) | ciphertext and tag`.
 const LAYOUT: u8 = 1;

@@ -5,6 +5,7 @@
 
 mod access;
 mod app;
+mod backups;
 mod clients;
 mod code;
 mod compatibility;

@@ -18,6 +18,7 @@ fn wanted(state: AddonState) -> AddonWanted {
         state,
         generation: 1,
         is_rotating: false,
+        owes_farewell: false,
         retry_at: None,
         apps: [app(1)].into(),
     }
@@ -76,6 +77,29 @@ fn what_is_destroyed_loses_its_container_first() {
 }
 
 #[test]
+fn what_is_destroyed_is_backed_up_before_it_goes_even_if_it_has_to_be_started_for_that() {
+    let mut wanted = AddonWanted {
+        owes_farewell: true,
+        ..wanted(AddonState::Deprovisioning)
+    };
+    let container = || "c1".to_owned();
+    let farewell = AddonStep::Farewell { container: container() };
+    let preparation = AddonStep::Prepare { container: container() };
+    assert_eq!(wanted.decide(&[], now()), AddonStep::Start);
+    assert_eq!(wanted.decide(&[running(1, false)], now()), preparation);
+    assert_eq!(wanted.decide(&[running(1, true)], now()), farewell);
+    let later = now() + chrono::TimeDelta::seconds(10);
+    wanted.retry_at = Some(later);
+    assert_eq!(wanted.decide(&[running(1, true)], now()), AddonStep::Rest(Some(later)));
+    wanted.owes_farewell = false;
+    let removal = AddonStep::Remove {
+        container: container(),
+        has_crashed: false,
+    };
+    assert_eq!(wanted.decide(&[running(1, true)], now()), removal);
+}
+
+#[test]
 fn a_server_that_does_not_take_its_credentials_is_not_asked_again_at_once() {
     let mut wanted = wanted(AddonState::Provisioned);
     let container = "c1".to_owned();
@@ -116,10 +140,12 @@ fn a_wish() -> impl Strategy<Value = AddonWanted> {
         Just(AddonState::Deprovisioning),
     ];
     let apps = proptest::collection::btree_set((1..4_u128).prop_map(app), 1..3);
-    (state, 0..3_u32, any::<bool>(), apps).prop_map(|(state, generation, is_rotating, apps)| AddonWanted {
+    let flags = (any::<bool>(), any::<bool>());
+    (state, 0..3_u32, flags, apps).prop_map(|(state, generation, (is_rotating, owes), apps)| AddonWanted {
         state,
         generation,
         is_rotating,
+        owes_farewell: owes && state == AddonState::Deprovisioning,
         retry_at: None,
         apps,
     })
@@ -163,11 +189,14 @@ proptest! {
                 AddonStep::Prepare { container } => {
                     let index = find(&mut seen, &container);
                     seen[index].state = SeenAddonState::Running { is_ready: true };
-                    wanted.state = AddonState::Provisioned;
+                    if wanted.state == AddonState::Provisioning {
+                        wanted.state = AddonState::Provisioned;
+                    }
                 }
                 AddonStep::Rotate { .. } => wanted.is_rotating = false,
+                AddonStep::Farewell { .. } => wanted.owes_farewell = false,
                 AddonStep::Delete => {
-                    prop_assert!(seen.is_empty());
+                    prop_assert!(seen.is_empty() && !wanted.owes_farewell);
                     return Ok(());
                 }
             }

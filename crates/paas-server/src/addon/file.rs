@@ -28,6 +28,8 @@ pub(crate) struct Kind {
     pub(crate) backup: Option<String>,
     /// Reads one from its standard input.
     pub(crate) restore: Option<String>,
+    /// Counts what is there, on one line: `3 tables, 120 rows`.
+    pub(crate) prove: Option<String>,
     /// The config vars of an attachment, by what they end in.
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) environment: BTreeMap<String, String>,
@@ -68,6 +70,7 @@ pub(super) struct File {
     client: Option<String>,
     backup: Option<String>,
     restore: Option<String>,
+    prove: Option<String>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
     config: BTreeMap<String, String>,
@@ -132,6 +135,7 @@ impl File {
             client: self.client.clone(),
             backup: self.backup.clone(),
             restore: self.restore.clone(),
+            prove: self.prove.clone(),
             config: self.config.clone(),
             environment: self.environment.clone(),
         })

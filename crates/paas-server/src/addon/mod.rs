@@ -11,7 +11,9 @@
 mod catalogue;
 mod credentials;
 mod file;
+mod vault;
 
 pub(crate) use catalogue::{Catalogue, Plan, Service};
 pub(crate) use credentials::{Credentials, host};
-pub(crate) use file::Image;
+pub(crate) use file::{Image, Kind};
+pub(crate) use vault::{Vault, VaultWriter};

@@ -438,7 +438,7 @@ fn answer(api: &Api, row: &AddonRow, uses: &[AttachmentRow]) -> paas_api::Addon 
         (None, AddonState::Provisioning) => {
             Some("It is being created in the background. The app will restart when it is available.".to_owned())
         }
-        (None, AddonState::Provisioned | AddonState::Deprovisioning) => None,
+        (None, AddonState::Provisioned | AddonState::Deprovisioning) => row.backup_alarm.clone(),
     };
     paas_api::Addon {
         actions: Vec::new(),

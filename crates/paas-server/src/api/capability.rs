@@ -15,6 +15,7 @@ pub(super) enum Purpose {
     LogSession,
     Source,
     Slug,
+    Backup,
 }
 
 pub(super) struct Capabilities {

@@ -297,6 +297,9 @@ impl From<StoreError> for ApiError {
             )),
             StoreError::WebhookGone => Self::not_found("webhook"),
             StoreError::AddonGone => Self::not_found_as("add-on", "add_on"),
+            StoreError::BackupRunning => Self::invalid(
+                "Another backup or restore of this add-on is running. Wait for it, or stop it with `paas pg:backups:cancel`.",
+            ),
             StoreError::AttachmentTaken => Self::invalid("Attachment name is already taken."),
             StoreError::LastAttachment => Self::invalid(
                 "Cannot destroy last attachment to billing app. Give the add-on another name there first, with `paas addons:attach`.",

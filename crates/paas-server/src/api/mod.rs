@@ -30,6 +30,7 @@ mod account;
 mod acm;
 mod addon;
 mod addon_attachment;
+mod addon_backup;
 mod addon_client;
 mod addon_name;
 mod addon_service;
@@ -120,6 +121,7 @@ fn endpoints() -> Router<Arc<Api>> {
         .merge(teams())
         .merge(apps())
         .merge(addons())
+        .merge(addon_backups())
         .merge(absent())
         .merge(names())
         .merge(webhooks())
@@ -304,6 +306,39 @@ fn addons() -> Router<Arc<Api>> {
         .route("/addon-services/{service}/plans", get(addon_service::plans))
         .route("/addon-services/{service}/plans/{plan}", get(addon_service::plan_of))
         .route("/plans/{plan}", get(addon_service::plan))
+}
+
+fn addon_backups() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/client/v11/apps/{app}/transfers", get(addon_backup::list))
+        .route(
+            "/client/v11/apps/{app}/transfers/{transfer}",
+            get(addon_backup::info).delete(addon_backup::delete),
+        )
+        .route(
+            "/client/v11/apps/{app}/transfers/{transfer}/actions/cancel",
+            post(addon_backup::cancel),
+        )
+        .route(
+            "/client/v11/apps/{app}/transfers/{transfer}/actions/prove",
+            post(addon_backup::prove),
+        )
+        .route(
+            "/client/v11/apps/{app}/transfers/{transfer}/actions/public-url",
+            post(addon_backup::public_url),
+        )
+        .route("/client/v11/databases/{addon}", get(addon_backup::database_info))
+        .route("/client/v11/databases/{addon}/backups", post(addon_backup::capture))
+        .route("/client/v11/databases/{addon}/restores", post(addon_backup::restore))
+        .route(
+            "/client/v11/databases/{addon}/transfer-schedules",
+            get(addon_backup::schedules).post(addon_backup::schedule),
+        )
+        .route(
+            "/client/v11/databases/{addon}/transfer-schedules/{schedule}",
+            delete(addon_backup::unschedule),
+        )
+        .route("/backups/{segment}", get(addon_backup::download))
 }
 
 /// What there is none of.

@@ -160,6 +160,32 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /apps/{app}/addon-attachments", App(VIEW, READ)),
     ("GET /apps/{app}/addon-attachments/{attachment}", App(VIEW, READ)),
     ("POST /actions/addon-attachments/resolve", Account(READ)),
+    // Backups: the handlers ask for permissions on the app that pays for the add-on, or for who owned one that is gone.
+    ("GET /client/v11/apps/{app}/transfers", Account(READ)),
+    ("GET /client/v11/apps/{app}/transfers/{transfer}", Account(READ)),
+    ("DELETE /client/v11/apps/{app}/transfers/{transfer}", Account(WRITE)),
+    (
+        "POST /client/v11/apps/{app}/transfers/{transfer}/actions/cancel",
+        Account(WRITE),
+    ),
+    (
+        "POST /client/v11/apps/{app}/transfers/{transfer}/actions/prove",
+        Account(WRITE),
+    ),
+    (
+        "POST /client/v11/apps/{app}/transfers/{transfer}/actions/public-url",
+        Account(WRITE_PROTECTED),
+    ),
+    ("GET /client/v11/databases/{addon}", Account(READ)),
+    ("POST /client/v11/databases/{addon}/backups", Account(WRITE)),
+    ("POST /client/v11/databases/{addon}/restores", Account(WRITE_PROTECTED)),
+    ("GET /client/v11/databases/{addon}/transfer-schedules", Account(READ)),
+    ("POST /client/v11/databases/{addon}/transfer-schedules", Account(WRITE)),
+    (
+        "DELETE /client/v11/databases/{addon}/transfer-schedules/{schedule}",
+        Account(WRITE),
+    ),
+    ("GET /backups/{segment}", Public),
     ("GET /addon-services", Account(IDENTITY)),
     ("GET /addon-services/{service}", Account(IDENTITY)),
     ("GET /addon-services/{service}/plans", Account(IDENTITY)),

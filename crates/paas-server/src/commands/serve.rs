@@ -30,8 +30,8 @@ use crate::{
     clock::Clock,
     config::Settings,
     control::{
-        self, AddonsController, AppsController, CertificatesController, FirewallController, GitBackend, LastAccount,
-        OneOffs, RouterFeed, Turns, WebhooksController,
+        self, AddonsController, AppsController, BackupsController, CertificatesController, FirewallController,
+        GitBackend, LastAccount, OneOffs, RouterFeed, Transfers, Turns, WebhooksController,
     },
     dns::{AddressFinder, Metadata},
     failpoint,
@@ -117,6 +117,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         wake_certificates: Notify::new(),
         catalogue,
         wake_addons: Notify::new(),
+        transfers: Transfers::default(),
         wake_log_drains: Notify::new(),
         wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),
@@ -132,6 +133,9 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     control::abandon_builds(&platform)
         .await
         .context("ending the builds of the server before this one")?;
+    control::abandon_backups(&platform)
+        .await
+        .context("ending the backups of the server before this one")?;
     control::resume_one_offs(&platform)
         .await
         .context("finding the one-off dynos of the server before this one")?;
@@ -159,6 +163,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
     let apps = Arc::new(AppsController::new(Arc::clone(platform), Arc::clone(&feed)));
     let certificates = Arc::new(CertificatesController::new(Arc::clone(platform), Arc::clone(&feed))?);
     let addons = Arc::new(AddonsController::new(Arc::clone(platform)));
+    let backups = BackupsController::new(Arc::clone(platform));
     let firewall = FirewallController::new(Arc::clone(platform), firewall);
     let log_drains = LogDrainsController::new(Arc::clone(platform))?;
     let webhooks = WebhooksController::new(Arc::clone(platform))?;
@@ -189,6 +194,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("apps", apps.run()),
         ends("certificates", certificates.run()),
         ends("add-ons", addons.run()),
+        ends("backups", backups.run()),
         ends("router feed", feed.run()),
         ends("rendezvous", rendezvous.run()),
         ends("SSH", ssh.run()),
@@ -295,6 +301,7 @@ pub(super) fn make_data_dir(settings: &Settings) -> Result<()> {
         settings.logs(),
         settings.hooks(),
         settings.registry(),
+        settings.backups(),
     ];
     for dir in private {
         let context = || format!("making {}", dir.display());

@@ -5,9 +5,9 @@
 //! controller looks again. So a container that was lost is made anew on its volume, and whatever a dead server was at is
 //! found again from rows and containers.
 
+mod backup;
 mod run;
 mod step;
-#[cfg_attr(not(test), expect(dead_code, reason = "backups and copies come through it"))]
 mod stream;
 mod tell;
 
@@ -26,7 +26,13 @@ use paas_store::{self as store, addon::AddonRow};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-pub(crate) use self::run::client_command;
+pub(crate) use self::{
+    backup::{
+        BackupsController, Transfers, abandon as abandon_backups, can_back_up, capture as capture_backup,
+        prove as prove_backup, restore as restore_backup, throw_away as throw_backup_away, vault as vault_of,
+    },
+    run::client_command,
+};
 use super::certificates::server_id;
 use crate::platform::Platform;
 
@@ -108,6 +114,7 @@ impl AddonsController {
                 state: row.addon.state,
                 generation: row.generation,
                 is_rotating: row.is_rotating,
+                owes_farewell: backup::owes_farewell(&self.platform, &row),
                 retry_at: row.retry_at,
                 apps: seen.apps.get(&id).cloned().unwrap_or_default(),
             };

@@ -35,7 +35,10 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use addons::{AddonsController, client_command, container_of as container_of_addon};
+pub(crate) use addons::{
+    AddonsController, BackupsController, Transfers, abandon_backups, can_back_up, capture_backup, client_command,
+    container_of as container_of_addon, prove_backup, restore_backup, throw_backup_away, vault_of,
+};
 pub(crate) use apps::AppsController;
 pub(crate) use beside::{BesideDyno, SHELL, container_of_one_off, exec, forward, join, relay};
 pub(crate) use certificates::CertificatesController;

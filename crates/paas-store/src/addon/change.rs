@@ -241,7 +241,13 @@ pub async fn begin_destroy(
     }
     sqlx::query!(
         "update addons
-        set state = 'deprovisioning', retry_at = null, updated_at = $2
+        set
+            state = 'deprovisioning',
+            retry_at = null,
+            failures = 0,
+            -- What has never answered holds nothing.
+            has_farewell = (state = 'provisioning'),
+            updated_at = $2
         where id = $1",
         id.as_uuid(),
         stamp.at,

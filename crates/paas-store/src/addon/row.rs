@@ -28,6 +28,8 @@ pub(super) struct Row {
     pub(super) failures: i32,
     pub(super) retry_at: Option<DateTime<Utc>>,
     pub(super) trouble: Option<String>,
+    pub(super) backup_alarm: Option<String>,
+    pub(super) has_farewell: bool,
     pub(super) created_by: Uuid,
     pub(super) created_at: DateTime<Utc>,
     pub(super) updated_at: DateTime<Utc>,
@@ -57,6 +59,8 @@ impl TryFrom<Row> for AddonRow {
             failures: unsigned(NOUN, row.failures)?,
             retry_at: row.retry_at,
             trouble: row.trouble,
+            backup_alarm: row.backup_alarm,
+            has_farewell: row.has_farewell,
             created_by: row.created_by.into(),
         })
     }

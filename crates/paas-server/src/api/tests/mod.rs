@@ -2,6 +2,7 @@
 
 mod access;
 mod addon;
+mod addon_backup;
 mod buildpacks;
 mod builds;
 mod destroy;

@@ -12,19 +12,19 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{AddonsController, run, tell};
+use super::{AddonsController, backup, run, tell};
 use crate::{
-    addon::{Credentials, Image, Service, host},
+    addon::{Credentials, Image, Plan, Service, host},
     control::is_temporary,
 };
 
 /// Between asking a server to stop and killing it: it writes down what it has in memory.
 const STOP_LIMIT: Duration = Duration::from_mins(1);
 /// How long a server may take until it answers. The first start makes its files; a later one may have to recover them.
-const READY_LIMIT: Duration = Duration::from_mins(5);
-const ASK_AGAIN: Duration = Duration::from_millis(200);
-const ASK_LIMIT: Duration = Duration::from_secs(30);
-const APPLY_LIMIT: Duration = Duration::from_mins(1);
+pub(super) const READY_LIMIT: Duration = Duration::from_mins(5);
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(200);
+pub(super) const ASK_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const APPLY_LIMIT: Duration = Duration::from_mins(1);
 const MEBIBYTE: u64 = 1024 * 1024;
 /// Where credentials and sockets are, in memory.
 const RUN_DIR: &str = "/run/addon";
@@ -48,6 +48,9 @@ impl AddonsController {
             AddonStep::Rotate { container } => {
                 let container = ContainerId::new(container);
                 self.or_trouble(row, self.rotate(row, &container).await).await
+            }
+            AddonStep::Farewell { container: _ } => {
+                self.or_trouble(row, backup::farewell(&self.platform, row).await).await
             }
             AddonStep::Delete => self.delete(row).await,
         }
@@ -113,36 +116,12 @@ impl AddonsController {
 
         let (id, generation) = (addon.id, row.generation);
         let role = Role::Addon { addon: id, generation };
-        let limits = Limits {
-            memory_bytes: plan.size.memory_mib * MEBIBYTE,
-            cpu_weight: 1024,
-            io_weight: None,
-            pids: PIDS,
-        };
         let name = format!("paas-addon-{id}-{generation}");
-        let command = run::start_command(&service.kind.start);
-        let environment = service.kind.environment.clone().into_iter().collect::<Environment>();
         let spec = ContainerSpec {
-            environment: environment
-                .with("ADDON_MEMORY_MIB", plan.size.memory_mib.to_string())
-                .with("ADDON_CONNECTIONS", plan.size.connections.to_string()),
-            user: User {
-                uid: service.kind.user,
-                gid: service.kind.user,
-            },
             network: Some(network.name),
             aliases: vec![host(id)],
             hostname: Some(host(id)),
-            working_dir: service.kind.data.clone(),
-            volumes: vec![VolumeMount {
-                volume: volume(id),
-                path: service.kind.data.clone(),
-            }],
-            tmpfs: vec![Tmpfs {
-                path: RUN_DIR.to_owned(),
-                size_bytes: RUN_DIR_BYTES,
-            }],
-            ..ContainerSpec::new(name, role, image, command, limits)
+            ..server(service, plan, (name, role, volume(id)), image)
         };
         let container = platform.engine.start(&spec).await?;
         if let ContainerState::Exited(exit) = container.state {
@@ -294,6 +273,42 @@ impl AddonsController {
                 row.addon.service
             )
         })
+    }
+}
+
+/// A server of this kind with its plan's limits, on a volume and on no network.
+pub(super) fn server(
+    service: &Service,
+    plan: &Plan,
+    (name, role, volume): (String, Role, String),
+    image: ImageRef,
+) -> ContainerSpec {
+    let kind = &service.kind;
+    let limits = Limits {
+        memory_bytes: plan.size.memory_mib * MEBIBYTE,
+        cpu_weight: 1024,
+        io_weight: None,
+        pids: PIDS,
+    };
+    let environment = kind.environment.clone().into_iter().collect::<Environment>();
+    ContainerSpec {
+        environment: environment
+            .with("ADDON_MEMORY_MIB", plan.size.memory_mib.to_string())
+            .with("ADDON_CONNECTIONS", plan.size.connections.to_string()),
+        user: User {
+            uid: kind.user,
+            gid: kind.user,
+        },
+        working_dir: kind.data.clone(),
+        volumes: vec![VolumeMount {
+            volume,
+            path: kind.data.clone(),
+        }],
+        tmpfs: vec![Tmpfs {
+            path: RUN_DIR.to_owned(),
+            size_bytes: RUN_DIR_BYTES,
+        }],
+        ..ContainerSpec::new(name, role, image, run::start_command(&kind.start), limits)
     }
 }
 

@@ -223,7 +223,7 @@ impl Files {
             sources: bytes_in(&settings.sources()),
             buildpacks: bytes_in(&settings.buildpacks()),
             registry: bytes_in(&settings.registry()),
-            backups: bytes_in(&settings.data_dir.join("backups")),
+            backups: bytes_in(&settings.backups()),
             database: bytes_in(&settings.data_dir.join("postgres")),
             ..Self::default()
         };

@@ -13,7 +13,7 @@ use super::server::Server;
 use crate::{api, source::AddonOrder};
 
 impl Server {
-    async fn addon(&self, app: &AppRow, plan: &str) -> AddonRow {
+    pub(super) async fn addon(&self, app: &AppRow, plan: &str) -> AddonRow {
         let order = AddonOrder {
             plan: plan.to_owned(),
             attachment: None,
@@ -22,7 +22,7 @@ impl Server {
         made.unwrap().0
     }
 
-    async fn row(&self, id: Id<paas_core::Addon>) -> Option<AddonRow> {
+    pub(super) async fn row(&self, id: Id<paas_core::Addon>) -> Option<AddonRow> {
         let mut connection = self.platform.store.connection().await.unwrap();
         addon::by_id(&mut connection, id).await.unwrap()
     }
@@ -33,7 +33,7 @@ impl Server {
         listed
     }
 
-    async fn is_provisioned(&self, id: Id<paas_core::Addon>) -> bool {
+    pub(super) async fn is_provisioned(&self, id: Id<paas_core::Addon>) -> bool {
         let is_there = async || {
             let row = self.row(id).await;
             row.is_some_and(|row| row.addon.state == AddonState::Provisioned)

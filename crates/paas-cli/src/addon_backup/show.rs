@@ -1,0 +1,153 @@
+//! What backups there are.
+
+use clap::Args;
+use paas_api::Transfer;
+
+use super::{OneArgs, of_app, one};
+use crate::{
+    app_context::{AppArgs, Context},
+    error::Result,
+    table::Table,
+    time,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    app: AppArgs,
+    /// Print the backups as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `pg:backups`
+pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    let mut transfers = of_app(context, &app)?;
+    transfers.reverse();
+    if args.json {
+        return context.output.json(&transfers);
+    }
+    let output = &context.output;
+    let (restores, backups): (Vec<_>, Vec<_>) = transfers.iter().partition(|transfer| is_restore(transfer));
+    output.header("Backups")?;
+    if backups.is_empty() {
+        output.line("No backups. Capture one with paas pg:backups:capture")?;
+    } else {
+        let rows = backups.into_iter().map(|transfer| {
+            let size = bytes(transfer.processed_bytes);
+            let database = transfer.from_name.clone();
+            [
+                transfer.name.clone(),
+                time::minute(transfer.created_at),
+                status(transfer),
+                size,
+                database,
+                proof(transfer),
+            ]
+        });
+        output.table(&Table::new(
+            ["ID", "Created at", "Status", "Size", "Database", "Proof"],
+            rows,
+        ))?;
+    }
+    output.line("")?;
+    output.header("Restores")?;
+    if restores.is_empty() {
+        return output.line("No restores found. Use paas pg:backups:restore to restore a backup");
+    }
+    let rows = restores.into_iter().map(|transfer| {
+        let size = bytes(transfer.processed_bytes);
+        [
+            transfer.name.clone(),
+            time::minute(transfer.created_at),
+            status(transfer),
+            size,
+            transfer.to_name.clone(),
+        ]
+    });
+    output.table(&Table::new(["ID", "Started at", "Status", "Size", "Database"], rows))
+}
+
+/// `pg:backups:info`
+pub(crate) fn info(args: &OneArgs, context: &Context) -> Result<()> {
+    let app = args.app.name(context)?;
+    let transfer = one(context, &app, args.backup.as_deref())?;
+    let (kind, database) = if is_restore(&transfer) {
+        ("Restore", &transfer.to_name)
+    } else {
+        ("Backup", &transfer.from_name)
+    };
+    context.output.header(&format!("{kind} {}", transfer.name))?;
+    let mut facts = vec![
+        ("Database", database.clone()),
+        ("Started at", time::minute(transfer.created_at)),
+    ];
+    facts.extend(transfer.finished_at.map(|at| ("Finished at", time::minute(at))));
+    facts.push(("Status", status(&transfer)));
+    facts.push(("Type", transfer.kind.clone()));
+    facts.push(("Backup Size", bytes(transfer.processed_bytes)));
+    facts.push(("Proof", proof(&transfer)));
+    context.output.facts(&facts)?;
+    context.output.line("")?;
+    context.output.header("Backup Logs")?;
+    for log in &transfer.logs {
+        context
+            .output
+            .line(format!("{} {}", time::minute(log.created_at), log.message))?;
+    }
+    Ok(())
+}
+
+pub(super) fn is_restore(transfer: &Transfer) -> bool {
+    transfer.to_type == "pg_restore"
+}
+
+fn status(transfer: &Transfer) -> String {
+    let at = transfer.finished_at.map(time::minute).unwrap_or_default();
+    match transfer.succeeded {
+        None => format!("Running (processed {})", bytes(transfer.processed_bytes)),
+        Some(true) => format!("Completed {at}"),
+        Some(false) if transfer.canceled_at.is_some() => format!("Canceled {at}"),
+        Some(false) => format!("Failed {at}"),
+    }
+}
+
+/// What a scratch server said of it.
+fn proof(transfer: &Transfer) -> String {
+    match &transfer.proof {
+        None => "not yet".to_owned(),
+        Some(proof) if proof.succeeded => format!("{}, {}", time::minute(proof.created_at), proof.message),
+        Some(proof) => format!("NO GOOD: {}", proof.message),
+    }
+}
+
+/// `1.5MB`, with two digits behind the point at most.
+fn bytes(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")];
+    let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| bytes >= *unit) else {
+        return format!("{bytes}B");
+    };
+    let hundredths = bytes / unit * 100 + bytes % unit * 100 / unit;
+    let number = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    format!("{}{name}", number.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_written_as_herokus_command_writes_them() {
+        for (number, text) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1KB"),
+            (1536, "1.5KB"),
+            (10 << 20, "10MB"),
+            (u64::MAX, "17179869183.99GB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
+    }
+}

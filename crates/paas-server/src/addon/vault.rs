@@ -1,0 +1,249 @@
+//! Backups at rest: files of sealed pieces, each of the same length but the last.
+//!
+//! A backup has its name once all of it is on the disk, and never before.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use bytes::{Bytes, BytesMut};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use paas_core::{AddonBackup, Id};
+use paas_store::{PIECE_TAG_BYTES, PIECES_HEADER_BYTES, PieceOpener, PieceSealer, Sealer};
+use tokio::{
+    fs::{self, File, OpenOptions},
+    io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter},
+};
+
+const NOUN: &str = "addon backup";
+/// How much is sealed at once.
+const PIECE: usize = 64 * 1024;
+const SEALED_PIECE: usize = PIECE + PIECE_TAG_BYTES;
+/// What is not whole yet is called so.
+const DRAFT: &str = "part";
+
+/// Where backups are.
+pub(crate) struct Vault<'a> {
+    pub(crate) sealer: &'a Sealer,
+    pub(crate) folder: PathBuf,
+}
+
+/// Writes a backup.
+pub(crate) struct VaultWriter {
+    pieces: PieceSealer,
+    file: BufWriter<File>,
+    draft: PathBuf,
+    path: PathBuf,
+    waiting: BytesMut,
+    bytes: u64,
+}
+
+/// Reads a backup. Nothing comes out of it that did not go in.
+pub(crate) struct VaultReader {
+    pieces: PieceOpener,
+    file: BufReader<File>,
+    /// Sealed bytes that were not read yet.
+    left: u64,
+    is_over: bool,
+}
+
+impl Vault<'_> {
+    pub(crate) fn path(&self, id: Id<AddonBackup>) -> PathBuf {
+        self.folder.join(id.to_string())
+    }
+
+    pub(crate) async fn create(&self, id: Id<AddonBackup>) -> Result<VaultWriter> {
+        let path = self.path(id);
+        let draft = path.with_extension(DRAFT);
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft);
+        let file = file.await.with_context(|| format!("making {}", draft.display()))?;
+        let (header, pieces) = self.sealer.seal_pieces(NOUN, id.as_uuid());
+        let mut file = BufWriter::with_capacity(SEALED_PIECE, file);
+        file.write_all(&header).await?;
+        Ok(VaultWriter {
+            pieces,
+            file,
+            draft,
+            path,
+            waiting: BytesMut::new(),
+            bytes: 0,
+        })
+    }
+
+    pub(crate) async fn open(&self, id: Id<AddonBackup>) -> Result<VaultReader> {
+        let path = self.path(id);
+        let context = || format!("opening {}", path.display());
+        let file = File::open(&path).await.with_context(context)?;
+        let length = file.metadata().await.with_context(context)?.len();
+        let mut file = BufReader::with_capacity(SEALED_PIECE, file);
+        let mut header = [0; PIECES_HEADER_BYTES];
+        file.read_exact(&mut header).await.context("the file is cut off")?;
+        let pieces = self.sealer.open_pieces(NOUN, id.as_uuid(), &header);
+        Ok(VaultReader {
+            pieces: pieces.context("the file is damaged")?,
+            file,
+            left: length.saturating_sub(PIECES_HEADER_BYTES as u64),
+            is_over: false,
+        })
+    }
+
+    /// Reads all of a backup: an error says that it is damaged. How many bytes there are in it.
+    pub(crate) async fn check(&self, id: Id<AddonBackup>) -> Result<u64> {
+        let mut reader = self.open(id).await?;
+        let mut bytes = 0;
+        while let Some(piece) = reader.next().await? {
+            bytes += piece.len() as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// Removes a backup, whole or not; no error when there is none.
+    pub(crate) async fn remove(&self, id: Id<AddonBackup>) -> Result<()> {
+        let path = self.path(id);
+        for path in [path.with_extension(DRAFT), path] {
+            match fs::remove_file(&path).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("removing {}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl VaultWriter {
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
+        self.waiting.extend_from_slice(bytes);
+        // What might be the last one waits for what comes behind it.
+        while self.waiting.len() > PIECE {
+            let piece = self.waiting.split_to(PIECE);
+            self.put(&piece, false).await?;
+        }
+        Ok(())
+    }
+
+    /// All is there: it gets its name once it is on the disk. How many bytes it holds.
+    pub(crate) async fn finish(mut self) -> Result<u64> {
+        let last = std::mem::take(&mut self.waiting);
+        self.put(&last, true).await?;
+        let writing = || format!("writing {}", self.path.display());
+        self.file.flush().await.with_context(writing)?;
+        self.file.get_ref().sync_all().await.with_context(writing)?;
+        fs::rename(&self.draft, &self.path).await.with_context(writing)?;
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let folder = File::open(folder).await.with_context(writing)?;
+        folder.sync_all().await.with_context(writing)?;
+        Ok(self.bytes)
+    }
+
+    async fn put(&mut self, piece: &[u8], is_last: bool) -> Result<()> {
+        let sealed = self.pieces.seal(piece, is_last);
+        let written = self.file.write_all(&sealed).await;
+        written.with_context(|| format!("writing {}", self.draft.display()))
+    }
+}
+
+impl VaultReader {
+    /// The next piece; `None` after the last one.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let length = self.left.min(SEALED_PIECE as u64);
+        self.left -= length;
+        ensure!(length >= PIECE_TAG_BYTES as u64, "the file is cut off");
+        let mut sealed = vec![0; usize::try_from(length)?];
+        self.file.read_exact(&mut sealed).await.context("the file is cut off")?;
+        self.is_over = self.left == 0;
+        let piece = self.pieces.open(&sealed, self.is_over);
+        Ok(Some(Bytes::from(piece.context("the file is damaged")?)))
+    }
+
+    pub(crate) fn into_stream(self) -> BoxStream<'static, io::Result<Bytes>> {
+        let pieces = stream::try_unfold(self, |mut reader| async move {
+            let piece = reader.next().await;
+            let piece = piece.map_err(|error| io::Error::other(format!("{error:#}")))?;
+            Ok(piece.map(|piece| (piece, reader)))
+        });
+        pieces.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    async fn read(vault: &Vault<'_>, id: Id<AddonBackup>) -> Result<Vec<u8>> {
+        let mut reader = vault.open(id).await?;
+        let mut all = Vec::new();
+        while let Some(piece) = reader.next().await? {
+            all.extend_from_slice(&piece);
+        }
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn what_was_put_away_comes_back_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let sealer = Sealer::ephemeral();
+        let vault = Vault {
+            sealer: &sealer,
+            folder: directory.path().to_owned(),
+        };
+        let id = Id::from_uuid(Uuid::from_u128(7));
+        let text: Vec<u8> = (0..50_000_u32).flat_map(u32::to_le_bytes).collect();
+        for length in [0, 1, PIECE, PIECE + 1, 2 * PIECE, text.len()] {
+            let mut writer = vault.create(id).await.unwrap();
+            for piece in text[..length].chunks(10_000) {
+                writer.write(piece).await.unwrap();
+            }
+            assert_eq!(writer.finish().await.unwrap(), length as u64);
+            assert_eq!(read(&vault, id).await.unwrap(), &text[..length], "{length}");
+            assert_eq!(vault.check(id).await.unwrap(), length as u64);
+        }
+        let kept = std::fs::read(vault.path(id)).unwrap();
+        assert!(
+            !kept.windows(16).any(|window| window == &text[..16]),
+            "it is not sealed"
+        );
+        let mut altered = kept.clone();
+        altered[PIECE] ^= 1;
+        let after_first = kept[..PIECES_HEADER_BYTES + SEALED_PIECE].to_vec();
+        let (header, short) = (kept[..PIECES_HEADER_BYTES].to_vec(), kept[..kept.len() - 100].to_vec());
+        for damaged in [altered, after_first, header, short, Vec::new()] {
+            std::fs::write(vault.path(id), damaged).unwrap();
+            assert!(vault.check(id).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_whole_has_no_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let sealer = Sealer::ephemeral();
+        let vault = Vault {
+            sealer: &sealer,
+            folder: directory.path().to_owned(),
+        };
+        let id = Id::from_uuid(Uuid::from_u128(7));
+        let mut writer = vault.create(id).await.unwrap();
+        writer.write(b"half of it").await.unwrap();
+        assert!(vault.open(id).await.is_err());
+        vault.remove(id).await.unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        vault.remove(id).await.unwrap();
+    }
+}

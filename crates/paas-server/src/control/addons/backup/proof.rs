@@ -1,0 +1,195 @@
+//! The proof of a backup: it is restored into a scratch server of its own, on no network, and what is there is counted.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use paas_core::{AddonBackup, BackupProof};
+use paas_engine::{ContainerId, Role};
+use paas_store::{self as store, addon::AddonRow};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    super::{
+        run,
+        step::{APPLY_LIMIT, ASK_AGAIN, ASK_LIMIT, READY_LIMIT, server},
+        stream, tell,
+    },
+    vault,
+};
+use crate::{
+    addon::{Credentials, Service},
+    platform::Platform,
+};
+
+/// What its containers and volumes are called, before the id of the backup.
+const NAME: &str = "paas-proof-";
+const PURPOSE: &str = "proof";
+/// Of what was counted, so much is kept.
+const MOST_WORDS: usize = 200;
+
+/// Proves a backup, and says what came of it. What the platform could not do says nothing about the backup.
+pub(super) async fn prove(platform: &Arc<Platform>, row: &AddonRow, backup: &AddonBackup) {
+    let cancel = platform.stop.child_token();
+    let Some(_turn) = cancel.run_until_cancelled(platform.transfers.proving.lock()).await else {
+        return;
+    };
+    let proven = proof(platform, row, backup, &cancel).await;
+    let removed = remove(platform, backup).await;
+    let name = backup.name();
+    if let Err(error) = removed {
+        tracing::warn!(
+            backup = name,
+            error = format!("{error:#}"),
+            "a scratch server is left for the next start"
+        );
+    }
+    let proof = match proven {
+        Ok(proof) => proof,
+        Err(error) => {
+            tracing::warn!(
+                addon.name = %row.addon.name,
+                backup = name,
+                error = format!("{error:#}"),
+                "a backup could not be proven; trying again"
+            );
+            return;
+        }
+    };
+    let message = if proof.is_good {
+        format!("Backup {name} proven: {}", proof.words)
+    } else {
+        tracing::error!(addon.name = %row.addon.name, backup = name, error = proof.words, "a backup is no good");
+        format!("Backup {name} is no good: {}", proof.words)
+    };
+    let recorded = async {
+        let mut conn = platform.store.connection().await?;
+        store::addon_backup::set_proof(&mut conn, backup.id, &proof).await
+    };
+    if let Err(error) = recorded.await {
+        tracing::warn!(%error, "what came of a proof could not be recorded");
+    }
+    tell::log(platform, &row.addon, &message).await;
+}
+
+/// Removes what proofs of a server before this one have left.
+pub(super) async fn sweep(platform: &Platform) -> Result<()> {
+    for container in platform.engine.list().await? {
+        if matches!(&container.role, Some(Role::Task { purpose }) if purpose == PURPOSE) {
+            platform.engine.remove(&container.id).await?;
+        }
+    }
+    for volume in platform.engine.volumes().await? {
+        if volume.name.starts_with(NAME) {
+            platform.engine.remove_volume(&volume.name).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn proof(
+    platform: &Arc<Platform>,
+    row: &AddonRow,
+    backup: &AddonBackup,
+    cancel: &CancellationToken,
+) -> Result<BackupProof> {
+    let told = |is_good, words: String| BackupProof {
+        at: platform.clock.now(),
+        is_good,
+        words,
+    };
+    let vault = vault(platform);
+    if let Err(error) = vault.check(backup.id).await {
+        return Ok(told(false, format!("{error:#}")));
+    }
+    let service = platform.catalogue.service(&backup.service);
+    let service = service.context("its service has no description any more")?;
+    let restore = service.kind.restore.as_ref().context("its service cannot restore")?;
+    let container = start(platform, row, service, backup).await?;
+    let pipe = |script| stream::Pipe {
+        engine: &platform.engine,
+        container: &container,
+        script,
+        transfer: *backup.id.as_uuid(),
+        cancel,
+    };
+    let reader = vault.open(backup.id).await?;
+    if let Err(error) = stream::into(pipe(restore), reader.into_stream()).await {
+        if crate::control::is_temporary(&error) || cancel.is_cancelled() {
+            return Err(error);
+        }
+        return Ok(told(false, format!("it cannot be restored: {error:#}")));
+    }
+    let Some(prove) = &service.kind.prove else {
+        return Ok(told(true, "restored".to_owned()));
+    };
+    let (sink, mut pieces) = mpsc::channel::<Bytes>(16);
+    let listen = async {
+        let mut said = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            said.extend_from_slice(&piece);
+        }
+        said
+    };
+    let (counted, said) = tokio::join!(stream::out_of(pipe(prove), sink), listen);
+    Ok(match counted {
+        Ok(()) => {
+            let words = String::from_utf8_lossy(&said);
+            told(true, words.trim().chars().take(MOST_WORDS).collect())
+        }
+        Err(error) => told(false, format!("what is in it cannot be counted: {error:#}")),
+    })
+}
+
+/// A server of the same kind and size, on a volume of its own.
+async fn start(platform: &Platform, row: &AddonRow, service: &Service, backup: &AddonBackup) -> Result<ContainerId> {
+    let engine = &platform.engine;
+    let plan = service
+        .plan(&row.addon.plan)
+        .context("there is no such plan any more")?;
+    let image = row.image.clone().context("its server was never made")?;
+    let role = Role::Task {
+        purpose: PURPOSE.to_owned(),
+    };
+    let name = name(backup);
+    let container = engine
+        .start(&server(service, plan, (name.clone(), role, name), image))
+        .await?
+        .id;
+    let credentials = Credentials::invent();
+    run::give_credentials(engine, &container, credentials.to_file()).await?;
+    let begun = Instant::now();
+    while let Err(error) = run::script(engine, &container, &service.kind.ready, ASK_LIMIT).await {
+        let seen = engine.inspect(&container).await?;
+        if !seen.is_some_and(|container| container.is_running()) {
+            bail!("the scratch server has ended");
+        }
+        if begun.elapsed() > READY_LIMIT {
+            return Err(error).context("the scratch server does not answer");
+        }
+        sleep(ASK_AGAIN).await;
+    }
+    if let Some(apply) = &service.kind.apply {
+        run::script(engine, &container, apply, APPLY_LIMIT).await?;
+    }
+    Ok(container)
+}
+
+async fn remove(platform: &Platform, backup: &AddonBackup) -> Result<()> {
+    let name = name(backup);
+    for container in platform.engine.list().await? {
+        let is_ours = matches!(&container.role, Some(Role::Task { purpose }) if purpose == PURPOSE);
+        if is_ours && container.name == name {
+            platform.engine.remove(&container.id).await?;
+        }
+    }
+    Ok(platform.engine.remove_volume(&name).await?)
+}
+
+fn name(backup: &AddonBackup) -> String {
+    format!("{NAME}{}", backup.id)
+}

@@ -1,0 +1,82 @@
+//! `pg:backups`: taken, looked at, fetched, put back, planned.
+
+use std::{fs, time::Duration};
+
+use paas_integration::{Heroku, Platform, eventually};
+
+/// The first platform of a machine makes the image.
+const IMAGE_LIMIT: Duration = Duration::from_mins(5);
+
+#[test]
+#[ignore = "needs docker, npm's heroku"]
+fn databases_are_backed_up_and_restored() {
+    let platform = Platform::start();
+    let heroku = Heroku::user(&platform);
+    let app = platform.app("hello");
+    app.paas(&["addons:create", "heroku-postgresql"]).expect_success();
+    eventually("the database is there", IMAGE_LIMIT, || {
+        let addons = app.paas(&["addons", "--json"]).expect_success().json();
+        addons[0]["state"] == "provisioned"
+    });
+
+    heroku
+        .run_for(&app, &["pg:backups"])
+        .expect_success()
+        .expect("No backups. Capture one with heroku pg:backups:capture");
+    let schedule = ["pg:backups:schedule", "DATABASE", "--at", "02:00 America/Los_Angeles"];
+    heroku
+        .run_for(&app, &schedule)
+        .expect_success()
+        .expect("Scheduling automatic daily backups of");
+    heroku
+        .run_for(&app, &["pg:backups:schedules"])
+        .expect_success()
+        .expect("daily at 2:00 America/Los_Angeles");
+    heroku
+        .run_for(&app, &["pg:backups:unschedule", "DATABASE"])
+        .expect_success()
+        .expect("daily backups... done");
+
+    heroku
+        .run_for(&app, &["pg:backups:capture"])
+        .expect_success()
+        .expect("to b001... done");
+    heroku
+        .run_for(&app, &["pg:backups:info", "b001"])
+        .expect_success()
+        .expect("Completed");
+    heroku
+        .run_for(&app, &["pg:backups:url", "b001"])
+        .expect_success()
+        .expect("/backups/");
+    let file = heroku.home().join("latest.dump");
+    heroku
+        .run_for(
+            &app,
+            &["pg:backups:download", "b001", "--output", &file.display().to_string()],
+        )
+        .expect_success();
+    assert!(fs::read(&file).expect("it is there").starts_with(b"PGDMP"));
+    heroku
+        .run_for(&app, &["pg:backups:restore", "b001", "DATABASE", "--confirm", "hello"])
+        .expect_success()
+        .expect("Restoring... done");
+    let listed = heroku.run_for(&app, &["pg:backups"]);
+    listed.expect_success().expect("b001").expect("r002").expect("b003");
+    heroku
+        .run_for(&app, &["pg:backups:delete", "b001", "--confirm", "hello"])
+        .expect_success()
+        .expect("Deleting backup b001");
+    heroku.covers(&[
+        "pg:backups",
+        "pg:backups:capture",
+        "pg:backups:delete",
+        "pg:backups:download",
+        "pg:backups:info",
+        "pg:backups:restore",
+        "pg:backups:schedule",
+        "pg:backups:schedules",
+        "pg:backups:unschedule",
+        "pg:backups:url",
+    ]);
+}
