@@ -310,21 +310,21 @@ fn addons() -> Router<Arc<Api>> {
 
 fn addon_backups() -> Router<Arc<Api>> {
     Router::new()
-        .route("/client/v11/apps/{app}/transfers", get(addon_backup::list))
+        .route("/client/v11/apps/{name}/transfers", get(addon_backup::list))
         .route(
-            "/client/v11/apps/{app}/transfers/{transfer}",
+            "/client/v11/apps/{name}/transfers/{transfer}",
             get(addon_backup::info).delete(addon_backup::delete),
         )
         .route(
-            "/client/v11/apps/{app}/transfers/{transfer}/actions/cancel",
+            "/client/v11/apps/{name}/transfers/{transfer}/actions/cancel",
             post(addon_backup::cancel),
         )
         .route(
-            "/client/v11/apps/{app}/transfers/{transfer}/actions/prove",
+            "/client/v11/apps/{name}/transfers/{transfer}/actions/prove",
             post(addon_backup::prove),
         )
         .route(
-            "/client/v11/apps/{app}/transfers/{transfer}/actions/public-url",
+            "/client/v11/apps/{name}/transfers/{transfer}/actions/public-url",
             post(addon_backup::public_url),
         )
         .route("/client/v11/databases/{addon}", get(addon_backup::database_info))

@@ -160,20 +160,20 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /apps/{app}/addon-attachments", App(VIEW, READ)),
     ("GET /apps/{app}/addon-attachments/{attachment}", App(VIEW, READ)),
     ("POST /actions/addon-attachments/resolve", Account(READ)),
-    // Backups: the handlers ask for permissions on the app that pays for the add-on, or for who owned one that is gone.
-    ("GET /client/v11/apps/{app}/transfers", Account(READ)),
-    ("GET /client/v11/apps/{app}/transfers/{transfer}", Account(READ)),
-    ("DELETE /client/v11/apps/{app}/transfers/{transfer}", Account(WRITE)),
+    // Backups: an app of this name may be gone. The handlers ask for permissions on it, or who owned it.
+    ("GET /client/v11/apps/{name}/transfers", Account(READ)),
+    ("GET /client/v11/apps/{name}/transfers/{transfer}", Account(READ)),
+    ("DELETE /client/v11/apps/{name}/transfers/{transfer}", Account(WRITE)),
     (
-        "POST /client/v11/apps/{app}/transfers/{transfer}/actions/cancel",
+        "POST /client/v11/apps/{name}/transfers/{transfer}/actions/cancel",
         Account(WRITE),
     ),
     (
-        "POST /client/v11/apps/{app}/transfers/{transfer}/actions/prove",
+        "POST /client/v11/apps/{name}/transfers/{transfer}/actions/prove",
         Account(WRITE),
     ),
     (
-        "POST /client/v11/apps/{app}/transfers/{transfer}/actions/public-url",
+        "POST /client/v11/apps/{name}/transfers/{transfer}/actions/public-url",
         Account(WRITE_PROTECTED),
     ),
     ("GET /client/v11/databases/{addon}", Account(READ)),

@@ -154,6 +154,37 @@ pub(in crate::api) const ANSWERS: &[(&str, Answer)] = &[
         One("add-on-attachment"),
     ),
     ("POST /actions/addon-attachments/resolve", Many("add-on-attachment")),
+    ("GET /client/v11/apps/{name}/transfers", Many("transfer")),
+    ("GET /client/v11/apps/{name}/transfers/{transfer}", One("transfer")),
+    ("DELETE /client/v11/apps/{name}/transfers/{transfer}", One("transfer")),
+    (
+        "POST /client/v11/apps/{name}/transfers/{transfer}/actions/cancel",
+        One("transfer"),
+    ),
+    (
+        "POST /client/v11/apps/{name}/transfers/{transfer}/actions/prove",
+        One("transfer"),
+    ),
+    (
+        "POST /client/v11/apps/{name}/transfers/{transfer}/actions/public-url",
+        One("public-url"),
+    ),
+    ("GET /client/v11/databases/{addon}", One("database")),
+    ("POST /client/v11/databases/{addon}/backups", One("transfer")),
+    ("POST /client/v11/databases/{addon}/restores", One("transfer")),
+    (
+        "GET /client/v11/databases/{addon}/transfer-schedules",
+        Many("transfer-schedule"),
+    ),
+    (
+        "POST /client/v11/databases/{addon}/transfer-schedules",
+        One("transfer-schedule"),
+    ),
+    (
+        "DELETE /client/v11/databases/{addon}/transfer-schedules/{schedule}",
+        One("transfer-schedule"),
+    ),
+    ("GET /backups/{segment}", Raw),
     ("GET /addon-services", Many("add-on-service")),
     ("GET /addon-services/{service}", One("add-on-service")),
     ("GET /addon-services/{service}/plans", Many("plan")),

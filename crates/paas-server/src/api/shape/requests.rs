@@ -78,6 +78,14 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
         "POST /actions/addon-attachments/resolve",
         "addon_attachment! str; addon_service str?; app str?",
     ),
+    (
+        "POST /client/v11/databases/{addon}/restores",
+        "backup_url! str; extensions [str]?",
+    ),
+    (
+        "POST /client/v11/databases/{addon}/transfer-schedules",
+        "hour! quantity; schedule_name str?; timezone str",
+    ),
     ("POST /filters/apps", "in! {id!:[uuid]}"),
     ("PATCH /apps/{app}/features/{feature}", "enabled! bool"),
     ("POST /apps/{app}/domains", "hostname! str; sni_endpoint ref?"),

@@ -304,6 +304,30 @@ pub(in crate::api) const RESOURCES: &[Resource] = &[
         fields: "* str",
     },
     Resource {
+        name: "transfer",
+        description: "A backup of an add-on, or one that is put back.",
+        fields: "canceled_at time?; created_at time; finished_at time?; from_name str; from_type str; kind \
+                 enum(manual/scheduled/before restore/last/restore); logs [{created_at:time, message:str}]; name str; num \
+                 int; processed_bytes int; proof {created_at:time, message:str, succeeded:bool}?; schedule {uuid:uuid}?; \
+                 source_bytes int; started_at time?; succeeded bool?; to_name str; to_type str; updated_at time; uuid uuid; \
+                 warnings int",
+    },
+    Resource {
+        name: "transfer-schedule",
+        description: "When an add-on is backed up each day.",
+        fields: "hour int; minute int; name str; timezone str; uuid uuid",
+    },
+    Resource {
+        name: "public-url",
+        description: "An address that is its own permission, for a while.",
+        fields: "expires_at time; url str",
+    },
+    Resource {
+        name: "database",
+        description: "What is to be known of a database.",
+        fields: "addon str; info [{name:str, values:[str]}]; name str; plan str",
+    },
+    Resource {
         name: "rendezvous",
         description: "Where a stream to or beside a dyno is waiting.",
         fields: "name str; attach_path str",

@@ -250,7 +250,7 @@ enum Side {
 }
 
 /// Lists that are short by nature, and have no ranges.
-const WHOLE: [&str; 8] = [
+const WHOLE: [&str; 10] = [
     "acm",
     "buildpack-installation",
     "buildpack-revision",
@@ -259,6 +259,8 @@ const WHOLE: [&str; 8] = [
     "permission",
     "registry-buildpack",
     "team-feature",
+    "transfer",
+    "transfer-schedule",
 ];
 
 /// An empty list would be held against nothing.
