@@ -67,6 +67,8 @@ pub struct DockerEngine {
     open_files: i64,
     /// Asked once: dockerd starts other programs to tell about itself.
     data_dir: Arc<OnceCell<String>>,
+    /// One network is made at a time: while Docker makes one it already counts its addresses as taken, and does not list it yet.
+    network: Arc<Mutex<()>>,
 }
 
 /// A busy disk makes a create or start last seconds; beyond this dockerd hangs.
@@ -105,6 +107,7 @@ impl DockerEngine {
             adoptions: Arc::default(),
             open_files: open_files(socket).await,
             data_dir: Arc::default(),
+            network: Arc::default(),
             address,
         })
     }

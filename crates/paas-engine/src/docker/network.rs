@@ -25,6 +25,10 @@ impl DockerEngine {
         if self.network_exists(&spec.name).await? {
             return Ok(());
         }
+        let _alone = self.network.lock().await;
+        if self.network_exists(&spec.name).await? {
+            return Ok(());
+        }
         let request = NetworkCreateRequest {
             name: spec.name.clone(),
             driver: Some("bridge".to_owned()),
