@@ -83,11 +83,24 @@ pub struct AddonRemoval {
 pub struct AddonClient {
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// As which of its users; its own unless it says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, EnvValue>>,
     /// Streams instead of a terminal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_no_tty: Option<bool>,
+    /// `client` unless it says otherwise; `dump` writes what is in the add-on, `restore` reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+}
+
+/// `POST /addons/{addon}/actions/copy`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddonCopy {
+    /// Name or id of the add-on whose content it gets.
+    pub source: String,
 }
 
 /// `POST /actions/addons/resolve`

@@ -9,6 +9,7 @@ mod acm;
 mod addon;
 mod addon_attachment;
 mod addon_backup;
+mod addon_credential;
 mod addon_service;
 mod app;
 mod app_feature;
@@ -18,6 +19,7 @@ mod build;
 mod buildpack_installation;
 mod collaborator;
 mod config_var;
+mod data_store;
 mod disk;
 mod domain;
 mod dyno;
@@ -58,13 +60,15 @@ mod webhook;
 pub use account::{Account, AccountUpdate};
 pub use acm::{AcmDomain, AcmUpdate};
 pub use addon::{
-    Addon, AddonClient, AddonQuestion, AddonRemoval, AddonUpdate, AttachmentOfNewAddon, BillingEntity, NewAddon,
+    Addon, AddonClient, AddonCopy, AddonQuestion, AddonRemoval, AddonUpdate, AttachmentOfNewAddon, BillingEntity,
+    NewAddon,
 };
 pub use addon_attachment::{AddonAttachment, AddonOfAttachment, AttachmentQuestion, NewAddonAttachment};
 pub use addon_backup::{
     DatabaseFact, DatabaseInfo, Hour, NewRestore, NewSchedule, PublicUrl, Schedule, ScheduleRef, Transfer, TransferLog,
     TransferProof,
 };
+pub use addon_credential::{AddonConfig, AddonCredential, CredentialRotation, CredentialUser, NewCredential};
 pub use addon_service::AddonService;
 pub use app::{App, AppFilter, AppIds, AppUpdate, NewApp};
 pub use app_feature::{AppFeature, AppFeatureUpdate};
@@ -76,6 +80,7 @@ pub use buildpack_installation::{
 };
 pub use collaborator::{Collaborator, CollaboratorUpdate, CollaboratorUser, NewCollaborator, Permission};
 pub use config_var::{ConfigVars, ConfigVarsUpdate};
+pub use data_store::{DataFact, DataStore, Said, WaitStatus};
 pub use disk::{AppDisk, Disk, DiskAccount, DiskPrune, FileSystem, NewDiskPrune, PrunedItem};
 pub use domain::{Domain, DomainUpdate, NewDomain};
 pub use dyno::{Dyno, DynoState, EnvValue, NewDyno, NewExec, NewForward, ReleaseOfDyno, Rendezvous};

@@ -20,6 +20,9 @@ pub(crate) struct AttachArgs {
     /// What the app calls it: DATABASE makes `DATABASE_URL`
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
+    /// As which user of a database, instead of its own
+    #[arg(long, value_name = "NAME")]
+    credential: Option<String>,
     /// The app's name, to replace an attachment without asking
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
@@ -38,16 +41,22 @@ pub(crate) struct DetachArgs {
 pub(crate) fn attach(args: &AttachArgs, context: &Context) -> Result<()> {
     let app = args.app.name(context)?;
     let addon = find(context, &args.app, &args.addon)?;
-    let what = match &args.name {
-        Some(name) => format!("Attaching {} as {name} to {app}", addon.name),
-        None => format!("Attaching {} to {app}", addon.name),
+    let whose = match &args.credential {
+        Some(credential) => format!("{credential} of {}", addon.name),
+        None => addon.name.clone(),
     };
+    let what = match &args.name {
+        Some(name) => format!("Attaching {whose} as {name} to {app}"),
+        None => format!("Attaching {whose} to {app}"),
+    };
+    // The add-on's own credential has no name among attachments.
+    let credential = args.credential.as_ref().filter(|name| *name != "default");
     let new = NewAddonAttachment {
         addon: addon.id.to_string().into(),
         app: app.clone().into(),
         confirm: args.confirm.clone(),
         name: args.name.clone(),
-        namespace: None,
+        namespace: credential.map(|name| format!("credential:{name}")),
     };
     let made: AddonAttachment = context.output.action(
         &what,

@@ -3,6 +3,9 @@
 //! Statements are run by the database's own `psql`, inside the add-on, over the API's port: nothing is needed here, and no
 //! database has a port that strangers could come to.
 
+pub(crate) mod copy;
+pub(crate) mod credential;
+pub(crate) mod local;
 mod statement;
 
 use std::io::Write as _;
@@ -35,6 +38,12 @@ pub(crate) struct PsqlArgs {
     /// One statement, instead of a conversation
     #[arg(short, long, value_name = "SQL")]
     command: Option<String>,
+    /// Statements of a file, instead of a conversation
+    #[arg(short, long, value_name = "PATH", conflicts_with = "command")]
+    file: Option<std::path::PathBuf>,
+    /// As whom [default: the database's own user]
+    #[arg(long, value_name = "NAME")]
+    credential: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -70,12 +79,21 @@ pub(crate) struct ConfirmedArgs {
 /// `pg:psql`
 pub(crate) fn psql(args: &PsqlArgs, context: &Context) -> Result<()> {
     let database = args.database.find(context)?;
-    let arguments = match &args.command {
+    let mut arguments = match &args.command {
         Some(command) => vec!["-c".to_owned(), command.clone()],
         None => Vec::new(),
     };
-    let is_conversation = args.command.is_none() && terminal::is_one();
-    client(context, &database, arguments, is_conversation)
+    if let Some(path) = &args.file {
+        let statements = std::fs::read_to_string(path)
+            .map_err(|error| Error::Usage(format!("{} cannot be read: {error}", path.display())))?;
+        arguments = vec!["-c".to_owned(), statements];
+    }
+    let is_conversation = arguments.is_empty() && terminal::is_one();
+    let program = match &args.credential {
+        Some(name) => Program::ClientAs(name.clone(), arguments),
+        None => Program::Client(arguments),
+    };
+    run(context, &database, program, is_conversation)
 }
 
 /// `pg:ps`
@@ -176,22 +194,10 @@ pub(crate) fn info(args: &DatabaseArgs, context: &Context) -> Result<()> {
 
 /// What its server says of itself.
 fn measured(context: &Context, database: &Addon) -> Result<Vec<(&'static str, String)>> {
-    let arguments = ["-XAt", "-F", "\t", "-c", statement::INFO].map(str::to_owned).to_vec();
-    let mut said = Vec::new();
-    let code = watch(connect(context, database, arguments, false)?, |frame| {
-        if let Frame::Output(bytes) = frame {
-            said.extend_from_slice(bytes);
-        }
-    })?;
-    if code != 0 {
-        return Ok(Vec::new());
-    }
-    let said = String::from_utf8_lossy(&said);
+    let said = asked(context, database, statement::INFO)?;
     let names = ["PG Version", "Connections", "Data Size", "Tables"];
-    Ok(names
-        .into_iter()
-        .zip(said.trim().split('\t').map(str::to_owned))
-        .collect())
+    let facts = said.trim().split('\t').filter(|fact| !fact.is_empty());
+    Ok(names.into_iter().zip(facts.map(str::to_owned)).collect())
 }
 
 /// `pg:wait`
@@ -242,40 +248,6 @@ pub(crate) fn promote(args: &DatabaseArgs, context: &Context) -> Result<()> {
     context.output.action(&what, promote, |_| String::new()).map(drop)
 }
 
-/// `pg:credentials:rotate`
-pub(crate) fn rotate(args: &ConfirmedArgs, context: &Context) -> Result<()> {
-    let database = args.database.find(context)?;
-    let consequence = format!(
-        "The password of {} changes, and all apps that use it restart.",
-        database.name
-    );
-    context.confirm(&database.app.name, &consequence, args.confirm.as_ref())?;
-    let path = format!("/addons/{}/actions/rotate-credentials", database.id);
-    let what = format!("Rotating credentials for {}", database.name);
-    context
-        .output
-        .action(
-            &what,
-            || context.client.post::<Addon>(&path, &serde_json::Map::new()),
-            |_| String::new(),
-        )
-        .map(drop)
-}
-
-/// `pg:credentials`, `pg:credentials:url`
-pub(crate) fn credentials(args: &DatabaseArgs, context: &Context) -> Result<()> {
-    let app = args.app.name(context)?;
-    let database = args.find(context)?;
-    let path = format!("/apps/{}/config-vars", crate::client::segment(&app));
-    let config: paas_api::ConfigVars = context.client.get(&path)?;
-    for key in &database.config_vars {
-        if let Some(url) = config.0.get(key) {
-            context.output.line(format!("{key}: {url}"))?;
-        }
-    }
-    Ok(())
-}
-
 /// `pg:reset`
 pub(crate) fn reset(args: &ConfirmedArgs, context: &Context) -> Result<()> {
     let database = args.database.find(context)?;
@@ -308,10 +280,26 @@ fn of_app(app: &str, context: &Context) -> Result<Vec<Addon>> {
     Ok(addons)
 }
 
+/// A program of an add-on that can be talked to.
+pub(crate) enum Program {
+    Client(Vec<String>),
+    /// As another of its users.
+    ClientAs(String, Vec<String>),
+    Dump(Vec<String>),
+    Restore,
+}
+
 /// Joins this command's streams with those of an add-on's client.
 pub(crate) fn client(context: &Context, addon: &Addon, arguments: Vec<String>, has_terminal: bool) -> Result<()> {
-    let is_asked = !arguments.is_empty();
-    let link = connect(context, addon, arguments, has_terminal)?;
+    run(context, addon, Program::Client(arguments), has_terminal)
+}
+
+fn run(context: &Context, addon: &Addon, program: Program, has_terminal: bool) -> Result<()> {
+    let is_asked = match &program {
+        Program::Client(arguments) | Program::ClientAs(_, arguments) => !arguments.is_empty(),
+        Program::Dump(_) | Program::Restore => true,
+    };
+    let link = open(context, addon, program, has_terminal)?;
     // What was asked for on the command line reads nothing.
     let code = if is_asked {
         let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
@@ -332,9 +320,29 @@ pub(crate) fn client(context: &Context, addon: &Addon, arguments: Vec<String>, h
     }
 }
 
+/// How many tables are in a database.
+fn tables(context: &Context, database: &Addon) -> Result<u64> {
+    let said = asked(context, database, statement::TABLES)?;
+    said.trim()
+        .parse()
+        .map_err(|_| Error::Usage(format!("{} does not answer", database.name)))
+}
+
+/// What a database says to a statement, without ornaments.
+fn asked(context: &Context, database: &Addon, statement: &str) -> Result<String> {
+    let arguments = ["-XAt", "-F", "\t", "-c", statement].map(str::to_owned).to_vec();
+    let mut said = Vec::new();
+    watch(connect(context, database, Program::Client(arguments))?, |frame| {
+        if let Frame::Output(bytes) = frame {
+            said.extend_from_slice(bytes);
+        }
+    })?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
 fn quietly(context: &Context, addon: &Addon, arguments: Vec<String>) -> Result<()> {
     let mut trouble = Vec::new();
-    let code = watch(connect(context, addon, arguments, false)?, |frame| {
+    let code = watch(connect(context, addon, Program::Client(arguments))?, |frame| {
         if let Frame::ErrorOutput(bytes) = frame {
             trouble.extend_from_slice(bytes);
         }
@@ -345,11 +353,23 @@ fn quietly(context: &Context, addon: &Addon, arguments: Vec<String>) -> Result<(
     Err(Error::Usage(String::from_utf8_lossy(&trouble).trim().to_owned()))
 }
 
-fn connect(context: &Context, addon: &Addon, arguments: Vec<String>, has_terminal: bool) -> Result<Link> {
+fn connect(context: &Context, addon: &Addon, program: Program) -> Result<Link> {
+    open(context, addon, program, false)
+}
+
+fn open(context: &Context, addon: &Addon, program: Program, has_terminal: bool) -> Result<Link> {
+    let (name, credential, arguments) = match program {
+        Program::Client(arguments) => (None, None, arguments),
+        Program::ClientAs(user, arguments) => (None, Some(user), arguments),
+        Program::Dump(arguments) => (Some("dump"), None, arguments),
+        Program::Restore => (Some("restore"), None, Vec::new()),
+    };
     let new = AddonClient {
         arguments,
+        credential,
         env: has_terminal.then(|| of_terminal(context)),
         force_no_tty: Some(!has_terminal),
+        program: name.map(str::to_owned),
     };
     let path = format!("/addons/{}/actions/client", addon.id);
     let made: Rendezvous = context.client.post(&path, &new)?;

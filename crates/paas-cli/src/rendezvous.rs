@@ -106,6 +106,53 @@ pub(crate) fn watch(mut link: Link, mut act: impl FnMut(Frame<'_>)) -> Result<i3
     }
 }
 
+/// Hands a program what `source` says to its end, and says how it ended; `None` when that was no end (`is_whole`), and the
+/// program was hung up on. Its complaints go to `act`.
+pub(crate) fn feed(
+    mut link: Link,
+    mut source: impl io::Read + std::os::fd::AsFd,
+    mut is_whole: impl FnMut() -> bool,
+    mut act: impl FnMut(&[u8]),
+) -> Result<Option<i32>> {
+    let (mut exit, mut is_open, mut is_heard) = (None, true, true);
+    loop {
+        link.take(|frame| match frame {
+            Frame::Exit(code) => exit = Some(code),
+            Frame::ErrorOutput(bytes) => act(bytes),
+            _ => {}
+        })?;
+        match exit {
+            Some(code) => return Ok(Some(code)),
+            None if !is_open => return Err(Error::BrokenOff),
+            None => {}
+        }
+        link.flush()?;
+        let reads = is_heard && link.backlog() < BACKLOG;
+        let of_source = if reads { PollFlags::IN } else { PollFlags::empty() };
+        let mut looks = vec![PollFd::from_borrowed_fd(link.as_fd(), link.wanted(true))];
+        if reads {
+            looks.push(PollFd::from_borrowed_fd(source.as_fd(), of_source));
+        }
+        poll(&mut looks, None).map_err(io::Error::from)?;
+        let on_link = looks[0].revents();
+        let on_source = looks.get(1).is_some_and(|look| !look.revents().is_empty());
+        if on_source {
+            let mut piece = [0; PIECE];
+            match source.read(&mut piece)? {
+                0 if is_whole() => {
+                    is_heard = false;
+                    link.send(Frame::EndOfInput);
+                }
+                0 => return Ok(None),
+                length => link.send(Frame::Input(&piece[..length])),
+            }
+        }
+        if !on_link.is_empty() {
+            is_open = link.receive()?;
+        }
+    }
+}
+
 struct Conversation {
     link: Link,
     is_terminal: bool,

@@ -71,6 +71,10 @@ pub struct AddonWanted {
     pub is_rotating: bool,
     /// It is to be backed up once more before it goes. So far it is looked after as if it were to stay.
     pub owes_farewell: bool,
+    /// Its server has to learn of other credentials, or to forget some.
+    pub has_news: bool,
+    /// It is time to look how full its disk is.
+    pub is_to_measure: bool,
     /// After something that failed: when it may be tried again.
     pub retry_at: Option<DateTime<Utc>>,
     /// The apps on whose networks it is.
@@ -115,6 +119,10 @@ pub enum AddonStep {
     Rotate { container: String },
     /// Keeps a last backup.
     Farewell { container: String },
+    /// Tells the server of its other credentials, and lets it forget those that are revoked.
+    Teach { container: String },
+    /// Looks how full its disk is.
+    Measure { container: String },
     /// No container is left: removes the volume, and the row.
     Delete,
 }
@@ -179,6 +187,12 @@ impl AddonWanted {
         }
         if self.is_rotating {
             return self.in_its_time(AddonStep::Rotate { container }, now);
+        }
+        if self.has_news {
+            return self.in_its_time(AddonStep::Teach { container }, now);
+        }
+        if self.is_to_measure {
+            return self.in_its_time(AddonStep::Measure { container }, now);
         }
         AddonStep::Rest(None)
     }

@@ -11,6 +11,8 @@ mod name;
 mod acm;
 mod addon;
 mod addon_backup;
+mod addon_credential;
+mod addon_fill;
 mod app;
 mod build;
 mod config;
@@ -54,6 +56,8 @@ pub use addon_backup::{
     AddonBackup, BackupKind, BackupProof, BackupSchedule, BackupState, BackupTurn, backup_to_prove, is_backup_overdue,
     newest_good, surplus_backups,
 };
+pub use addon_credential::{AddonCredential, CredentialName, CredentialState};
+pub use addon_fill::AddonFill;
 pub use app::{App, AppName, CONTAINER_STACK};
 pub use build::{Build, BuildFailure, BuildStatus};
 pub use config::{ConfigError, ConfigKey, ConfigVars};

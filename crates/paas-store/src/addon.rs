@@ -4,7 +4,9 @@
 //! of that app, made in the same transaction: config vars of add-ons are no part of what people set (`release/own.rs`).
 
 mod change;
+mod fill;
 mod row;
+mod setting;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +21,12 @@ use crate::{
 };
 use row::Row;
 
-pub use change::{NewAddon, begin_destroy, begin_destroy_of_app, begin_rotation, create, rename, set_config, set_plan};
+pub use change::{
+    Learns, NewAddon, begin_destroy, begin_destroy_of_app, begin_rotation, create, rename, set_config, set_plan,
+};
+pub(crate) use change::{lock_with_apps, record};
+pub use fill::{disk_bytes, set_disk_bytes};
+pub use setting::{choose, mark_configured, settings, unsettled};
 
 const SECRET: &str = "addon secret";
 const CONFIG: &str = "addon config";
@@ -217,6 +224,14 @@ pub async fn mark_farewell(conn: &mut PgConnection, id: Id<Addon>) -> Result<(),
     Ok(())
 }
 
+/// Whatever failed is tried again at once: something has changed.
+pub(crate) async fn clear_wait(conn: &mut PgConnection, id: Id<Addon>) -> Result<(), StoreError> {
+    sqlx::query!("update addons set retry_at = null where id = $1", id.as_uuid())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Forgets one that was destroyed, after its volume.
 pub async fn delete(conn: &mut PgConnection, id: Id<Addon>) -> Result<(), StoreError> {
     sqlx::query!(
@@ -250,7 +265,7 @@ pub async fn lease(
     Ok(leased.execute(conn).await?.rows_affected() == 1)
 }
 
-fn seal(sealer: &Sealer, noun: &'static str, id: Id<Addon>, values: &Values) -> Vec<u8> {
+pub(crate) fn seal<T>(sealer: &Sealer, noun: &'static str, id: Id<T>, values: &Values) -> Vec<u8> {
     let text = serde_json::to_vec(values).expect("a map of strings is JSON");
     sealer.seal(noun, id.as_uuid(), &text).0
 }
@@ -259,7 +274,7 @@ pub(crate) fn open_config(sealer: &Sealer, id: Id<Addon>, sealed: Vec<u8>) -> Re
     open(sealer, CONFIG, id, sealed)
 }
 
-fn open(sealer: &Sealer, noun: &'static str, id: Id<Addon>, sealed: Vec<u8>) -> Result<Values, StoreError> {
+pub(crate) fn open<T>(sealer: &Sealer, noun: &'static str, id: Id<T>, sealed: Vec<u8>) -> Result<Values, StoreError> {
     let text = sealer.open(noun, id.as_uuid(), &Sealed(sealed))?;
     // Not even its ruins are shown.
     serde_json::from_slice(&text).map_err(|_| corrupt(noun, "no JSON"))

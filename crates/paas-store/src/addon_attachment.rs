@@ -9,7 +9,7 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use crate::{
-    PgConnection, Sealer, Stamp, StoreError, addon, app,
+    PgConnection, Sealer, Stamp, StoreError, addon, addon_credential, app,
     column::parse,
     event::{self, Change},
     new_id,
@@ -260,31 +260,52 @@ pub(crate) async fn keys_of_app(conn: &mut PgConnection, app: Id<App>) -> Result
 /// What the add-ons of an app give it now.
 pub(crate) async fn attached(conn: &mut PgConnection, sealer: &Sealer, app: Id<App>) -> Result<Attached, StoreError> {
     let rows = sqlx::query!(
-        "select
+        r#"select
             addon_attachments.name,
             addons.id,
             addons.service,
             addons.plan,
-            addons.config
+            addons.config,
+            addon_attachments.namespace,
+            addon_credentials.id as "credential?",
+            addon_credentials.config as credential_config
         from addon_attachments
         join addons on addons.id = addon_attachments.addon
+        left join addon_credentials on addon_credentials.addon = addons.id
+            and addon_attachments.namespace = 'credential:' || addon_credentials.name
         where addon_attachments.app = $1
             and addons.state <> 'deprovisioning'
-        order by addon_attachments.name",
+        order by addon_attachments.name"#,
         app.as_uuid(),
     );
     let mut attached = Attached::default();
     for row in rows.fetch_all(conn).await? {
         attached.plans.push(format!("{}:{}", row.service, row.plan));
-        let Some(config) = row.config else { continue };
+        let config = match (row.namespace, row.credential) {
+            (None, _) => row
+                .config
+                .map(|config| addon::open_config(sealer, row.id.into(), config)),
+            (Some(_), Some(id)) => {
+                let config = row.credential_config;
+                config.map(|config| addon_credential::open_config(sealer, id.into(), config))
+            }
+            (Some(_), None) => None,
+        };
         let name: AttachmentName = parse("addon attachment", &row.name)?;
-        for (suffix, value) in addon::open_config(sealer, row.id.into(), config)? {
+        for (suffix, value) in config.transpose()?.unwrap_or_default() {
             attached.vars.extend(name.config_key(&suffix).map(|key| (key, value)));
         }
     }
     attached.plans.sort();
     attached.plans.dedup();
     Ok(attached)
+}
+
+/// The config vars that some attachments have in an app, for people.
+pub(crate) fn keys_of(attachments: &[AttachmentRow], app: Id<App>) -> String {
+    let of_app = attachments.iter().filter(|row| row.attachment.app == app);
+    let keys = of_app.flat_map(AttachmentRow::keys).map(|key| key.to_string());
+    keys.collect::<Vec<_>>().join(", ")
 }
 
 fn keys(name: &AttachmentName, suffixes: &[String]) -> Vec<ConfigKey> {

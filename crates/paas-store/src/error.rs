@@ -63,6 +63,9 @@ pub enum StoreError {
     /// The app has another attachment of this name.
     #[error("attachment name is already taken")]
     AttachmentTaken,
+    /// The add-on has another credential of this name.
+    #[error("credential name is already taken")]
+    CredentialTaken,
     /// The app that pays for an add-on uses it.
     #[error("the last attachment of an add-on to its own app stays")]
     LastAttachment,
@@ -129,6 +132,7 @@ impl From<sqlx::Error> for StoreError {
                 return Self::NameTaken;
             }
             Some("addon_attachments_name_unique") => return Self::AttachmentTaken,
+            Some("addon_credentials_name_unique") => return Self::CredentialTaken,
             Some("domains_hostname_unique") => return Self::DomainTaken,
             Some("accounts_email_unique") => return Self::EmailTaken,
             Some("keys_sha256_unique") => return Self::KeyTaken,

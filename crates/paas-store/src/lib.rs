@@ -28,6 +28,7 @@ pub mod acme_ledger;
 pub mod addon;
 pub mod addon_attachment;
 pub mod addon_backup;
+pub mod addon_credential;
 pub mod app;
 pub mod app_setup;
 pub mod app_transfer;

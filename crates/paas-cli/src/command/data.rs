@@ -2,7 +2,12 @@
 
 use clap::Subcommand;
 
-use crate::{app_context::Context, error::Result, postgres, redis};
+use crate::{
+    app_context::Context,
+    error::Result,
+    postgres::{self, copy, credential, local},
+    redis,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DataVerb {
@@ -18,12 +23,33 @@ pub(super) enum DataVerb {
     /// Make a database the main one of an app
     #[command(name = "pg:promote")]
     PgPromote(postgres::DatabaseArgs),
-    /// Show the address of a database, password and all
-    #[command(name = "pg:credentials", visible_alias = "pg:credentials:url")]
-    PgCredentials(postgres::DatabaseArgs),
-    /// Give a database another password
+    /// Copy a database over another one
+    #[command(name = "pg:copy")]
+    PgCopy(copy::CopyArgs),
+    /// List the credentials of a database
+    #[command(name = "pg:credentials")]
+    PgCredentials(credential::ListArgs),
+    /// Make a credential with rights of its own
+    #[command(name = "pg:credentials:create")]
+    PgCredentialsCreate(credential::NamedArgs),
+    /// Destroy a credential
+    #[command(name = "pg:credentials:destroy")]
+    PgCredentialsDestroy(credential::DestroyArgs),
+    /// Give the default credential back what was its own
+    #[command(name = "pg:credentials:repair-default")]
+    PgCredentialsRepair(credential::RepairArgs),
+    /// Give a credential another password
     #[command(name = "pg:credentials:rotate")]
-    PgCredentialsRotate(postgres::ConfirmedArgs),
+    PgCredentialsRotate(credential::RotateArgs),
+    /// Show the address of a database, password and all
+    #[command(name = "pg:credentials:url")]
+    PgCredentialsUrl(credential::UrlArgs),
+    /// Copy a database to one that this machine reaches
+    #[command(name = "pg:pull")]
+    PgPull(local::TransferArgs),
+    /// Copy a database that this machine reaches into an empty one
+    #[command(name = "pg:push")]
+    PgPush(local::TransferArgs),
     /// Empty a database
     #[command(name = "pg:reset")]
     PgReset(postgres::ConfirmedArgs),
@@ -65,10 +91,31 @@ pub(super) enum DataVerb {
     PgDiagnose(postgres::DatabaseArgs),
     /// Show the Redis add-ons of an app
     #[command(name = "redis:info", visible_alias = "redis")]
-    RedisInfo(redis::RedisArgs),
+    RedisInfo(redis::InfoArgs),
     /// Talk to Redis
     #[command(name = "redis:cli")]
     RedisCli(redis::RedisArgs),
+    /// Show the address of Redis, password and all, or change it
+    #[command(name = "redis:credentials")]
+    RedisCredentials(redis::CredentialsArgs),
+    /// Choose which events Redis tells
+    #[command(name = "redis:keyspace-notifications")]
+    RedisNotifications(redis::NotificationsArgs),
+    /// Choose what goes when the memory of Redis is full
+    #[command(name = "redis:maxmemory")]
+    RedisMaxmemory(redis::MaxmemoryArgs),
+    /// Make a Redis the main one of an app
+    #[command(name = "redis:promote")]
+    RedisPromote(redis::RedisArgs),
+    /// Begin the statistics of Redis anew
+    #[command(name = "redis:stats-reset")]
+    RedisStatsReset(redis::ConfirmedArgs),
+    /// Choose when idle connections to Redis end
+    #[command(name = "redis:timeout")]
+    RedisTimeout(redis::TimeoutArgs),
+    /// Wait until Redis can be used
+    #[command(name = "redis:wait")]
+    RedisWait(redis::RedisArgs),
 }
 
 pub(super) fn dispatch(verb: &DataVerb, context: &Context) -> Result<()> {
@@ -77,8 +124,15 @@ pub(super) fn dispatch(verb: &DataVerb, context: &Context) -> Result<()> {
         DataVerb::PgPsql(args) => postgres::psql(args, context),
         DataVerb::PgWait(args) => postgres::wait(args, context),
         DataVerb::PgPromote(args) => postgres::promote(args, context),
-        DataVerb::PgCredentials(args) => postgres::credentials(args, context),
-        DataVerb::PgCredentialsRotate(args) => postgres::rotate(args, context),
+        DataVerb::PgCopy(args) => copy::copy(args, context),
+        DataVerb::PgCredentials(args) => credential::list(args, context),
+        DataVerb::PgCredentialsCreate(args) => credential::create(args, context),
+        DataVerb::PgCredentialsDestroy(args) => credential::destroy(args, context),
+        DataVerb::PgCredentialsRepair(args) => credential::repair(args, context),
+        DataVerb::PgCredentialsRotate(args) => credential::rotate(args, context),
+        DataVerb::PgCredentialsUrl(args) => credential::url(args, context),
+        DataVerb::PgPull(args) => local::pull(args, context),
+        DataVerb::PgPush(args) => local::push(args, context),
         DataVerb::PgReset(args) => postgres::reset(args, context),
         DataVerb::PgPs(args) => postgres::ps(args, context),
         DataVerb::PgKill(args) => postgres::kill(args, context),
@@ -94,5 +148,12 @@ pub(super) fn dispatch(verb: &DataVerb, context: &Context) -> Result<()> {
         DataVerb::PgDiagnose(args) => postgres::diagnose(args, context),
         DataVerb::RedisInfo(args) => redis::info(args, context),
         DataVerb::RedisCli(args) => redis::cli(args, context),
+        DataVerb::RedisCredentials(args) => redis::credentials(args, context),
+        DataVerb::RedisNotifications(args) => redis::notifications(args, context),
+        DataVerb::RedisMaxmemory(args) => redis::maxmemory(args, context),
+        DataVerb::RedisPromote(args) => redis::promote(args, context),
+        DataVerb::RedisStatsReset(args) => redis::reset_stats(args, context),
+        DataVerb::RedisTimeout(args) => redis::timeout(args, context),
+        DataVerb::RedisWait(args) => redis::wait(args, context),
     }
 }

@@ -86,3 +86,11 @@ pub(super) const RESET: &str = "do $$ declare schema text; begin \
      execute (select coalesce(string_agg(format('drop sequence if exists public.%I cascade', sequencename), '; '), 'select 1') \
        from pg_sequences where schemaname = 'public'); \
      end $$";
+
+/// How many tables and the like people have made.
+pub(super) const TABLES: &str = "select count(*)
+from pg_class
+join pg_namespace on pg_namespace.oid = relnamespace
+where relkind in ('r', 'p', 'm', 'f')
+    and nspname !~ '^pg_'
+    and nspname <> 'information_schema'";

@@ -19,6 +19,8 @@ fn wanted(state: AddonState) -> AddonWanted {
         generation: 1,
         is_rotating: false,
         owes_farewell: false,
+        has_news: false,
+        is_to_measure: false,
         retry_at: None,
         apps: [app(1)].into(),
     }
@@ -140,12 +142,13 @@ fn a_wish() -> impl Strategy<Value = AddonWanted> {
         Just(AddonState::Deprovisioning),
     ];
     let apps = proptest::collection::btree_set((1..4_u128).prop_map(app), 1..3);
-    let flags = (any::<bool>(), any::<bool>());
-    (state, 0..3_u32, flags, apps).prop_map(|(state, generation, (is_rotating, owes), apps)| AddonWanted {
+    (state, 0..3_u32, any::<[bool; 4]>(), apps).prop_map(|(state, generation, flags, apps)| AddonWanted {
         state,
         generation,
-        is_rotating,
-        owes_farewell: owes && state == AddonState::Deprovisioning,
+        is_rotating: flags[0],
+        has_news: flags[1],
+        is_to_measure: flags[2],
+        owes_farewell: flags[3] && state == AddonState::Deprovisioning,
         retry_at: None,
         apps,
     })
@@ -195,6 +198,8 @@ proptest! {
                 }
                 AddonStep::Rotate { .. } => wanted.is_rotating = false,
                 AddonStep::Farewell { .. } => wanted.owes_farewell = false,
+                AddonStep::Teach { .. } => wanted.has_news = false,
+                AddonStep::Measure { .. } => wanted.is_to_measure = false,
                 AddonStep::Delete => {
                     prop_assert!(seen.is_empty() && !wanted.owes_farewell);
                     return Ok(());

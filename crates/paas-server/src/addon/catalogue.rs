@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use paas_core::AttachmentName;
+use paas_store::addon::Learns;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
@@ -128,6 +129,14 @@ impl Service {
             .find(|plan| plan.name == name_or_id || Some(plan.id) == id)
     }
 
+    /// A server that nobody can tell its credentials reads them when it starts.
+    pub(crate) fn learns(&self) -> Learns {
+        match self.kind.apply {
+            Some(_) => Learns::WhileItRuns,
+            None => Learns::AtItsStart,
+        }
+    }
+
     /// What config vars of its attachments end in.
     pub(crate) fn suffixes(&self) -> Vec<String> {
         self.kind.config.keys().cloned().collect()
@@ -144,6 +153,8 @@ fn id_of(name: &str) -> Uuid {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
     use super::*;
 
     const OWN: &str = r#"
@@ -185,6 +196,50 @@ mod tests {
             assert_eq!(catalogue.service(&service.id.to_string()), Some(service));
             assert_eq!(service.plan(&plan.id.to_string()), Some(plan));
             assert!(service.plan(&service.default_plan).is_some());
+        }
+    }
+
+    /// Programs that write down what they are told and do nothing else stand for the servers' own.
+    #[test]
+    fn an_apply_may_be_cut_short_and_shows_no_password_in_an_argument() {
+        let catalogue = Catalogue::load(Path::new("/nowhere")).unwrap();
+        for name in ["mongolab", "graphenedb", "bonsai"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = |name: &str| dir.path().join(name).display().to_string();
+            for program in ["mongosh", "cypher-shell", "curl"] {
+                let script = format!(
+                    "#!/bin/sh\necho \"$@\" >>{0}/arguments; cat >>{0}/told; cat {0}/apply.js >>{0}/told 2>/dev/null\n\
+                     [ ! -e {0}/fails ]\n",
+                    dir.path().display()
+                );
+                std::fs::write(path(program), script).unwrap();
+                std::fs::set_permissions(path(program), Permissions::from_mode(0o755)).unwrap();
+            }
+            let kind = &catalogue.service(name).unwrap().kind;
+            let apply = |password: &str| {
+                let script = kind.apply.as_ref().unwrap().replace("/run/addon", &path(""));
+                // What the server's own start does, the first time.
+                let script = format!("[ -e {0}/.platform ] || echo own >{0}/.platform\n{script}", kind.data);
+                let script = script.replace(&kind.data, &path(""));
+                let mut shell = std::process::Command::new("/bin/sh");
+                let programs = format!("{}:/usr/bin:/bin", dir.path().display());
+                shell.args(["-euc", &script]).env_clear().env("PATH", programs);
+                shell.env("USER", "u1").env("DATABASE", "d1").env("PASSWORD", password);
+                shell.stdin(std::process::Stdio::null()).status().unwrap().success()
+            };
+            std::fs::write(path("fails"), "").unwrap();
+            assert!(!apply("pfirst"), "{name}");
+            std::fs::remove_file(path("fails")).unwrap();
+            assert!(apply("psecond") && apply("psecond"), "{name}");
+            let said = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+            let arguments = said("arguments");
+            assert!(
+                !arguments.contains("psecond") && !arguments.contains("own"),
+                "{arguments}"
+            );
+            // It comes as the platform's user each time, with what the app has now.
+            let told = said("told") + &std::fs::read_to_string(path("user.json")).unwrap_or_default();
+            assert!(name == "bonsai" || told.contains("psecond"), "{name}: {told}");
         }
     }
 

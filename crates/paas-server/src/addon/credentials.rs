@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use paas_core::{Addon, Id};
+use paas_core::{Addon, CredentialName, Id};
 use paas_store::addon::Values;
 
 use super::Service;
@@ -43,6 +43,44 @@ impl Credentials {
         let password = fresh.get(PASSWORD).to_owned();
         self.0.insert(PASSWORD.to_owned(), password);
         self
+    }
+
+    /// What makes another user of the same database.
+    pub(crate) fn invent_user(name: &CredentialName) -> Values {
+        let mut values = Self::invent().0;
+        values.remove(DATABASE);
+        values.insert(USER.to_owned(), name.to_string());
+        values
+    }
+
+    /// Those of another user of the same database.
+    pub(crate) fn of_user(&self, mut user: Values) -> Self {
+        user.insert(DATABASE.to_owned(), self.get(DATABASE).to_owned());
+        Self(user)
+    }
+
+    /// User and password alone.
+    pub(crate) fn user_values(&self) -> Values {
+        let mut values = self.0.clone();
+        values.remove(DATABASE);
+        values
+    }
+
+    /// What a script reads that tells the server of another user.
+    pub(crate) fn to_role(&self) -> String {
+        format!("ROLE={}\nROLE_PASSWORD={}\n", self.get(USER), self.get(PASSWORD))
+    }
+
+    pub(crate) fn user(&self) -> &str {
+        self.get(USER)
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        self.get(PASSWORD)
+    }
+
+    pub(crate) fn database(&self) -> &str {
+        self.get(DATABASE)
     }
 
     pub(crate) const fn from_values(values: Values) -> Self {

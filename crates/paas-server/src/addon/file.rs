@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use paas_core::{AddonName, AttachmentName};
 use serde::Deserialize;
+
+use super::Setting;
 
 /// A kind of server: what it is made of, and how it is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,18 @@ pub(crate) struct Kind {
     pub(crate) ready: String,
     /// Tells the server its credentials, the first time and whenever they change.
     pub(crate) apply: Option<String>,
+    /// Tells a running server what people have chosen of its settings.
+    pub(crate) configure: Option<String>,
+    /// What people may choose; scripts see it as `$SETTING_TIMEOUT`.
+    pub(crate) settings: BTreeMap<String, Setting>,
+    /// Tells the server of another user, `$ROLE` with `$ROLE_PASSWORD`, who has no rights yet, or of another password.
+    pub(crate) grant: Option<String>,
+    /// Lets the server forget `$ROLE`; what it owned is the add-on's own user's.
+    pub(crate) revoke: Option<String>,
+    /// Gives the add-on's own user back the rights that it had at first.
+    pub(crate) repair: Option<String>,
+    /// Begins to count anew.
+    pub(crate) reset_stats: Option<String>,
     /// What people talk to it with; `"$@"` is what they say.
     pub(crate) client: Option<String>,
     /// Writes a backup to its standard output.
@@ -67,6 +81,13 @@ pub(super) struct File {
     start: String,
     ready: String,
     apply: Option<String>,
+    configure: Option<String>,
+    #[serde(default)]
+    settings: BTreeMap<String, Setting>,
+    grant: Option<String>,
+    revoke: Option<String>,
+    repair: Option<String>,
+    reset_stats: Option<String>,
     client: Option<String>,
     backup: Option<String>,
     restore: Option<String>,
@@ -122,6 +143,10 @@ impl File {
             "`data` is the path of a folder"
         );
         ensure!(self.user != 0, "`user` must not be root");
+        for (name, setting) in &self.settings {
+            let is_fit = setting.check(&setting.default);
+            is_fit.map_err(|rule| anyhow!("the default of setting {name} {rule}"))?;
+        }
         Ok(Kind {
             name: self.kind.clone(),
             version: self.version.clone(),
@@ -132,6 +157,12 @@ impl File {
             start: self.start.clone(),
             ready: self.ready.clone(),
             apply: self.apply.clone(),
+            configure: self.configure.clone(),
+            settings: self.settings.clone(),
+            grant: self.grant.clone(),
+            revoke: self.revoke.clone(),
+            repair: self.repair.clone(),
+            reset_stats: self.reset_stats.clone(),
             client: self.client.clone(),
             backup: self.backup.clone(),
             restore: self.restore.clone(),

@@ -11,9 +11,13 @@
 mod catalogue;
 mod credentials;
 mod file;
+mod fill;
+mod setting;
 mod vault;
 
 pub(crate) use catalogue::{Catalogue, Plan, Service};
 pub(crate) use credentials::{Credentials, host};
 pub(crate) use file::{Image, Kind};
+pub(crate) use fill::fill_in_words;
+pub(crate) use setting::Setting;
 pub(crate) use vault::{Vault, VaultWriter};

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::StatusCode;
 use paas_api::{AddonQuestion, AddonRemoval, AddonUpdate, BillingEntity, NamedRef, NewAddon};
-use paas_core::{AddonName, AddonState, App, AttachmentName, Id, Permissions};
+use paas_core::{AddonFill, AddonName, AddonState, App, AttachmentName, Id, Permissions};
 use paas_store::{
     Stamp, StoreError,
     account::Account,
@@ -28,7 +28,11 @@ use super::{
     resource,
     state::Api,
 };
-use crate::{addon::Credentials, platform::Platform, source::AddonOrder};
+use crate::{
+    addon::{Credentials, fill_in_words},
+    platform::Platform,
+    source::AddonOrder,
+};
 
 const FIELDS: [Field<paas_api::Addon>; 2] = [
     Field {
@@ -257,22 +261,23 @@ pub(super) async fn rotate_credentials(
 ) -> Result<Json<paas_api::Addon>, ApiError> {
     let row = seen(&api, &caller, &name).await?;
     require(&api, &caller, &row, Permissions::OPERATE).await?;
+    rotate_own(&api, &caller, &row).await?;
+    shown(&api, &row).await.map(Json)
+}
+
+/// Gives an add-on's own user another password.
+pub(super) async fn rotate_own(api: &Api, caller: &Caller, row: &AddonRow) -> Result<(), ApiError> {
     let mut transaction = api.store().begin().await?;
     let (id, sealer) = (row.addon.id, &api.store().sealer);
     let credentials = Credentials::from_values(addon::secret(&mut transaction, sealer, id).await?).rotated();
-    addon::begin_rotation(
-        &mut transaction,
-        sealer,
-        id,
-        credentials.values(),
-        api.stamp(&caller.account),
-    )
-    .await?;
+    let service = addon_service::find(api, &row.addon.service)?;
+    let (secret, stamp) = ((credentials.values(), service.learns()), api.stamp(&caller.account));
+    addon::begin_rotation(&mut transaction, sealer, id, secret, stamp).await?;
     transaction.commit().await?;
     let what = format!("Rotate credentials of {}", row.addon.name);
     api.announce(row.addon.app, &what, &caller.account);
     api.platform.wake_addons.notify_one();
-    shown(&api, &row).await.map(Json)
+    Ok(())
 }
 
 /// It is detached everywhere at once. What is left of it goes by itself.
@@ -423,7 +428,18 @@ async fn of_apps(api: &Api, apps: &[Id<App>]) -> Result<Vec<paas_api::Addon>, Ap
 pub(super) async fn shown(api: &Api, row: &AddonRow) -> Result<paas_api::Addon, ApiError> {
     let mut connection = api.connection().await?;
     let uses = addon_attachment::list_of_addon(&mut connection, row.addon.id).await?;
-    Ok(answer(api, row, &uses))
+    let mut shown = answer(api, row, &uses);
+    let used = addon::disk_bytes(&mut connection, row.addon.id).await?;
+    let service = api.platform.catalogue.service(&row.addon.service);
+    let plan = service.and_then(|service| service.plan(&row.addon.plan));
+    if let (Some(used_bytes), Some(plan)) = (used, plan) {
+        let plan_bytes = plan.disk_bytes();
+        let fill = AddonFill { used_bytes, plan_bytes };
+        if fill.mark().is_some() && shown.provision_message.is_none() {
+            shown.provision_message = Some(fill_in_words(fill, row));
+        }
+    }
+    Ok(shown)
 }
 
 fn answer(api: &Api, row: &AddonRow, uses: &[AttachmentRow]) -> paas_api::Addon {

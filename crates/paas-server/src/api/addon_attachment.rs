@@ -17,7 +17,7 @@ use paas_store::{
 };
 
 use super::{
-    access, addon, addon_name,
+    access, addon, addon_credential, addon_name,
     auth::{Caller, OwnApp},
     body::Body,
     error::ApiError,
@@ -103,11 +103,7 @@ pub(super) async fn create(
     let found = addon::seen(&api, &caller, new.addon.as_str()).await?;
     addon::require(&api, &caller, &found, Permissions::OPERATE).await?;
     if let Some(namespace) = &new.namespace {
-        return Err(ApiError::invalid(format!(
-            "There is no {namespace} of {}: an add-on of this platform has one credential, which is attached without a \
-             namespace.",
-            found.addon.name
-        )));
+        addon_credential::require(&api, &found, namespace).await?;
     }
     let mut connection = api.connection().await?;
     let name = match &new.name {
@@ -122,7 +118,7 @@ pub(super) async fn create(
         addon: found.addon.id,
         app: target.app.id,
         name: name.clone(),
-        namespace: None,
+        namespace: new.namespace,
     };
     let is_confirmed = new.confirm.as_deref() == Some(target.app.name.as_str());
     let made = if is_confirmed {

@@ -8,11 +8,14 @@ use axum::{
     extract::{Path, State},
 };
 use http::{HeaderMap, StatusCode};
-use paas_api::AddonClient;
+use paas_api::{AddonClient, AddonCopy};
 use paas_core::Permissions;
-use paas_engine::ExecSpec;
+use paas_engine::{ContainerId, ExecSpec};
+use paas_store::addon::AddonRow;
 
-use super::{addon, auth::Caller, body::Body, error::ApiError, one_off, rendezvous, state::Api};
+use super::{
+    addon, addon_credential, addon_service, auth::Caller, body::Body, error::ApiError, one_off, rendezvous, state::Api,
+};
 use crate::{
     control::{self, BesideDyno, client_command},
     rendezvous::Invited,
@@ -30,30 +33,27 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<paas_api::Rendezvous>), ApiError> {
     let AddonClient {
         arguments,
+        credential,
         env,
         force_no_tty,
+        program,
     } = new;
     let row = addon::seen(&api, &caller, &name).await?;
     addon::require(&api, &caller, &row, Permissions::DEPLOY | Permissions::OPERATE).await?;
     if arguments.len() > MOST_ARGUMENTS || arguments.iter().any(|argument| argument.contains('\0')) {
         return Err(ApiError::invalid("These arguments cannot be given to a program."));
     }
-    let service = api.platform.catalogue.service(&row.addon.service);
-    let Some(script) = service.and_then(|service| service.kind.client.as_ref()) else {
-        return Err(ApiError::invalid(format!(
-            "{} has no client of its own here. Its address is in the config vars of its apps.",
-            row.addon.service
-        )));
+    let script = script(&api, &row, program.as_deref().unwrap_or("client"))?;
+    let user = match &credential {
+        Some(name) if name != "default" => {
+            addon_credential::require(&api, &row, &format!("credential:{name}")).await?;
+            Some(name.as_str())
+        }
+        _ => None,
     };
     let environment = one_off::environment(env)?;
     let session = one_off::open(&api, &headers, &caller, row.addon.app).await?;
-    let container = control::container_of_addon(&api.platform, row.addon.id).await;
-    let container = container.map_err(ApiError::unavailable)?.ok_or_else(|| {
-        ApiError::invalid(format!(
-            "{0} does not run at the moment. See why with `paas addons:info {0}`.",
-            row.addon.name
-        ))
-    })?;
+    let container = container(&api, &row).await?;
     let terminal = (!force_no_tty.unwrap_or(false)).then(|| one_off::terminal(&environment));
     let invitation = rendezvous::invite(
         &api,
@@ -65,7 +65,7 @@ pub(super) async fn create(
     let what = format!("Opening the client of {}", row.addon.name);
     api.announce(row.addon.app, &what, &caller.account);
     let exec = ExecSpec {
-        command: client_command(script, arguments),
+        command: client_command(script, user, arguments),
         environment,
         terminal,
     };
@@ -79,4 +79,76 @@ pub(super) async fn create(
         exec,
     );
     Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// Copies what is in another add-on into this one, while whoever comes waits for it. It takes the right to see the one, and to
+/// change the other.
+pub(super) async fn copy(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    caller: Caller,
+    Body(AddonCopy { source }): Body<AddonCopy>,
+) -> Result<(StatusCode, Json<paas_api::Rendezvous>), ApiError> {
+    let to = addon::seen(&api, &caller, &name).await?;
+    addon::require(&api, &caller, &to, Permissions::OPERATE).await?;
+    let from = addon::seen(&api, &caller, &source).await?;
+    addon::require(&api, &caller, &from, Permissions::DEPLOY | Permissions::OPERATE).await?;
+    if to.addon.id == from.addon.id {
+        return Err(ApiError::invalid("Cannot copy database onto itself."));
+    }
+    let kind = |row: &AddonRow| addon_service::find(&api, &row.addon.service).map(|service| service.kind.name.clone());
+    if kind(&to)? != kind(&from)? {
+        return Err(ApiError::invalid(format!(
+            "{} cannot hold what is in {}: they are of different kinds.",
+            to.addon.name, from.addon.name
+        )));
+    }
+    let (dump, restore) = (script(&api, &from, "dump")?, script(&api, &to, "restore")?);
+    let session = one_off::open(&api, &headers, &caller, to.addon.app).await?;
+    let from_container = container(&api, &from).await?;
+    let to_container = container(&api, &to).await?;
+    let invitation = rendezvous::invite(&api, Invited::Program { has_terminal: false })?;
+    let answer = rendezvous::answer(to.addon.name.to_string(), &invitation);
+    let what = format!("Copy {} to {}", from.addon.name, to.addon.name);
+    api.announce(to.addon.app, &what, &caller.account);
+    let copy = control::Copy {
+        from: (from_container, dump.to_owned()),
+        to: (to_container, restore.to_owned()),
+        invitation,
+        session,
+    };
+    control::copy_addon(&api.platform, copy);
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+async fn container(api: &Api, row: &AddonRow) -> Result<ContainerId, ApiError> {
+    let container = control::container_of_addon(&api.platform, row.addon.id).await;
+    container.map_err(ApiError::unavailable)?.ok_or_else(|| {
+        ApiError::invalid(format!(
+            "{0} does not run at the moment. See why with `paas addons:info {0}`.",
+            row.addon.name
+        ))
+    })
+}
+
+/// A program that people may talk to.
+fn script<'a>(api: &'a Api, row: &AddonRow, program: &str) -> Result<&'a str, ApiError> {
+    let service = addon_service::find(api, &row.addon.service)?;
+    let (script, what) = match program {
+        "client" => (&service.kind.client, "no client of its own here"),
+        "dump" => (&service.kind.backup, "no dump"),
+        "restore" => (&service.kind.restore, "nothing that reads a dump"),
+        other => {
+            return Err(ApiError::invalid(format!(
+                "An add-on has no program {other}. There are: client, dump, restore."
+            )));
+        }
+    };
+    script.as_deref().ok_or_else(|| {
+        ApiError::invalid(format!(
+            "{} has {what}. Its address is in the config vars of its apps.",
+            row.addon.service
+        ))
+    })
 }

@@ -301,6 +301,7 @@ impl From<StoreError> for ApiError {
                 "Another backup or restore of this add-on is running. Wait for it, or stop it with `paas pg:backups:cancel`.",
             ),
             StoreError::AttachmentTaken => Self::invalid("Attachment name is already taken."),
+            StoreError::CredentialTaken => Self::invalid("Credential name is already taken."),
             StoreError::LastAttachment => Self::invalid(
                 "Cannot destroy last attachment to billing app. Give the add-on another name there first, with `paas addons:attach`.",
             ),

@@ -32,8 +32,10 @@ mod addon;
 mod addon_attachment;
 mod addon_backup;
 mod addon_client;
+mod addon_credential;
 mod addon_name;
 mod addon_service;
+mod addon_setting;
 mod app;
 mod app_feature;
 mod app_setup;
@@ -122,6 +124,8 @@ fn endpoints() -> Router<Arc<Api>> {
         .merge(apps())
         .merge(addons())
         .merge(addon_backups())
+        .merge(credentials())
+        .merge(data_stores())
         .merge(absent())
         .merge(names())
         .merge(webhooks())
@@ -272,6 +276,7 @@ fn addons() -> Router<Arc<Api>> {
         .route("/addons", get(addon::list))
         .route("/addons/{addon}", get(addon::info))
         .route("/addons/{addon}/actions/client", post(addon_client::create))
+        .route("/addons/{addon}/actions/copy", post(addon_client::copy))
         .route(
             "/addons/{addon}/actions/rotate-credentials",
             post(addon::rotate_credentials),
@@ -339,6 +344,51 @@ fn addon_backups() -> Router<Arc<Api>> {
             delete(addon_backup::unschedule),
         )
         .route("/backups/{segment}", get(addon_backup::download))
+}
+
+/// Those of databases, by the paths of Heroku's data API.
+fn credentials() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/addons/{addon}/config/{namespace}", get(addon_credential::config))
+        .route(
+            "/postgres/v0/databases/{addon}/credentials",
+            get(addon_credential::list).post(addon_credential::create),
+        )
+        .route(
+            "/postgres/v0/databases/{addon}/credentials/{credential}",
+            get(addon_credential::info).delete(addon_credential::delete),
+        )
+        .route(
+            "/postgres/v0/databases/{addon}/credentials/{credential}/credentials_rotation",
+            post(addon_credential::rotate),
+        )
+        .route(
+            "/postgres/v0/databases/{addon}/credentials_rotation",
+            post(addon_credential::rotate_all),
+        )
+        .route(
+            "/postgres/v0/databases/{addon}/repair-default",
+            post(addon_credential::repair),
+        )
+}
+
+/// What is in add-ons, by the paths of Heroku's data API.
+fn data_stores() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/redis/v0/databases/{addon}", get(addon_setting::info))
+        .route("/redis/v0/databases/{addon}/wait", get(addon_setting::wait))
+        .route(
+            "/redis/v0/databases/{addon}/config",
+            get(addon_setting::list).patch(addon_setting::update),
+        )
+        .route(
+            "/redis/v0/databases/{addon}/credentials_rotation",
+            post(addon::rotate_credentials),
+        )
+        .route(
+            "/redis/v0/databases/{addon}/stats/reset",
+            post(addon_setting::reset_stats),
+        )
 }
 
 /// What there is none of.

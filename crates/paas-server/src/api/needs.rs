@@ -141,6 +141,7 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     // Which apps pay for it and use it is asked for by the handlers of those whose path names no app.
     ("GET /addons/{addon}", Account(READ)),
     ("POST /addons/{addon}/actions/client", Account(WRITE_PROTECTED)),
+    ("POST /addons/{addon}/actions/copy", Account(WRITE_PROTECTED)),
     (
         "POST /addons/{addon}/actions/rotate-credentials",
         Account(WRITE_PROTECTED),
@@ -191,6 +192,46 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /addon-services/{service}/plans", Account(IDENTITY)),
     ("GET /addon-services/{service}/plans/{plan}", Account(IDENTITY)),
     ("GET /plans/{plan}", Account(IDENTITY)),
+    // credentials
+    ("GET /addons/{addon}/config/{namespace}", Account(READ_PROTECTED)),
+    (
+        "GET /postgres/v0/databases/{addon}/credentials",
+        Account(READ_PROTECTED),
+    ),
+    (
+        "POST /postgres/v0/databases/{addon}/credentials",
+        Account(WRITE_PROTECTED),
+    ),
+    (
+        "GET /postgres/v0/databases/{addon}/credentials/{credential}",
+        Account(READ_PROTECTED),
+    ),
+    (
+        "DELETE /postgres/v0/databases/{addon}/credentials/{credential}",
+        Account(WRITE_PROTECTED),
+    ),
+    (
+        "POST /postgres/v0/databases/{addon}/credentials/{credential}/credentials_rotation",
+        Account(WRITE_PROTECTED),
+    ),
+    (
+        "POST /postgres/v0/databases/{addon}/credentials_rotation",
+        Account(WRITE_PROTECTED),
+    ),
+    (
+        "POST /postgres/v0/databases/{addon}/repair-default",
+        Account(WRITE_PROTECTED),
+    ),
+    // data stores
+    ("GET /redis/v0/databases/{addon}", Account(READ_PROTECTED)),
+    ("GET /redis/v0/databases/{addon}/wait", Account(READ)),
+    ("GET /redis/v0/databases/{addon}/config", Account(READ)),
+    ("PATCH /redis/v0/databases/{addon}/config", Account(WRITE)),
+    (
+        "POST /redis/v0/databases/{addon}/credentials_rotation",
+        Account(WRITE_PROTECTED),
+    ),
+    ("POST /redis/v0/databases/{addon}/stats/reset", Account(WRITE)),
     // absent
     ("GET /apps/{app}/pipeline-couplings", App(VIEW, READ)),
     ("GET /apps/{app}/review-app", App(VIEW, READ)),

@@ -6,6 +6,9 @@
 //! found again from rows and containers.
 
 mod backup;
+mod copy;
+mod credential;
+mod fill;
 mod run;
 mod step;
 mod stream;
@@ -17,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use paas_core::{Addon, AddonStep, AddonWanted, App, Id, SeenAddon, SeenAddonState};
@@ -31,6 +34,7 @@ pub(crate) use self::{
         BackupsController, Transfers, abandon as abandon_backups, can_back_up, capture as capture_backup,
         prove as prove_backup, restore as restore_backup, throw_away as throw_backup_away, vault as vault_of,
     },
+    copy::{Copy, copy},
     run::client_command,
 };
 use super::certificates::server_id;
@@ -42,6 +46,8 @@ const PERIOD: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(1);
 /// Changes come in bursts.
 const REST: Duration = Duration::from_millis(50);
+/// How often somebody looks how full a disk is.
+const MEASURE_AGAIN: TimeDelta = TimeDelta::minutes(10);
 /// How long an add-on is ours; longer than any step takes.
 const LEASE: TimeDelta = TimeDelta::minutes(60);
 
@@ -50,6 +56,8 @@ pub(crate) struct AddonsController {
     /// Containers whose server has its credentials and has answered.
     ready: Mutex<HashSet<ContainerId>>,
     at_work: Mutex<HashSet<Id<Addon>>>,
+    /// When their disks were looked at.
+    measured: Mutex<HashMap<Id<Addon>, DateTime<Utc>>>,
     /// Whose the leases are.
     server: Uuid,
 }
@@ -58,6 +66,8 @@ pub(crate) struct AddonsController {
 struct Seen {
     rows: Vec<AddonRow>,
     apps: HashMap<Id<Addon>, BTreeSet<Id<App>>>,
+    /// Those with credentials that their servers have to learn or to forget.
+    unsettled: HashSet<Id<Addon>>,
     containers: HashMap<Id<Addon>, Vec<SeenAddon>>,
 }
 
@@ -67,6 +77,7 @@ impl AddonsController {
             server: server_id(&platform.settings),
             ready: Mutex::default(),
             at_work: Mutex::default(),
+            measured: Mutex::default(),
             platform,
         }
     }
@@ -115,6 +126,8 @@ impl AddonsController {
                 generation: row.generation,
                 is_rotating: row.is_rotating,
                 owes_farewell: backup::owes_farewell(&self.platform, &row),
+                has_news: seen.unsettled.contains(&id),
+                is_to_measure: self.is_to_measure(id, now),
                 retry_at: row.retry_at,
                 apps: seen.apps.get(&id).cloned().unwrap_or_default(),
             };
@@ -139,6 +152,8 @@ impl AddonsController {
         for (addon, app) in store::addon_attachment::networks(&mut conn).await? {
             apps.entry(addon).or_default().insert(app);
         }
+        let unsettled = store::addon::unsettled(&mut conn).await?;
+        let unsettled = unsettled.into_iter().collect();
         drop(conn);
         let mut ready = self.ready();
         ready.retain(|id| {
@@ -152,7 +167,12 @@ impl AddonsController {
                 containers.entry(addon).or_default().push(seen);
             }
         }
-        Ok((!rows.is_empty()).then_some(Seen { rows, apps, containers }))
+        Ok((!rows.is_empty()).then_some(Seen {
+            rows,
+            apps,
+            unsettled,
+            containers,
+        }))
     }
 
     /// Does a step in a task of its own, unless one is at work on this add-on.
@@ -193,6 +213,15 @@ impl AddonsController {
 
     fn ready(&self) -> MutexGuard<'_, HashSet<ContainerId>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_to_measure(&self, id: Id<Addon>, now: DateTime<Utc>) -> bool {
+        let measured = self.measured();
+        measured.get(&id).is_none_or(|at| *at + MEASURE_AGAIN <= now)
+    }
+
+    fn measured(&self) -> MutexGuard<'_, HashMap<Id<Addon>, DateTime<Utc>>> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn at_work(&self) -> MutexGuard<'_, HashSet<Id<Addon>>> {
@@ -237,6 +266,13 @@ pub(crate) async fn container_of(platform: &Platform, id: Id<Addon>) -> Result<O
         container.is_running() && matches!(container.role, Some(Role::Addon { addon, .. }) if addon == id)
     });
     Ok(found.map(|container| container.id))
+}
+
+/// Runs a script of its service in an add-on, to its end.
+pub(crate) async fn run_in(platform: &Platform, id: Id<Addon>, script: &str) -> Result<()> {
+    let container = container_of(platform, id).await?;
+    let container = container.context("its server does not run at the moment")?;
+    run::script(&platform.engine, &container, script, step::APPLY_LIMIT).await
 }
 
 fn seen(container: &Container, is_ready: bool) -> Option<(Id<Addon>, SeenAddon)> {

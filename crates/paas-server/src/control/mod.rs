@@ -36,8 +36,9 @@ mod work;
 mod tests;
 
 pub(crate) use addons::{
-    AddonsController, BackupsController, Transfers, abandon_backups, can_back_up, capture_backup, client_command,
-    container_of as container_of_addon, prove_backup, restore_backup, throw_backup_away, vault_of,
+    AddonsController, BackupsController, Copy, Transfers, abandon_backups, can_back_up, capture_backup, client_command,
+    container_of as container_of_addon, copy as copy_addon, prove_backup, restore_backup, run_in as run_in_addon,
+    throw_backup_away, vault_of,
 };
 pub(crate) use apps::AppsController;
 pub(crate) use beside::{BesideDyno, SHELL, container_of_one_off, exec, forward, join, relay};

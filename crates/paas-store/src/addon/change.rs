@@ -139,12 +139,20 @@ pub async fn set_plan(
     Ok(row)
 }
 
+/// How a server comes to know other credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learns {
+    WhileItRuns,
+    /// It reads them when it starts, and never again: its container is replaced.
+    AtItsStart,
+}
+
 /// Gives it new credentials. Its server learns them first, then its apps: see [`set_config`].
 pub async fn begin_rotation(
     conn: &mut PgConnection,
     sealer: &Sealer,
     id: Id<Addon>,
-    secret: &Values,
+    (secret, learns): (&Values, Learns),
     stamp: Stamp,
 ) -> Result<(), StoreError> {
     let mut transaction = conn.begin().await?;
@@ -153,10 +161,16 @@ pub async fn begin_rotation(
     }
     sqlx::query!(
         "update addons
-        set secret = $2, is_rotating = true, updated_at = $3
+        set
+            secret = $2,
+            is_rotating = true,
+            generation = generation + case when $3 then 1 else 0 end,
+            retry_at = null,
+            updated_at = $4
         where id = $1",
         id.as_uuid(),
         seal(sealer, SECRET, id, secret),
+        learns == Learns::AtItsStart,
         stamp.at,
     )
     .execute(&mut *transaction)
@@ -177,7 +191,9 @@ pub async fn set_config(
     at: DateTime<Utc>,
 ) -> Result<Vec<ReleaseRow>, StoreError> {
     let mut transaction = conn.begin().await?;
-    let (attachments, is_living) = lock_with_apps(&mut transaction, id).await?;
+    let (mut attachments, is_living) = lock_with_apps(&mut transaction, id).await?;
+    // Those of other credentials have addresses of their own.
+    attachments.retain(|row| row.attachment.namespace.is_none());
     if !is_living || super::secret(&mut transaction, sealer, id).await? != *credentials {
         return Ok(Vec::new());
     }
@@ -200,11 +216,7 @@ pub async fn set_config(
     let mut apps: Vec<Id<App>> = attachments.iter().map(|row| row.attachment.app).collect();
     apps.dedup();
     for app in apps {
-        let of_app = attachments.iter().filter(|row| row.attachment.app == app);
-        let keys = of_app
-            .flat_map(addon_attachment::AttachmentRow::keys)
-            .map(|key| key.to_string());
-        let keys = keys.collect::<Vec<_>>().join(", ");
+        let keys = addon_attachment::keys_of(&attachments, app);
         let description = match before.addon.state {
             AddonState::Provisioning => {
                 format!("@ref:{} completed provisioning, setting {keys}.", row.addon.name)
@@ -296,7 +308,7 @@ pub async fn begin_destroy_of_app(
 
 /// Locks an add-on after the apps that use it, in the order of everybody, and says which do: none is added from now on. And whether
 /// it is living.
-async fn lock_with_apps(
+pub(crate) async fn lock_with_apps(
     conn: &mut PgConnection,
     id: Id<Addon>,
 ) -> Result<(Vec<addon_attachment::AttachmentRow>, bool), StoreError> {
@@ -307,7 +319,7 @@ async fn lock_with_apps(
     Ok((addon_attachment::list_of_addon(conn, id).await?, is_living))
 }
 
-async fn record(
+pub(crate) async fn record(
     conn: &mut PgConnection,
     addon: &Addon,
     action: &str,

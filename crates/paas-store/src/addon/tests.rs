@@ -1,9 +1,9 @@
-use paas_core::{AddonState, AttachmentName};
+use paas_core::{AddonFill, AddonState, AttachmentName};
 
 use super::*;
 use crate::{
     addon_attachment::{self, NewAttachment},
-    app,
+    addon_credential, app,
     fixture::{World, seconds},
     new_id, release,
 };
@@ -229,6 +229,138 @@ async fn addons_go_with_their_app_and_are_taken_from_others() {
     assert!(app::delete(&mut conn, hello).await.is_err());
     delete(&mut conn, own.addon.id).await.unwrap();
     app::delete(&mut conn, hello).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_learns_nothing_while_it_runs_gets_another_container() {
+    let world = World::new().await;
+    let hello = world.app("hello").await;
+    let addon = world.addon(hello, "pg-1", "DATABASE").await;
+    world.provisioned(&addon, "postgres://one").await;
+    let (id, fresh) = (addon.addon.id, values("PASSWORD", "hunter3"));
+    let sealer = &world.store().sealer;
+    let mut conn = world.conn().await;
+    for (learns, generation) in [(Learns::WhileItRuns, 1), (Learns::AtItsStart, 2)] {
+        begin_rotation(&mut conn, sealer, id, (&fresh, learns), world.stamp())
+            .await
+            .unwrap();
+        let row = by_id(&mut conn, id).await.unwrap().unwrap();
+        assert_eq!((row.is_rotating, row.generation), (true, generation));
+    }
+    assert_eq!(secret(&mut conn, sealer, id).await.unwrap(), fresh);
+    // Its apps keep what the server knows until it knows more.
+    assert_eq!(world.config_now(hello).await, "DATABASE_URL=postgres://one");
+}
+
+#[tokio::test]
+async fn an_app_comes_by_the_credential_that_was_attached_to_it() {
+    let world = World::new().await;
+    let (hello, other) = (world.app("hello").await, world.app("other").await);
+    let addon = world.addon(hello, "pg-1", "DATABASE").await;
+    world.provisioned(&addon, "postgres://one").await;
+    let (id, sealer) = (addon.addon.id, &world.store().sealer);
+    let mut conn = world.conn().await;
+    let new = |name: &str| addon_credential::NewCredential {
+        id: new_id(seconds(0)),
+        addon: id,
+        name: name.parse().unwrap(),
+        secret: values("PASSWORD", "hunter3"),
+    };
+    let reader = addon_credential::create(&mut conn, sealer, new("reader"), world.stamp())
+        .await
+        .unwrap();
+    let taken = addon_credential::create(&mut *world.conn().await, sealer, new("reader"), world.stamp()).await;
+    assert!(matches!(taken, Err(StoreError::CredentialTaken)));
+    assert_eq!(unsettled(&mut conn).await.unwrap(), [id]);
+    let attachment = NewAttachment {
+        addon: id,
+        app: other,
+        name: "READS".parse().unwrap(),
+        namespace: Some(reader.name.namespace()),
+    };
+    addon_attachment::create(&mut conn, sealer, attachment, world.stamp())
+        .await
+        .unwrap();
+    // Its server does not know it yet.
+    assert_eq!(world.config_now(other).await, "");
+    let known = values("PASSWORD", "hunter3");
+    let config = values("URL", "postgres://reader");
+    let releases = addon_credential::settle(&mut conn, sealer, &reader, (&known, &config), seconds(1))
+        .await
+        .unwrap();
+    assert_eq!(releases.len(), 1);
+    assert_eq!(releases[0].release.description, "Update READS_URL (@ref:pg-1)");
+    assert_eq!(world.config_now(other).await, "READS_URL=postgres://reader");
+    assert_eq!(world.config_now(hello).await, "DATABASE_URL=postgres://one");
+    assert!(unsettled(&mut conn).await.unwrap().is_empty());
+
+    // What is new of the add-on's own credential is nothing to those who come by another one.
+    assert_eq!(world.provisioned(&addon, "postgres://two").await.len(), 1);
+    assert_eq!(world.config_now(other).await, "READS_URL=postgres://reader");
+    let fresh = values("PASSWORD", "hunter4");
+    addon_credential::rotate(&mut conn, sealer, &reader, &fresh, world.stamp())
+        .await
+        .unwrap();
+    // Whoever told the server of the old password has told it nothing.
+    let late = addon_credential::settle(&mut conn, sealer, &reader, (&known, &config), seconds(2)).await;
+    assert!(late.unwrap().is_empty());
+    assert_eq!(unsettled(&mut conn).await.unwrap(), [id]);
+
+    let used = addon_credential::revoke(&mut *world.conn().await, &reader, world.stamp()).await;
+    assert!(matches!(used, Err(StoreError::AttachmentTaken)));
+    let uses = addon_attachment::list_of_app(&mut conn, other).await.unwrap();
+    addon_attachment::delete(&mut conn, sealer, uses[0].attachment.id, world.stamp())
+        .await
+        .unwrap();
+    addon_credential::revoke(&mut conn, &reader, world.stamp())
+        .await
+        .unwrap();
+    assert_eq!(addon_credential::find(&mut conn, id, "reader").await.unwrap(), None);
+    assert_eq!(unsettled(&mut conn).await.unwrap(), [id]);
+    addon_credential::delete(&mut conn, reader.id).await.unwrap();
+    assert!(addon_credential::list(&mut conn, id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_chosen_stays_until_the_server_has_it() {
+    let world = World::new().await;
+    let hello = world.app("hello").await;
+    let id = world.addon(hello, "redis-1", "REDIS").await.addon.id;
+    let mut conn = world.conn().await;
+    assert!(settings(&mut conn, id).await.unwrap().is_empty());
+    let first = choose(&mut conn, id, &values("timeout", "60"), world.stamp())
+        .await
+        .unwrap();
+    let both = choose(&mut conn, id, &values("policy", "lru"), world.stamp())
+        .await
+        .unwrap();
+    assert_eq!(both.len(), 2);
+    // Something else was chosen meanwhile.
+    mark_configured(&mut conn, id, &first).await.unwrap();
+    assert_eq!(unsettled(&mut conn).await.unwrap(), [id]);
+    mark_configured(&mut conn, id, &both).await.unwrap();
+    assert!(unsettled(&mut conn).await.unwrap().is_empty());
+    assert_eq!(settings(&mut conn, id).await.unwrap(), both);
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_is_told_of_once_for_each_mark() {
+    let world = World::new().await;
+    let hello = world.app("hello").await;
+    let id = world.addon(hello, "pg-1", "DATABASE").await.addon.id;
+    let mut conn = world.conn().await;
+    assert_eq!(disk_bytes(&mut conn, id).await.unwrap(), None);
+    let mut told = Vec::new();
+    for used_bytes in [100, 810, 820, 970, 100] {
+        let plan_bytes = 1000;
+        let fill = AddonFill { used_bytes, plan_bytes };
+        told.push(set_disk_bytes(&mut conn, id, fill, seconds(1)).await.unwrap());
+        assert_eq!(disk_bytes(&mut conn, id).await.unwrap(), Some(used_bytes));
+    }
+    assert_eq!(told, [None, Some(80), None, Some(95), None]);
+    let marks = "select count(*) from events where payload ? 'disk_percent'";
+    let events: i64 = sqlx::query_scalar(marks).fetch_one(&mut *conn).await.unwrap();
+    assert_eq!(events, 2);
 }
 
 #[tokio::test]

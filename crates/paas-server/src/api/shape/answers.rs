@@ -135,6 +135,7 @@ pub(in crate::api) const ANSWERS: &[(&str, Answer)] = &[
     ("GET /addons", Many("add-on")),
     ("GET /addons/{addon}", One("add-on")),
     ("POST /addons/{addon}/actions/client", One("rendezvous")),
+    ("POST /addons/{addon}/actions/copy", One("rendezvous")),
     ("POST /addons/{addon}/actions/rotate-credentials", One("add-on")),
     ("GET /addons/{addon}/addon-attachments", Many("add-on-attachment")),
     ("GET /users/{account}/addons", Many("add-on")),
@@ -190,6 +191,43 @@ pub(in crate::api) const ANSWERS: &[(&str, Answer)] = &[
     ("GET /addon-services/{service}/plans", Many("plan")),
     ("GET /addon-services/{service}/plans/{plan}", One("plan")),
     ("GET /plans/{plan}", One("plan")),
+    // credentials
+    ("GET /addons/{addon}/config/{namespace}", Many("add-on-config")),
+    (
+        "GET /postgres/v0/databases/{addon}/credentials",
+        Many("add-on-credential"),
+    ),
+    (
+        "POST /postgres/v0/databases/{addon}/credentials",
+        One("add-on-credential"),
+    ),
+    (
+        "GET /postgres/v0/databases/{addon}/credentials/{credential}",
+        One("add-on-credential"),
+    ),
+    (
+        "DELETE /postgres/v0/databases/{addon}/credentials/{credential}",
+        One("add-on-credential"),
+    ),
+    (
+        "POST /postgres/v0/databases/{addon}/credentials/{credential}/credentials_rotation",
+        One("add-on-credential"),
+    ),
+    (
+        "POST /postgres/v0/databases/{addon}/credentials_rotation",
+        Many("add-on-credential"),
+    ),
+    (
+        "POST /postgres/v0/databases/{addon}/repair-default",
+        One("add-on-credential"),
+    ),
+    // data stores
+    ("GET /redis/v0/databases/{addon}", One("data-store")),
+    ("GET /redis/v0/databases/{addon}/wait", One("data-store-wait")),
+    ("GET /redis/v0/databases/{addon}/config", One("data-store-config")),
+    ("PATCH /redis/v0/databases/{addon}/config", One("data-store-config")),
+    ("POST /redis/v0/databases/{addon}/credentials_rotation", One("add-on")),
+    ("POST /redis/v0/databases/{addon}/stats/reset", One("data-store-word")),
     // absent
     ("GET /apps/{app}/pipeline-couplings", Refused),
     ("GET /apps/{app}/review-app", Refused),

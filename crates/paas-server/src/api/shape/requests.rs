@@ -64,8 +64,19 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
     ("DELETE /apps/{app}/addons/{addon}", "force bool"),
     (
         "POST /addons/{addon}/actions/client",
-        "arguments [str]; env obj?; force_no_tty bool?",
+        "arguments [str]; credential str?; env obj?; force_no_tty bool?; program str?",
     ),
+    ("POST /addons/{addon}/actions/copy", "source! str"),
+    ("POST /postgres/v0/databases/{addon}/credentials", "name! str"),
+    (
+        "POST /postgres/v0/databases/{addon}/credentials/{credential}/credentials_rotation",
+        "forced bool?",
+    ),
+    (
+        "POST /postgres/v0/databases/{addon}/credentials_rotation",
+        "forced bool?",
+    ),
+    ("PATCH /redis/v0/databases/{addon}/config", "* any"),
     (
         "POST /actions/addons/resolve",
         "addon! str; addon_service str?; app str?",

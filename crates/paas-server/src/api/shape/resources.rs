@@ -304,6 +304,37 @@ pub(in crate::api) const RESOURCES: &[Resource] = &[
         fields: "* str",
     },
     Resource {
+        name: "add-on-credential",
+        description: "A user of an add-on's server.",
+        fields: "credentials [{password:str, state:str, user:str}]; database str; host str; name str; port int; state str; \
+                 uuid uuid",
+    },
+    Resource {
+        name: "add-on-config",
+        description: "A config var of an attachment by what it ends in.",
+        fields: "name str; value str?",
+    },
+    Resource {
+        name: "data-store",
+        description: "What an add-on says of itself.",
+        fields: "addon_id uuid; created_at time; info [{name:str, values:[str]}]; name str; plan str; resource_url str?",
+    },
+    Resource {
+        name: "data-store-wait",
+        description: "Whether an add-on can be used yet.",
+        fields: "message str; * any",
+    },
+    Resource {
+        name: "data-store-config",
+        description: "What people choose of how the server of an add-on runs.",
+        fields: "* {default:any, value:any, values:obj}",
+    },
+    Resource {
+        name: "data-store-word",
+        description: "What has happened, in words.",
+        fields: "message str",
+    },
+    Resource {
         name: "transfer",
         description: "A backup of an add-on, or one that is put back.",
         fields: "canceled_at time?; created_at time; finished_at time?; from_name str; from_type str; kind \

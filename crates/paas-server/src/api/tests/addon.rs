@@ -1,6 +1,8 @@
 //! Add-ons as clients see them: asked for, found by every name, shared, changed, destroyed, and refused in words.
 
 use http::{HeaderValue, Method, StatusCode, header};
+use paas_core::Id;
+use paas_store::addon;
 use serde_json::{Value, json};
 
 use super::server::{Answer, Server, server};
@@ -12,6 +14,19 @@ impl Server {
             .await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
         made.json()
+    }
+
+    /// Its server answers.
+    async fn provision(&self, made: &Value) {
+        let id: Id<paas_core::Addon> = made["id"].as_str().unwrap().parse().unwrap();
+        let store = &self.platform.store;
+        let mut connection = store.connection().await.unwrap();
+        let secret = addon::secret(&mut connection, &store.sealer, id).await.unwrap();
+        let config = [("URL".to_owned(), "redis://one".to_owned())].into();
+        let now = self.platform.clock.now();
+        addon::set_config(&mut connection, &store.sealer, id, (&secret, &config), now)
+            .await
+            .unwrap();
     }
 
     async fn resolved(&self, addon: &str, app: Option<&str>) -> Vec<Value> {
@@ -136,8 +151,6 @@ async fn an_addon_is_shared_promoted_and_taken_away() {
     assert_eq!(alias.json()["name"], "HEROKU_POSTGRESQL_BLUE");
     let promoted = attach(&two, "hello", confirmed).await;
     assert_eq!(promoted.json()["addon"]["name"], two["name"]);
-    let credential = json!({ "namespace": "credential:reader" });
-    refuses(&attach(&one, "other", credential).await, "credential:reader");
 
     let name = one["name"].as_str().unwrap();
     refuses(
@@ -260,4 +273,109 @@ async fn addons_of_apps_that_somebody_does_not_see_are_not_there() {
     let path = format!("/apps/hello/addons/{name}");
     let answer = server.as_stranger(&stranger, Method::DELETE, &path).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_database_has_credentials_that_are_made_shown_and_attached() {
+    let server = server().await;
+    server.app("hello").await;
+    server.app("other").await;
+    let made = server.new_addon("hello", "heroku-postgresql").await;
+    let path = format!("/postgres/v0/databases/{}/credentials", made["name"].as_str().unwrap());
+    refuses(
+        &server.post(&path, json!({ "name": "reader" })).await,
+        "still being created",
+    );
+    server.provision(&made).await;
+    let reader = server.post(&path, json!({ "name": "reader" })).await;
+    assert_eq!(reader.status, StatusCode::CREATED, "{}", reader.text);
+    assert_eq!(reader.json()["state"], "provisioning");
+    refuses(&server.post(&path, json!({ "name": "reader" })).await, "already");
+    refuses(
+        &server.post(&path, json!({ "name": "pg_monitor" })).await,
+        "keeps for itself",
+    );
+    let listed = server.get(&path).await.ok();
+    let shown = |index: usize| (listed[index]["name"].clone(), listed[index]["state"].clone());
+    assert_eq!(shown(0), (json!("default"), json!("active")));
+    assert_eq!(shown(1), (json!("reader"), json!("provisioning")));
+    assert_eq!(listed[1]["credentials"][0]["user"], "reader");
+    assert_eq!(listed[0]["database"], listed[1]["database"]);
+
+    let name = made["name"].as_str().unwrap();
+    let config = server
+        .get(&format!("/addons/{name}/config/credential:reader"))
+        .await
+        .ok();
+    assert_eq!(config, json!([{ "name": "url", "value": null }]));
+    let none = server
+        .get(&format!("/addons/{name}/config/credential:writer"))
+        .await
+        .ok();
+    assert_eq!(none, json!([]));
+    let attachment = |namespace: &str| json!({ "addon": name, "app": "other", "namespace": namespace });
+    refuses(
+        &server.post("/addon-attachments", attachment("credential:writer")).await,
+        "has no credential:writer",
+    );
+    let attached = server
+        .post("/addon-attachments", attachment("credential:reader"))
+        .await
+        .ok();
+    assert_eq!(attached["namespace"], "credential:reader");
+    refuses(
+        &server.delete(&format!("{path}/reader")).await,
+        "must be detached from other",
+    );
+    let detached = format!("/addon-attachments/{}", attached["id"].as_str().unwrap());
+    server.delete(&detached).await.ok();
+    server.delete(&format!("{path}/reader")).await.ok();
+    assert_eq!(server.get(&path).await.ok()[1]["state"], "revoking");
+    refuses(&server.delete(&format!("{path}/default")).await, "cannot be destroyed");
+
+    let redis = server.new_addon("hello", "heroku-redis").await;
+    server.provision(&redis).await;
+    let path = format!("/postgres/v0/databases/{}/credentials", redis["name"].as_str().unwrap());
+    refuses(&server.post(&path, json!({ "name": "reader" })).await, "one credential");
+}
+
+#[tokio::test]
+async fn settings_of_a_cache_are_chosen_in_words_that_fit() {
+    let server = server().await;
+    server.app("hello").await;
+    let made = server.new_addon("hello", "heroku-redis").await;
+    server.provision(&made).await;
+    let path = format!("/redis/v0/databases/{}", made["name"].as_str().unwrap());
+    let config = format!("{path}/config");
+    let before = server.get(&config).await.ok();
+    assert_eq!(before["timeout"]["value"], 300);
+    let after = server
+        .patch(&config, json!({ "timeout": 60, "maxmemory_policy": "allkeys-lru" }))
+        .await
+        .ok();
+    assert_eq!(after["timeout"]["value"], 60);
+    let policy = &after["maxmemory_policy"];
+    assert_eq!(policy["value"], "allkeys-lru");
+    assert_eq!(policy["values"]["allkeys-lru"], "removes less recently used keys first");
+    refuses(
+        &server.patch(&config, json!({ "timeout": "soon" })).await,
+        "whole number",
+    );
+    refuses(
+        &server.patch(&config, json!({ "maxmemory_policy": "never" })).await,
+        "must be one of",
+    );
+    refuses(
+        &server.patch(&config, json!({ "colour": "red" })).await,
+        "There are: maxmemory_policy",
+    );
+    let info = server.get(&path).await.ok();
+    assert!(info["resource_url"].as_str().unwrap().starts_with("redis://"), "{info}");
+    let facts = info["info"].as_array().unwrap();
+    assert!(
+        facts.contains(&json!({ "name": "Timeout", "values": ["60"] })),
+        "{info}"
+    );
+    let wait = server.get(&format!("{path}/wait")).await.ok();
+    assert_eq!(wait["waiting?"], false);
 }

@@ -250,8 +250,10 @@ enum Side {
 }
 
 /// Lists that are short by nature, and have no ranges.
-const WHOLE: [&str; 10] = [
+const WHOLE: [&str; 12] = [
     "acm",
+    "add-on-config",
+    "add-on-credential",
     "buildpack-installation",
     "buildpack-revision",
     "collaborator",

@@ -30,10 +30,15 @@ pub(super) fn start_command(script: &str) -> Vec<String> {
         .to_vec()
 }
 
-/// The argv of a client in its container. What people say is beside the script, not in it.
-pub(crate) fn client_command(script: &str, arguments: Vec<String>) -> Vec<String> {
-    let script = format!("{WITH_CREDENTIALS}{script}");
-    let shell = ["/bin/sh", "-c", &script, "client"].map(str::to_owned);
+/// The argv of a client in its container, of another user of the server than its own where one is named. What people say is
+/// beside the script, not in it.
+pub(crate) fn client_command(script: &str, user: Option<&str>, arguments: Vec<String>) -> Vec<String> {
+    let (becomes, name) = match user {
+        Some(user) => ("USER=$0\n", user),
+        None => ("", "client"),
+    };
+    let script = format!("{WITH_CREDENTIALS}{becomes}{script}");
+    let shell = ["/bin/sh", "-c", &script, name].map(str::to_owned);
     shell.into_iter().chain(arguments).collect()
 }
 
@@ -46,6 +51,21 @@ pub(super) async fn give_credentials(engine: &Arc<dyn Engine>, id: &ContainerId,
         .context("giving it its credentials")
 }
 
+/// Runs a script to its end that knows these variables, too: they come through its standard input.
+pub(super) async fn telling(
+    engine: &Arc<dyn Engine>,
+    id: &ContainerId,
+    (script, variables): (&str, String),
+    limit: Duration,
+) -> Result<()> {
+    let input = stream::once(async move { Input::Bytes(Bytes::from(variables)) }).boxed();
+    let running = succeed(engine, id, command(&format!("eval \"$(cat)\"\n{script}")), input, None);
+    match timeout(limit, running).await {
+        Ok(ended) => ended,
+        Err(_) => bail!("it took longer than {} s", limit.as_secs()),
+    }
+}
+
 /// Runs a script to its end; an error says what it complained about.
 pub(super) async fn script(engine: &Arc<dyn Engine>, id: &ContainerId, script: &str, limit: Duration) -> Result<()> {
     let running = succeed(engine, id, command(script), stream::empty().boxed(), None);
@@ -53,6 +73,30 @@ pub(super) async fn script(engine: &Arc<dyn Engine>, id: &ContainerId, script: &
         Ok(ended) => ended,
         Err(_) => bail!("it took longer than {} s", limit.as_secs()),
     }
+}
+
+/// Runs a script to its end and gives what it said, which is little.
+pub(super) async fn answer(
+    engine: &Arc<dyn Engine>,
+    id: &ContainerId,
+    script: &str,
+    limit: Duration,
+) -> Result<String> {
+    let (written, mut pieces) = mpsc::channel(16);
+    let running = succeed(engine, id, command(script), stream::empty().boxed(), Some(written));
+    let listen = async {
+        let mut said = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            said.extend_from_slice(&piece);
+        }
+        said
+    };
+    let both = async { tokio::join!(running, listen) };
+    let Ok((ended, said)) = timeout(limit, both).await else {
+        bail!("it took longer than {} s", limit.as_secs());
+    };
+    ended?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 /// The argv of a script that has the credentials.

@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail};
 use paas_build::{ServiceRecipe, Stack};
 use paas_core::{AddonStep, App, Backoff, Id, ImageRef};
 use paas_engine::{ContainerId, ContainerSpec, ContainerState, Environment, Limits, Role, Tmpfs, User, VolumeMount};
-use paas_store::{self as store, addon::AddonRow};
+use paas_store::{
+    self as store,
+    addon::{AddonRow, Values},
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -52,6 +55,11 @@ impl AddonsController {
             AddonStep::Farewell { container: _ } => {
                 self.or_trouble(row, backup::farewell(&self.platform, row).await).await
             }
+            AddonStep::Teach { container } => {
+                let container = ContainerId::new(container);
+                self.or_trouble(row, self.teach(row, &container).await).await
+            }
+            AddonStep::Measure { container } => self.measure(row, &ContainerId::new(container)).await,
             AddonStep::Delete => self.delete(row).await,
         }
     }
@@ -194,7 +202,7 @@ impl AddonsController {
         let platform = &self.platform;
         let service = self.service(row)?;
         let credentials = self.credentials(row).await?;
-        run::give_credentials(&platform.engine, container, credentials.to_file()).await?;
+        self.give(row, service, (container, &credentials)).await?;
         let begun = Instant::now();
         while let Err(error) = run::script(&platform.engine, container, &service.kind.ready, ASK_LIMIT).await {
             let seen = platform.engine.inspect(container).await?;
@@ -220,9 +228,24 @@ impl AddonsController {
     async fn rotate(&self, row: &AddonRow, container: &ContainerId) -> Result<()> {
         let service = self.service(row)?;
         let credentials = self.credentials(row).await?;
-        run::give_credentials(&self.platform.engine, container, credentials.to_file()).await?;
+        self.give(row, service, (container, &credentials)).await?;
         self.apply(service, container).await?;
         self.publish(row, service, &credentials).await
+    }
+
+    /// Writes down where its scripts read it what they have to know; says which settings that were.
+    pub(super) async fn give(
+        &self,
+        row: &AddonRow,
+        service: &Service,
+        (container, credentials): (&ContainerId, &Credentials),
+    ) -> Result<Values> {
+        let mut conn = self.platform.store.connection().await?;
+        let chosen = store::addon::settings(&mut conn, row.addon.id).await?;
+        drop(conn);
+        let file = credentials.to_file() + &service.settings_file(&chosen);
+        run::give_credentials(&self.platform.engine, container, file).await?;
+        Ok(chosen)
     }
 
     async fn apply(&self, service: &Service, container: &ContainerId) -> Result<()> {
@@ -253,19 +276,20 @@ impl AddonsController {
         platform.engine.remove_volume(&volume(row.addon.id)).await?;
         let mut conn = platform.store.connection().await?;
         store::addon::delete(&mut conn, row.addon.id).await?;
+        self.measured().remove(&row.addon.id);
         tracing::info!(addon.name = %row.addon.name, "add-on destroyed");
         platform.wake.notify_one();
         Ok(())
     }
 
-    async fn credentials(&self, row: &AddonRow) -> Result<Credentials> {
+    pub(super) async fn credentials(&self, row: &AddonRow) -> Result<Credentials> {
         let platform = &self.platform;
         let mut conn = platform.store.connection().await?;
         let values = store::addon::secret(&mut conn, &platform.store.sealer, row.addon.id).await?;
         Ok(Credentials::from_values(values))
     }
 
-    fn service(&self, row: &AddonRow) -> Result<&Arc<Service>> {
+    pub(super) fn service(&self, row: &AddonRow) -> Result<&Arc<Service>> {
         let service = self.platform.catalogue.service(&row.addon.service);
         service.with_context(|| {
             format!(

@@ -1,16 +1,17 @@
 //! Add-ons on an engine in memory: made, lost, moved, replaced, destroyed.
 
-use paas_core::{AddonState, Id};
+use paas_core::{AddonState, CredentialName, Id};
 use paas_engine::{Container, Engine, Role};
 use paas_store::{
     addon::{self, AddonRow},
     addon_attachment::{self, NewAttachment},
+    addon_credential,
     app::AppRow,
-    release,
+    new_id, release,
 };
 
 use super::server::Server;
-use crate::{api, source::AddonOrder};
+use crate::{addon::Credentials, api, source::AddonOrder};
 
 impl Server {
     pub(super) async fn addon(&self, app: &AppRow, plan: &str) -> AddonRow {
@@ -167,6 +168,102 @@ async fn another_plan_is_another_container_on_the_same_volume() {
         spec.limits.memory_bytes == 4 << 30 && container.is_running()
     };
     assert!(server.becomes(is_larger).await);
+}
+
+#[tokio::test]
+async fn a_rotation_reaches_servers_that_are_told_and_those_that_start_anew() {
+    let server = Server::new().await;
+    server.run().await;
+    let app = server.app("hello").await;
+    server.engine.add_image("docker.io/axllent/mailpit:latest");
+    for (plan, key, is_replaced) in [
+        ("heroku-redis:mini", "REDIS_URL", false),
+        ("mailtrap:free", "MAILTRAP_SMTP_PASSWORD", true),
+    ] {
+        let made = server.addon(&app, plan).await;
+        let (id, stamp) = (made.addon.id, server.stamp());
+        assert!(server.is_provisioned(id).await, "{plan}");
+        let before = server.config_of(&app, key).await;
+        let containers = server.containers_of(id).await;
+        let store = &server.platform.store;
+        let mut connection = store.connection().await.unwrap();
+        let credentials = addon::secret(&mut connection, &store.sealer, id).await.unwrap();
+        let credentials = Credentials::from_values(credentials).rotated();
+        let learns = server.platform.catalogue.service(&made.addon.service).unwrap().learns();
+        let secret = (credentials.values(), learns);
+        addon::begin_rotation(&mut connection, &store.sealer, id, secret, stamp)
+            .await
+            .unwrap();
+        server.platform.wake_addons.notify_one();
+        let is_told = async || {
+            let row = server.row(id).await.unwrap();
+            !row.is_rotating && server.config_of(&app, key).await != before
+        };
+        assert!(server.becomes(is_told).await, "{plan}");
+        let now = server.containers_of(id).await;
+        assert_eq!((now.len(), now[0].id != containers[0].id), (1, is_replaced), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_learns_of_other_credentials_and_settings_and_forgets_what_is_revoked() {
+    let server = Server::new().await;
+    server.run().await;
+    let app = server.app("hello").await;
+    let made = server.addon(&app, "heroku-postgresql").await;
+    let id = made.addon.id;
+    assert!(server.is_provisioned(id).await);
+    let (store, stamp) = (&server.platform.store, server.stamp());
+    let mut connection = store.connection().await.unwrap();
+    let name: CredentialName = "reader".parse().unwrap();
+    let new = addon_credential::NewCredential {
+        id: new_id(stamp.at),
+        addon: id,
+        secret: Credentials::invent_user(&name),
+        name: name.clone(),
+    };
+    let reader = addon_credential::create(&mut connection, &store.sealer, new, stamp)
+        .await
+        .unwrap();
+    addon::choose(
+        &mut connection,
+        id,
+        &[("colour".to_owned(), "red".to_owned())].into(),
+        stamp,
+    )
+    .await
+    .unwrap();
+    server.platform.wake_addons.notify_one();
+    let config = async || {
+        let mut connection = store.connection().await.unwrap();
+        addon_credential::config(&mut connection, &store.sealer, reader.id)
+            .await
+            .unwrap()
+    };
+    assert!(server.becomes(async || config().await.is_some()).await);
+    let url = config().await.unwrap()["URL"].clone();
+    let own = server.config_of(&app, "DATABASE_URL").await.unwrap();
+    let rest = |url: &str| url.split_once('@').unwrap().1.to_owned();
+    assert!(
+        url.starts_with("postgres://reader:p") && rest(&url) == rest(&own),
+        "{url}"
+    );
+    let is_settled = async || {
+        let mut connection = store.connection().await.unwrap();
+        addon::unsettled(&mut connection).await.unwrap().is_empty()
+    };
+    assert!(server.becomes(is_settled).await);
+    let reader = addon_credential::find(&mut connection, id, "reader")
+        .await
+        .unwrap()
+        .unwrap();
+    addon_credential::revoke(&mut connection, &reader, stamp).await.unwrap();
+    server.platform.wake_addons.notify_one();
+    let is_forgotten = async || {
+        let mut connection = store.connection().await.unwrap();
+        addon_credential::list(&mut connection, id).await.unwrap().is_empty()
+    };
+    assert!(server.becomes(is_forgotten).await);
 }
 
 #[tokio::test]

@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use paas_core::{AddonBackup, BackupProof};
 use paas_engine::{ContainerId, Role};
-use paas_store::{self as store, addon::AddonRow};
+use paas_store::{
+    self as store,
+    addon::{AddonRow, Values},
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -161,7 +164,12 @@ async fn start(platform: &Platform, row: &AddonRow, service: &Service, backup: &
         .await?
         .id;
     let credentials = Credentials::invent();
-    run::give_credentials(engine, &container, credentials.to_file()).await?;
+    run::give_credentials(
+        engine,
+        &container,
+        credentials.to_file() + &service.settings_file(&Values::new()),
+    )
+    .await?;
     let begun = Instant::now();
     while let Err(error) = run::script(engine, &container, &service.kind.ready, ASK_LIMIT).await {
         let seen = engine.inspect(&container).await?;
