@@ -11,7 +11,12 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 const COMMANDS: &str = include_str!("heroku/commands.txt");
 
 /// Commands that work, and do something else than on Heroku.
-const DIFFERS: [(&str, &str); 13] = [
+const DIFFERS: [(&str, &str); 16] = [
+    (
+        "addons:create",
+        "services and plans have Heroku's names, and cost nothing; no `--follow` or `--fork`",
+    ),
+    ("addons:docs", "shows Heroku's page about the service"),
     (
         "apps:create",
         "the remote is `https://git.<domain>/<app>.git`; there is one region",
@@ -34,6 +39,10 @@ const DIFFERS: [(&str, &str); 13] = [
     (
         "logs",
         "the log keeps 16 MB and 30 days; a tail goes on after a restart of the platform that takes less than ten seconds",
+    ),
+    (
+        "pg:credentials:rotate",
+        "the old password ends at once, for every credential; connections that are open stay",
     ),
     ("ps:copy", SSH),
     ("ps:exec", SSH),
@@ -85,7 +94,7 @@ const NOT_YET: [(&str, &str); 8] = [
     ("usage", ADD_ONS),
 ];
 
-const ADD_ONS: &str = "nobody has tried it with the add-ons of the platform";
+const ADD_ONS: &str = "nobody has brought it to the platform's own add-ons yet";
 
 /// Commands that need nothing of a platform, by the beginning of their names.
 const LOCAL: [&str; 7] = [

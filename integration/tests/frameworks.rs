@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use paas_integration::{Answer, App, Output, Platform, Postgres, eventually, request};
+use paas_integration::{Answer, App, Output, Platform, eventually, request};
 
 const SOON: Duration = Duration::from_mins(1);
 
@@ -51,8 +51,7 @@ fn a_django_shop_has_a_database_a_worker_and_a_clock() {
         .expect("settings.DATABASES is improperly configured")
         .expect("release");
 
-    let postgres = Postgres::beside(&shop);
-    shop.paas(&["config:set", &format!("DATABASE_URL={}", postgres.url())])
+    shop.paas(&["addons:create", "heroku-postgresql", "--wait"])
         .expect_success();
     shop.write("NOTES.md", "There is a database now.\n");
     shop.deploys()
