@@ -51,6 +51,8 @@ pub struct BuildSettings {
     pub stack: Stack,
     /// How the images of a language are made, when its first app comes.
     pub languages: StackSettings,
+    /// The builder image of the `cnb` stack, if there is one.
+    pub cnb_builder: Option<ImageRef>,
     /// The network that builds reach the package registries through; it exists already.
     pub network: String,
     pub limits: Limits,
@@ -121,7 +123,7 @@ const MEBIBYTE: u64 = 1024 * 1024;
 /// Below this no package with C extensions compiles; above it a build only helps itself.
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 512 * MEBIBYTE..=4096 * MEBIBYTE;
 /// Config is 64 KiB at most, but every var is a file of at least one page.
-const ENV_DIR_BYTES: u64 = 128 * MEBIBYTE;
+pub(crate) const ENV_DIR_BYTES: u64 = 128 * MEBIBYTE;
 
 /// Unpacks the kit, then lets it go on with the rest of standard input: the source. `head` reads not one byte more than
 /// it is told to.
@@ -151,6 +153,7 @@ impl BuildSettings {
                 network: Some(network.clone()),
                 ..StackSettings::default()
             },
+            cnb_builder: None,
             network,
             limits: Limits {
                 memory_bytes,
@@ -245,7 +248,7 @@ impl Builder {
         (work.await, Some(why))
     }
 
-    async fn within_limit<T>(
+    pub(crate) async fn within_limit<T>(
         &self,
         stop: &CancellationToken,
         work: impl Future<Output = Result<T, BuildError>>,
@@ -480,7 +483,13 @@ impl Builder {
     }
 
     /// `reached` is the buildpack that the build had come to.
-    fn judge(&self, exit: Exit, signs: Signs, request: &BuildRequest<'_>, reached: usize) -> Result<(), BuildError> {
+    pub(crate) fn judge(
+        &self,
+        exit: Exit,
+        signs: Signs,
+        request: &BuildRequest<'_>,
+        reached: usize,
+    ) -> Result<(), BuildError> {
         let limit_bytes = self.settings.limits.memory_bytes;
         let pack = || request.buildpacks.get(reached).or(request.buildpacks.first()).cloned();
         Err(match exit.code {
@@ -523,7 +532,8 @@ impl Builder {
         console: &Console,
     ) -> Result<Built, BuildError> {
         let report = Report::read(&*self.engine, container).await?;
-        let process_types = discover(request.source.procfile.as_ref(), &report, console).await;
+        let procfile = report.procfile.as_ref().or(request.source.procfile.as_ref());
+        let process_types = discover(procfile, &report, console).await;
 
         console.header("Packing the slug").await;
         let started = Instant::now();

@@ -11,7 +11,7 @@ pub(crate) fn summary(times: &[(String, f64)], image_seconds: f64) -> String {
     let all = times.iter().map(|(step, seconds)| (step.as_str(), *seconds));
     let all: Vec<_> = all.chain([("image", image_seconds)]).collect();
     // What a buildpack says about its own steps is part of its `compile`.
-    let is_whole = |step: &str| ["source", "detect", "compile", "image"].contains(&step);
+    let is_whole = |step: &str| ["source", "detect", "compile", "export", "image"].contains(&step);
     let sum: f64 = all
         .iter()
         .filter(|(step, _)| is_whole(step))

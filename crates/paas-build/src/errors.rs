@@ -6,7 +6,7 @@ use paas_core::{BuildFailure, ProcfileError};
 use paas_engine::EngineError;
 use thiserror::Error;
 
-use crate::{Buildpack, HerokuYmlError, Pack, output::human_bytes};
+use crate::{Buildpack, CnbError, HerokuYmlError, Pack, output::human_bytes};
 
 /// Why a build ended without an image.
 #[derive(Debug, Error)]
@@ -44,6 +44,8 @@ pub enum BuildError {
     NoBuildpack { name: String },
     #[error("the buildpack failed")]
     CompileFailed,
+    #[error(transparent)]
+    Cnb(#[from] CnbError),
     #[error("nothing says how to test the app")]
     NoTests,
     #[error("the Dockerfile failed: {message}")]
@@ -157,7 +159,12 @@ impl BuildError {
     pub const fn is_ours(&self) -> bool {
         matches!(
             self,
-            Self::ReadSource { .. } | Self::DiskFull | Self::Broken { .. } | Self::Language(_) | Self::Engine(_)
+            Self::ReadSource { .. }
+                | Self::DiskFull
+                | Self::Broken { .. }
+                | Self::Cnb(CnbError::BadBuilder { .. })
+                | Self::Language(_)
+                | Self::Engine(_)
         )
     }
 
@@ -209,6 +216,7 @@ impl BuildError {
                 The lines above say which command failed, and why.\n\
                 The release that ran before is untouched. Correct the app, commit, and push again."
                 .to_owned(),
+            Self::Cnb(error) => cnb(error),
             Self::NoTests => "There is nothing to test.\n\n\
                 Neither the app's buildpack nor its app.json says how the app is tested.\n\
                 Add the command to app.json: {\"environments\": {\"test\": {\"scripts\": {\"test\": \"make test\"}}}}"
@@ -274,6 +282,43 @@ fn heroku_yml(HerokuYmlError { line, problem }: &HerokuYmlError) -> String {
          \u{20}\u{20}docker:\n\
          \u{20}\u{20}\u{20}\u{20}web: Dockerfile"
     )
+}
+
+fn cnb(error: &CnbError) -> String {
+    match error {
+        CnbError::NoBuilder => "This platform has no builder for Cloud Native Buildpacks.\n\n\
+            The app is on the cnb stack, and its operator has named no builder image.\n\
+            Have the operator set PAAS_CNB_BUILDER (such as heroku/builder:24), or build with classic buildpacks:\n\
+            paas stack:set paas-12"
+            .to_owned(),
+        CnbError::BadBuilder { name, problem } => format!(
+            "The builder {name} cannot be used.\n\n\
+             {problem}.\n\
+             This is not your app's fault: tell the platform's operator, who sets the builder by PAAS_CNB_BUILDER."
+        ),
+        CnbError::NoGroup { name } => format!(
+            "No buildpacks of the builder recognise this app.\n\n\
+             {name} has said above what its buildpacks look for.\n\
+             Add what they need, or name the buildpacks in project.toml ([[io.buildpacks.group]]), and push again."
+        ),
+        CnbError::BadProject { problem } => format!(
+            "project.toml has a mistake.\n\n\
+             {problem}.\n\
+             The smallest that names a buildpack of the builder is two lines:\n\
+             [[io.buildpacks.group]]\n\
+             id = \"heroku/python\""
+        ),
+        CnbError::LifecycleFailed => "The lifecycle of the builder failed.\n\n\
+            The lines above say which of its programs, and why.\n\
+            The release that ran before is untouched. If a cache is broken, empty it and push again:\n\
+            paas builds:cache:purge"
+            .to_owned(),
+        CnbError::BadExport { problem } => format!(
+            "The image that the lifecycle has exported cannot be used.\n\n\
+             {problem}.\n\
+             Empty the build cache (paas builds:cache:purge), and push again; if that does not help, the builder is to blame."
+        ),
+    }
 }
 
 fn ours(headline: &str) -> String {
@@ -372,6 +417,21 @@ mod tests {
                 limit: Duration::from_mins(15),
             },
             BuildError::Cancelled,
+            BuildError::Cnb(CnbError::NoBuilder),
+            BuildError::Cnb(CnbError::BadBuilder {
+                name: "heroku/builder:24".to_owned(),
+                problem: "the registry of heroku/builder:24 does not answer".to_owned(),
+            }),
+            BuildError::Cnb(CnbError::NoGroup {
+                name: "heroku/builder:24".to_owned(),
+            }),
+            BuildError::Cnb(CnbError::BadProject {
+                problem: "the builder has no buildpack \"acme/cobol\": it has heroku/python".to_owned(),
+            }),
+            BuildError::Cnb(CnbError::LifecycleFailed),
+            BuildError::Cnb(CnbError::BadExport {
+                problem: "a part of it is missing".to_owned(),
+            }),
             BuildError::Broken { code: 125 },
         ];
         let texts: Vec<_> = errors.iter().map(BuildError::explanation).collect();

@@ -14,6 +14,7 @@ mod output;
 
 mod buildpack;
 mod choice;
+mod cnb;
 mod heroku_yml;
 mod source;
 
@@ -36,6 +37,7 @@ mod sweep;
 pub use builder::{BuildRequest, BuildSettings, Builder, Built, Checkpoint, memory_share};
 pub use buildpack::{Buildpack, NotOurs};
 pub use choice::{Choice, Pack, RemoteBuildpack, RemoteKind, UnknownBuildpack};
+pub use cnb::{CnbError, launch};
 pub use dockerfile::own_command;
 pub use errors::{BuildError, StackError};
 pub use heroku_yml::HerokuYmlError;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use futures_util::TryStreamExt as _;
-use paas_core::{ConfigKey, ProcessType};
+use paas_core::{ConfigKey, ProcessType, Procfile};
 use paas_engine::{ContainerId, Engine};
 use serde::Deserialize;
 
@@ -14,6 +14,8 @@ use crate::{BuildError, Buildpack, archive};
 pub(crate) struct Report {
     /// What `bin/detect` printed.
     pub(crate) description: Option<String>,
+    /// The Procfile that the build has left in the app, if any.
+    pub(crate) procfile: Option<Procfile>,
     pub(crate) default_process_types: BTreeMap<ProcessType, String>,
     /// What the buildpack wants to be set when the app is first deployed.
     pub(crate) config_vars: BTreeMap<ConfigKey, String>,
@@ -95,6 +97,7 @@ impl Report {
         let addons = addons.iter().filter_map(plain).map(|name| printable(&name));
         Ok(Self {
             description: text("description").map(|text| printable(&text)),
+            procfile: text("procfile").map(|text| text.parse()).transpose()?,
             default_process_types,
             config_vars: config_vars.take(MOST_NAMES).collect(),
             addons: addons.take(MOST_NAMES).collect(),

@@ -27,6 +27,8 @@ pub struct Source {
     pub(crate) has_dockerfile: bool,
     /// The text of its `heroku.yml`, read when something is to be built from it.
     pub(crate) heroku_yml: Option<String>,
+    /// The text of its `project.toml`, read when buildpacks of a builder build it.
+    pub(crate) project_toml: Option<String>,
     /// `None` when the source has no Procfile.
     pub(crate) procfile: Option<Procfile>,
     /// What the source's own `.buildpacks` names, in order (the convention of heroku-buildpack-multi).
@@ -186,6 +188,7 @@ fn scan(path: PathBuf) -> Result<Source, BuildError> {
         is_gzipped,
         has_dockerfile: found.has_dockerfile,
         heroku_yml: found.heroku_yml,
+        project_toml: found.project_toml,
         procfile,
         buildpacks: found.buildpacks,
         root: found.root,
@@ -197,6 +200,7 @@ struct Found {
     root: Vec<String>,
     has_dockerfile: bool,
     heroku_yml: Option<String>,
+    project_toml: Option<String>,
     procfile: Option<String>,
     buildpacks: Vec<String>,
 }
@@ -215,7 +219,7 @@ fn look_through<R: io::Read>(entries: io::Result<tar::Entries<'_, R>>) -> Result
             continue;
         };
         let is_file = is_at_root && kind.is_file();
-        if is_file && ["Procfile", ".buildpacks", "heroku.yml"].contains(&&*first) {
+        if is_file && ["Procfile", ".buildpacks", "heroku.yml", "project.toml"].contains(&&*first) {
             let mut text = Vec::new();
             entry
                 .by_ref()
@@ -226,6 +230,7 @@ fn look_through<R: io::Read>(entries: io::Result<tar::Entries<'_, R>>) -> Result
             match &*first {
                 "Procfile" => found.procfile = Some(text),
                 "heroku.yml" => found.heroku_yml = Some(text),
+                "project.toml" => found.project_toml = Some(text),
                 _ => found.buildpacks = names(&text),
             }
         }

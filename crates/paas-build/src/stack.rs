@@ -1,5 +1,6 @@
 //! Stacks: what builds run in and what dynos start from.
 
+mod cnb;
 mod service;
 
 use std::{
@@ -300,11 +301,16 @@ fn context(extra_ca: Option<&Path>) -> Result<Vec<u8>, StackError> {
             .expect("both files are compiled in, as a test asserts");
         tar.file(name, 0o644, file.contents());
     }
+    add_certificates(&mut tar, extra_ca)?;
+    Ok(tar.finish())
+}
+
+fn add_certificates(tar: &mut MemoryTar, extra_ca: Option<&Path>) -> Result<(), StackError> {
     tar.directory("ca");
     for (name, certificate) in extra_ca.map(certificates).transpose()?.unwrap_or_default() {
         tar.file(&format!("ca/{name}"), 0o644, &certificate);
     }
-    Ok(tar.finish())
+    Ok(())
 }
 
 fn certificates(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, StackError> {

@@ -17,10 +17,16 @@ pub(crate) fn test_cache_volume(app: Id<App>) -> String {
     format!("paas-test-cache-{app}")
 }
 
+/// The volume with what the lifecycle of a builder keeps: layers by buildpack, and the image of the build before.
+pub(crate) fn cnb_cache_volume(app: Id<App>) -> String {
+    format!("paas-cnb-cache-{app}")
+}
+
 /// Empties an app's build cache (`builds:cache:purge`, and when the app is destroyed). No build of it may be running.
 pub async fn remove_cache(engine: &dyn Engine, app: Id<App>) -> Result<(), EngineError> {
     engine.remove_volume(&cache_volume(app)).await?;
-    engine.remove_volume(&test_cache_volume(app)).await
+    engine.remove_volume(&test_cache_volume(app)).await?;
+    engine.remove_volume(&cnb_cache_volume(app)).await
 }
 
 /// Removes every image of an app that is being destroyed. Its containers are gone already.

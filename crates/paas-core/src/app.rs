@@ -23,6 +23,9 @@ pub struct AppName(String);
 /// The stack of apps that bring images, or say how to build them (Dev Center, *Stacks*).
 pub const CONTAINER_STACK: &str = "container";
 
+/// The stack of apps that the buildpacks of a builder image build (Dev Center, *Cloud Native Buildpacks*).
+pub const CNB_STACK: &str = "cnb";
+
 /// Names that a host of the platform itself answers to.
 const RESERVED: [&str; 6] = ["api", "dashboard", "git", "registry", "router", "www"];
 

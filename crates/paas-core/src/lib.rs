@@ -58,7 +58,7 @@ pub use addon_backup::{
 };
 pub use addon_credential::{AddonCredential, CredentialName, CredentialState};
 pub use addon_fill::AddonFill;
-pub use app::{App, AppName, CONTAINER_STACK};
+pub use app::{App, AppName, CNB_STACK, CONTAINER_STACK};
 pub use build::{Build, BuildFailure, BuildStatus};
 pub use config::{ConfigError, ConfigKey, ConfigVars};
 pub use domain::DomainName;

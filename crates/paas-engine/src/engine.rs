@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AdoptedImage, Container, ContainerId, ContainerSpec, DockerfileBuild, EngineDisk, ExecSpec, Exit, Image, LayerSpec,
-    LogChunk, LogPosition, Network, NetworkSpec, Output, RegistryCredentials, Result, TerminalSize, Usage, Volume,
+    AdoptedImage, Container, ContainerId, ContainerSpec, DockerfileBuild, EngineDisk, ExecSpec, Exit, Image,
+    ImageConfig, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output, RegistryCredentials, Result,
+    TerminalSize, Usage, Volume,
 };
 
 /// Bytes on their way in or out: a tar, mostly.
@@ -118,6 +119,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What is known about an image, whoever made it; `None` when it is not here.
     async fn image(&self, image: &ImageRef) -> Result<Option<Image>>;
+
+    /// How an image is configured; `None` when it is not here.
+    async fn image_config(&self, image: &ImageRef) -> Result<Option<ImageConfig>>;
 
     /// The images that this platform made.
     async fn images(&self) -> Result<Vec<Image>>;

@@ -26,6 +26,17 @@ pub struct Image {
     pub user: String,
 }
 
+/// What the configuration of an image says: all that others need to build on it elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageConfig {
+    pub architecture: String,
+    pub os: String,
+    /// The contents of its layers (`sha256:…`, uncompressed), the lowest first.
+    pub layers: Vec<String>,
+    /// `NAME=value`.
+    pub environment: Vec<String>,
+}
+
 /// One layer on a base image, and the configuration of the image that they make. The base's entrypoint and command are
 /// dropped: whoever starts a container says what it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub use environment::Environment;
 pub use error::EngineError;
 pub use fake::{Behaviour, FakeEngine};
 pub use firewall::{Firewall, FirewallError};
-pub use image::{AdoptedImage, DockerfileBuild, Image, LayerSpec, RegistryCredentials, SOURCE_LABEL};
+pub use image::{AdoptedImage, DockerfileBuild, Image, ImageConfig, LayerSpec, RegistryCredentials, SOURCE_LABEL};
 pub use log::{LogChunk, LogPosition, LogPositionError, Output, OutputStream};
 pub use network::{Network, NetworkSpec, Subnet, SubnetError};
 pub use pool::{Pool, PoolError};

@@ -1,6 +1,7 @@
 //! Settings of the server: a flag, else a `PAAS_*` variable, else `/etc/paas/paasd.toml`, else the default.
 
 mod acme;
+mod dns;
 
 use std::{
     fs, io,
@@ -11,15 +12,15 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use paas_api::Secret;
-use paas_core::{AppName, Hostname, is_public_name};
+use paas_core::{AppName, Hostname, ImageRef, is_public_name};
 use paas_engine::{Pool, Subnet};
 use paas_router::Network;
 use serde::Deserialize;
 
-use crate::dns::{Credentials, Route53Settings};
+use crate::dns::Route53Settings;
 use acme::AcmeArgs;
 pub(crate) use acme::AcmeSettings;
+use dns::{dns_records, parse_dns_server};
 
 /// Where a machine's settings are kept.
 const SETTINGS_FILE: &str = "/etc/paas/paasd.toml";
@@ -104,6 +105,10 @@ pub(crate) struct SettingsArgs {
     /// Copy the images of releases out of the engine when they are this many seconds old; `none` keeps no copies [default: 600]
     #[arg(long, env = "PAAS_KEEP_IMAGES_AFTER", value_name = "SECONDS", global = true)]
     keep_images_after: Option<String>,
+
+    /// The builder image of the cnb stack (Cloud Native Buildpacks), such as heroku/builder:24 [default: none]
+    #[arg(long, env = "PAAS_CNB_BUILDER", value_name = "IMAGE", global = true)]
+    cnb_builder: Option<String>,
 
     /// Fetch the sources of builds, and buildpacks, also from private addresses and over plain HTTP [default: no]
     #[arg(
@@ -251,6 +256,8 @@ pub(crate) struct Settings {
     pub(crate) build_disk_limit_percent: u8,
     /// `None`: there are no copies.
     pub(crate) keep_images_after: Option<Duration>,
+    /// `None`: there is no `cnb` stack.
+    pub(crate) cnb_builder: Option<ImageRef>,
     /// Whether sources are fetched from inside, too.
     pub(crate) allows_private_sources: bool,
     /// Empty: those of this machine.
@@ -342,6 +349,7 @@ impl SettingsArgs {
             build_timeout: Duration::from_secs(self.build_timeout.or(file.build_timeout).unwrap_or(15 * 60).max(1)),
             keep_images_after: keep_images_after(self.keep_images_after.or(file.keep_images_after).as_deref())?,
             build_disk_limit_percent: self.build_disk_limit.or(file.build_disk_limit).unwrap_or(85),
+            cnb_builder: cnb_builder(self.cnb_builder.or(file.cnb_builder))?,
             allows_private_sources: self
                 .allow_private_sources
                 .or(file.allow_private_sources)
@@ -373,46 +381,6 @@ impl SettingsArgs {
     }
 }
 
-fn dns_records(hook: Option<PathBuf>, zone: Option<String>) -> Result<Option<DnsRecords>> {
-    match (hook, zone) {
-        (None, None) => Ok(None),
-        (Some(hook), None) => Ok(Some(DnsRecords::Hook(
-            std::path::absolute(&hook).with_context(|| format!("resolving --dns-hook {}", hook.display()))?,
-        ))),
-        (None, Some(zone)) => {
-            if !zone.bytes().all(|byte| byte.is_ascii_alphanumeric()) || zone.is_empty() {
-                bail!("--dns-route53={zone}: the id of a hosted zone has letters and digits, such as Z0123456789ABC");
-            }
-            Ok(Some(DnsRecords::Route53(Route53Settings {
-                zone_id: (zone != ANY_ZONE).then_some(zone),
-                ..route53_from_variables()
-            })))
-        }
-        (Some(_), Some(_)) => bail!("dns-hook and dns-route53 exclude each other: keep one of them"),
-    }
-}
-
-/// Keys and endpoint from the environment, by the names that every AWS tool reads.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is where variables are read; as flags they would show in `ps`"
-)]
-fn route53_from_variables() -> Route53Settings {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let credentials = || {
-        Some(Credentials {
-            access_key_id: variable("AWS_ACCESS_KEY_ID")?,
-            secret_access_key: Secret::new(variable("AWS_SECRET_ACCESS_KEY")?),
-            session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
-        })
-    };
-    Route53Settings {
-        zone_id: None,
-        credentials: credentials(),
-        endpoint: variable("AWS_ENDPOINT_URL_ROUTE_53"),
-    }
-}
-
 /// From megabytes. With less no container starts.
 fn build_memory(megabytes: Option<u64>) -> Result<Option<u64>> {
     match megabytes {
@@ -439,15 +407,20 @@ fn keep_images_after(given: Option<&str>) -> Result<Option<Duration>> {
     }
 }
 
-fn given_or<T>(given: Vec<T>, file: Vec<T>) -> Vec<T> {
-    if given.is_empty() { file } else { given }
+/// A name as Docker writes them. An empty one takes back what the file says.
+fn cnb_builder(given: Option<String>) -> Result<Option<ImageRef>> {
+    let Some(name) = given.filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
+    if !name.bytes().all(is_plain) || !name.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+        bail!("--cnb-builder {name}: give the name of an image, such as heroku/builder:24");
+    }
+    Ok(Some(ImageRef::new(name)))
 }
 
-/// An address, with or without a port.
-fn parse_dns_server(text: &str) -> Result<SocketAddr> {
-    text.parse::<SocketAddr>()
-        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
-        .with_context(|| format!("--dns-server {text}: give an address such as 192.0.2.53 or 192.0.2.53:5353"))
+fn given_or<T>(given: Vec<T>, file: Vec<T>) -> Vec<T> {
+    if given.is_empty() { file } else { given }
 }
 
 fn parse_pool(text: &str) -> Result<Pool> {

@@ -28,7 +28,7 @@ use super::{
     input::Watched,
     labels,
 };
-use crate::{ByteStream, DockerfileBuild, EngineError, Image, Limits, RegistryCredentials, Result};
+use crate::{ByteStream, DockerfileBuild, EngineError, Image, ImageConfig, Limits, RegistryCredentials, Result};
 
 const IMPORTING: &str = "importing an image";
 const PULLING: &str = "pulling an image";
@@ -41,6 +41,17 @@ impl DockerEngine {
         let inspected = self.docker.inspect_image(image.as_str()).await;
         let found = inspected.explain_if_found(self, "inspecting an image")?;
         Ok(found.map(|inspected| inspected_image(image, inspected)))
+    }
+
+    pub(super) async fn inspect_config(&self, image: &ImageRef) -> Result<Option<ImageConfig>> {
+        let inspected = self.docker.inspect_image(image.as_str()).await;
+        let found = inspected.explain_if_found(self, "inspecting an image")?;
+        Ok(found.map(|inspected| ImageConfig {
+            architecture: inspected.architecture.unwrap_or_default(),
+            os: inspected.os.unwrap_or_default(),
+            layers: inspected.root_fs.and_then(|files| files.layers).unwrap_or_default(),
+            environment: inspected.config.and_then(|config| config.env).unwrap_or_default(),
+        }))
     }
 
     pub(super) async fn require_image(&self, image: &ImageRef) -> Result<Image> {

@@ -48,8 +48,8 @@ use tokio_util::sync::CancellationToken;
 use self::{error::Explain as _, labels::Labels, oom::Verdicts};
 use crate::{
     AdoptedImage, ByteStream, Container, ContainerId, ContainerSpec, DockerfileBuild, Engine, EngineDisk, EngineError,
-    EngineVersion, ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec, Output,
-    RegistryCredentials, Result, Usage, Volume,
+    EngineVersion, ExecSpec, Exit, Image, ImageConfig, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec,
+    Output, RegistryCredentials, Result, Usage, Volume,
 };
 
 /// Docker, as one platform sees it.
@@ -217,6 +217,10 @@ impl Engine for DockerEngine {
 
     async fn image(&self, image: &ImageRef) -> Result<Option<Image>> {
         self.inspect_image(image).await
+    }
+
+    async fn image_config(&self, image: &ImageRef) -> Result<Option<ImageConfig>> {
+        self.inspect_config(image).await
     }
 
     async fn images(&self) -> Result<Vec<Image>> {

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Behaviour, FakeEngine, behaviour::Life, refused, unavailable};
 use crate::{
     AdoptedImage, ByteStream, Container, ContainerId, ContainerSpec, ContainerState, DockerfileBuild, Engine,
-    EngineDisk, EngineError, EngineVersion, ExecSpec, Exit, Image, Input, LayerSpec, LogChunk, LogPosition, Network,
-    NetworkSpec, Output, OutputStream, RegistryCredentials, Result, Usage, Volume,
+    EngineDisk, EngineError, EngineVersion, ExecSpec, Exit, Image, ImageConfig, Input, LayerSpec, LogChunk,
+    LogPosition, Network, NetworkSpec, Output, OutputStream, RegistryCredentials, Result, Usage, Volume,
 };
 
 /// As in Docker's `run`.
@@ -239,6 +239,17 @@ impl Engine for FakeEngine {
 
     async fn image(&self, image: &ImageRef) -> Result<Option<Image>> {
         Ok(self.answer()?.find_image(image).cloned())
+    }
+
+    async fn image_config(&self, image: &ImageRef) -> Result<Option<ImageConfig>> {
+        let found = self.answer()?.find_image(image).cloned();
+        Ok(found.map(|found| ImageConfig {
+            architecture: "amd64".to_owned(),
+            os: "linux".to_owned(),
+            // Its content is its only layer.
+            layers: vec![found.id.to_string()],
+            environment: Vec::new(),
+        }))
     }
 
     async fn images(&self) -> Result<Vec<Image>> {

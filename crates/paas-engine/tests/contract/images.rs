@@ -51,6 +51,11 @@ async fn an_imported_image_keeps_its_labels(world: &World) {
     assert_eq!(image.labels.get("strange"), labels.get("strange"));
     assert_eq!(image.tags, std::slice::from_ref(&tag));
     assert!(image.size_bytes > 0 && image.created_at.is_some());
+    let config = world.engine.image_config(&tag).await.unwrap().unwrap();
+    assert_eq!((config.os.as_str(), config.layers.len()), ("linux", 1));
+    assert!(!config.architecture.is_empty() && config.layers[0].starts_with("sha256:"));
+    let none = ImageRef::new("paas-test-none:none");
+    assert_eq!(world.engine.image_config(&none).await.unwrap(), None);
     assert!(
         world
             .engine

@@ -128,7 +128,10 @@ pub(super) async fn make_of(
             region::NAME
         )));
     }
-    let stack = new.stack.as_ref().map(|stack| stack::check(stack.as_str()));
+    let stack = new
+        .stack
+        .as_ref()
+        .map(|stack| stack::check(&api.platform.settings, stack.as_str()));
     let stack = stack.transpose()?.unwrap_or(stack::NAME);
     let row = match new.name.filter(|name| !name.is_empty()) {
         Some(name) => create_named(api, name.parse()?, stack, team, by)
@@ -168,7 +171,8 @@ pub(super) async fn update(
     if build_stack.is_some() {
         granted.require(Permissions::OPERATE)?;
     }
-    let build_stack = build_stack.map(|stack| stack::check(stack.as_str())).transpose()?;
+    let build_stack = build_stack.map(|stack| stack::check(&api.platform.settings, stack.as_str()));
+    let build_stack = build_stack.transpose()?;
     let build_stack = build_stack.filter(|stack| *stack != row.build_stack);
     let name = name.map(|name| name.parse::<AppName>()).transpose()?;
     let name = name.filter(|name| *name != row.app.name);

@@ -65,7 +65,7 @@ pub(super) async fn create(
         stack,
     } = new;
     if let Some(stack) = stack {
-        stack::check(stack.as_str())?;
+        stack::check(&api.platform.settings, stack.as_str())?;
     }
     if process_types.is_empty() || process_types.len() > MOST_PROCESS_TYPES {
         return Err(ApiError::invalid(format!(

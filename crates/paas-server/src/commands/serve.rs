@@ -75,6 +75,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         checkpoint: failpoint::hit_in_build,
         languages: stack_settings(&settings, network.name.clone()),
         timeout: settings.build_timeout,
+        cnb_builder: settings.cnb_builder.clone(),
         room: Some(Room {
             folder: settings.data_dir.clone(),
             build_bytes: settings.build_disk_bytes,

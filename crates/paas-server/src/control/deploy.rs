@@ -11,18 +11,16 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use chrono::TimeDelta;
-use paas_build::{BuildError, BuildRequest, Built, Choice, Source, Stack, StackError, UnknownBuildpack};
-use paas_core::{App, Build, BuildFailure, CONTAINER_STACK, Id, LogSource, ReleaseStatus, Slug};
+use paas_build::{BuildError, Built, Choice, Source, StackError, UnknownBuildpack};
+use paas_core::{App, Build, BuildFailure, CNB_STACK, CONTAINER_STACK, Id, LogSource, ReleaseStatus, Slug};
 use paas_engine::EngineError;
 use paas_store::{self as store, Stamp, StoreError, account::Account, release::ReleaseRow};
 use thiserror::Error;
 use tokio::{
-    sync::{Mutex, MutexGuard, mpsc, oneshot},
+    sync::{Mutex, MutexGuard, oneshot},
     time::{MissedTickBehavior, interval},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     boot::{self, Verdict},
@@ -40,6 +38,7 @@ use crate::{
     source::{Address, ArchiveError, FetchError},
 };
 
+mod build;
 mod fetch;
 
 pub(super) use fetch::fetch;
@@ -271,13 +270,24 @@ impl<'a> Task<'a> {
             return Ok(container::take(self.platform, app, wanted, &mut self.output, cancel).await?);
         };
         let source = self.open(&tar).await?;
-        let buildpacks = self.bring_buildpacks(&source).await?;
-        if !self.buildpacks.is_empty() {
+        let stack = self.build_stack(app).await?;
+        // The builder of that stack has buildpacks of its own.
+        let buildpacks = if stack == CNB_STACK {
+            None
+        } else {
+            Some(self.bring_buildpacks(&source).await?)
+        };
+        if let Some(buildpacks) = &buildpacks
+            && !self.buildpacks.is_empty()
+        {
             let mut conn = self.platform.store.connection().await?;
             store::build::set_buildpacks(&mut conn, self.id, &self.buildpacks, &buildpacks.versions).await?;
         }
         failpoint::hit("build.before");
-        let built = self.build(&source, &buildpacks).await?;
+        let built = match buildpacks {
+            Some(buildpacks) => self.build(&source, &buildpacks, stack == CONTAINER_STACK).await?,
+            None => self.build_cnb(&source).await?,
+        };
         failpoint::hit("build.after");
         Ok(built)
     }
@@ -345,68 +355,6 @@ impl<'a> Task<'a> {
         let brought = buildpack::bring(self.platform, &choices, &mut self.output, cancel).await?;
         self.buildpacks = choices.iter().map(Choice::to_string).collect();
         Ok(brought)
-    }
-
-    async fn build(&mut self, source: &Source, buildpacks: &Buildpacks) -> Result<Built, DeployError> {
-        let platform = self.platform;
-        let _slot = self.wait_for_slot().await?;
-        self.check_disk().await?;
-        let mut conn = platform.store.connection().await?;
-        let head = store::release::head(&mut conn, self.new.app.id).await?;
-        let app = store::app::by_id(&mut conn, self.new.app.id).await?;
-        let is_container = app.is_some_and(|app| app.build_stack == CONTAINER_STACK);
-        let config = match &head {
-            Some(head) => store::release::config(&mut conn, &platform.store.sealer, head.release.id).await?,
-            None => paas_core::ConfigVars::default(),
-        };
-        drop(conn);
-        let commit = self.new.commit.clone();
-        let request = BuildRequest {
-            app: self.new.app.id,
-            build: self.id,
-            source,
-            config: &config,
-            commit: commit.as_deref(),
-            is_container,
-            buildpacks: &buildpacks.packs,
-        };
-        let builder = &platform.builder;
-        self.with_stack(|lines, cancel| builder.build(request, lines, cancel))
-            .await
-    }
-
-    /// Does work that needs the stack, and writes down what it says.
-    pub(super) async fn with_stack<T, W>(
-        &mut self,
-        work: impl FnOnce(mpsc::Sender<Bytes>, CancellationToken) -> W,
-    ) -> Result<T, DeployError>
-    where
-        W: Future<Output = Result<T, BuildError>>,
-    {
-        let platform = self.platform;
-        let (lines, mut written) = mpsc::channel::<Bytes>(QUEUED_OUTPUT);
-        let output = &mut self.output;
-        let write = async {
-            while let Some(bytes) = written.recv().await {
-                if let Err(error) = output.write(&bytes).await {
-                    tracing::warn!(%error, "the output of a build could not be written");
-                }
-            }
-        };
-        let build = async {
-            // Made on first need: a minute or two, which the pusher gets to see.
-            let cancel = &self.under_way.cancel;
-            let made = Stack::ensure(&*platform.engine, &platform.stack, lines.clone(), cancel.clone()).await;
-            if made.is_err() && cancel.is_cancelled() {
-                return Err(BuildError::Cancelled.into());
-            }
-            made?;
-            let network = platform.engine.ensure_network(&platform.build_network).await;
-            network.map_err(anyhow::Error::from)?;
-            Ok(work(lines, cancel.clone()).await?)
-        };
-        let (done, ()) = tokio::join!(build, write);
-        done
     }
 
     /// Tells whoever pushed when there is no room for a build.

@@ -152,6 +152,8 @@ pub(super) struct LaunchPlan {
     app: store::app::AppRow,
     pub(super) slug: Slug,
     image: ImageRef,
+    /// What is meant to run, when it is one of the release's own.
+    process_type: Option<ProcessType>,
     config: ConfigVars,
     release: Release,
     has_metadata: bool,
@@ -170,6 +172,7 @@ impl LaunchPlan {
         Ok(Self {
             app,
             image: slug.image.clone(),
+            process_type: None,
             slug,
             config,
             release,
@@ -181,6 +184,7 @@ impl LaunchPlan {
     pub(super) fn of_type(self, process_type: &ProcessType) -> Self {
         Self {
             image: self.slug.image_of(process_type).clone(),
+            process_type: Some(process_type.clone()),
             ..self
         }
     }
@@ -200,10 +204,12 @@ impl LaunchPlan {
         let image = image::find(platform, &self.image).await?;
         // What an image runs by itself needs no shell: there may be none in it.
         let is_its_own = paas_build::own_command(&image).is_some_and(|own| own == command);
-        let command = if is_its_own {
-            Vec::new()
-        } else {
-            launch_command(command)
+        let declared = self.process_type.as_ref();
+        let declared = declared.and_then(|name| Some((name, self.slug.process_types.get(name)?.as_str())));
+        let command = match paas_build::launch(&image, declared, command) {
+            Some(by_launcher) => by_launcher,
+            None if is_its_own => Vec::new(),
+            None => launch_command(command),
         };
         let metadata = self.has_metadata.then(|| self.metadata(platform, &role, &name));
         let mut spec = ContainerSpec::new(name, role, self.image.clone(), command, limits);

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use super::server::server;
+use super::server::{server, server_with};
 
 #[tokio::test]
 async fn a_stack_is_chosen_for_the_next_build() {
@@ -22,11 +22,27 @@ async fn a_stack_is_chosen_for_the_next_build() {
     server.deploy(&app, &[("web", "./web")]).await;
     assert_eq!(server.get("/apps/hello").await.ok()["stack"]["name"], "paas-12");
     assert_eq!(server.get("/stacks").await.column("name"), ["container", "paas-12"]);
+    // Without a builder there is no such stack, and whoever asks for it is told why.
+    let refused = server.patch("/apps/hello", json!({ "build_stack": "cnb" })).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("set PAAS_CNB_BUILDER"));
     let made = server
         .post("/apps", json!({ "name": "images", "stack": "container" }))
         .await
         .ok();
     assert_eq!(made["stack"]["name"], "container");
+}
+
+#[tokio::test]
+async fn with_a_builder_there_is_a_stack_of_its_buildpacks() {
+    let server = server_with(&["--cnb-builder", "heroku/builder:24"]).await;
+    server.app("hello").await;
+    let app = server.patch("/apps/hello", json!({ "build_stack": "cnb" })).await.ok();
+    assert_eq!(app["build_stack"]["name"], "cnb");
+    assert_eq!(
+        server.get("/stacks").await.column("name"),
+        ["cnb", "container", "paas-12"]
+    );
 }
 
 #[tokio::test]
