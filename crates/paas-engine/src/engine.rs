@@ -159,11 +159,13 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// All but the app's own is fetched, also what is here already, so that nobody gets by name what somebody else was
     /// allowed to fetch, or has made; what was fetched does not stay under its own name. Images of other apps are none.
+    /// `cancel` ends the fetching: a caller that goes away instead may leave an image behind that nobody would find.
     async fn adopt_image(
         &self,
         image: &AdoptedImage,
         source: &ImageRef,
         credentials: Option<&RegistryCredentials>,
+        cancel: CancellationToken,
     ) -> Result<Image>;
 
     /// Removes what [`Engine::adopt_archive`] has left behind below the name `repository` when its process died, and that is

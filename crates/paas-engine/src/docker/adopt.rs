@@ -57,9 +57,12 @@ impl DockerEngine {
         image: &AdoptedImage,
         source: &ImageRef,
         credentials: Option<&RegistryCredentials>,
+        cancel: CancellationToken,
     ) -> Result<Image> {
         let source = whole(source);
-        let _turn = self.adoptions.lock().await;
+        let cancelled = || EngineError::Cancelled { doing: ADOPTING };
+        let turn = cancel.run_until_cancelled(self.adoptions.lock()).await;
+        let _turn = turn.ok_or_else(cancelled)?;
         let before = self.docker.inspect_image(source.as_str()).await;
         let before = before.explain_if_found(self, ADOPTING)?;
         let before = before.filter(|found| is_called(found, source.as_str()));
@@ -69,18 +72,18 @@ impl DockerEngine {
                 return self.keep_found(image, &source, found.clone()).await;
             }
         }
-        let fetched = self.fetch(image, &source, credentials).await;
+        let pulled = cancel.run_until_cancelled(self.pull_image(&source, credentials)).await;
+        let kept = match pulled {
+            Some(Ok(_)) => self.keep_fetched(image, &source).await,
+            Some(Err(error)) => Err(error),
+            None => Err(cancelled()),
+        };
+        // Also what was cancelled may be here by now.
         self.restore(&source, before).await?;
-        fetched
+        kept
     }
 
-    async fn fetch(
-        &self,
-        image: &AdoptedImage,
-        source: &ImageRef,
-        credentials: Option<&RegistryCredentials>,
-    ) -> Result<Image> {
-        self.pull_image(source, credentials).await?;
+    async fn keep_fetched(&self, image: &AdoptedImage, source: &ImageRef) -> Result<Image> {
         let found = self.docker.inspect_image(source.as_str()).await;
         let found = found.explain(self, ADOPTING)?;
         self.check_owner(image, source, &found)?;

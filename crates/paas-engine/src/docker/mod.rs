@@ -248,8 +248,9 @@ impl Engine for DockerEngine {
         image: &AdoptedImage,
         source: &ImageRef,
         credentials: Option<&RegistryCredentials>,
+        cancel: CancellationToken,
     ) -> Result<Image> {
-        self.adopt(image, source, credentials).await
+        self.adopt(image, source, credentials, cancel).await
     }
 
     async fn remove_loaded(&self, repository: &str, horizon: DateTime<Utc>) -> Result<()> {

@@ -286,6 +286,7 @@ impl Engine for FakeEngine {
         image: &AdoptedImage,
         source: &ImageRef,
         _: Option<&RegistryCredentials>,
+        _: CancellationToken,
     ) -> Result<Image> {
         self.adopt(image, source)
     }

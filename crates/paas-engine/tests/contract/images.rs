@@ -222,7 +222,11 @@ async fn an_image_is_kept_as_an_apps(world: &World) {
         .await
         .unwrap();
     let adopted = adopted(world, "kept", 7);
-    let image = world.engine.adopt_image(&adopted, &own.tag, None).await.unwrap();
+    let image = world
+        .engine
+        .adopt_image(&adopted, &own.tag, None, CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!(
         (image.app, &image.tags[..]),
         (Some(adopted.app), &[adopted.tag.clone()][..])
@@ -246,7 +250,10 @@ async fn an_image_is_kept_as_an_apps(world: &World) {
 /// Somebody has built or fetched it here for another purpose: by its name alone it is not to be had.
 async fn an_image_of_this_machine_cannot_be_had(world: &World) {
     let taken = adopted(world, "taken", 7);
-    let refused = world.engine.adopt_image(&taken, &world.image, None).await;
+    let refused = world
+        .engine
+        .adopt_image(&taken, &world.image, None, CancellationToken::new())
+        .await;
     assert!(matches!(refused, Err(EngineError::Refused { .. })), "{refused:?}");
     assert!(world.engine.image(&world.image).await.unwrap().is_some(), "it stays");
     assert!(world.engine.image(&taken.tag).await.unwrap().is_none());
@@ -261,7 +268,7 @@ async fn an_image_of_another_app_cannot_be_had(world: &World) {
         .unwrap();
     let taken = world
         .engine
-        .adopt_image(&adopted(world, "taken", 8), &theirs.tag, None)
+        .adopt_image(&adopted(world, "taken", 8), &theirs.tag, None, CancellationToken::new())
         .await;
     assert!(taken.is_err(), "{taken:?}");
     world.engine.remove_image(&theirs.tag).await.unwrap();

@@ -121,8 +121,14 @@ async fn release(
     for (process_type, digest) in &changes {
         match digest {
             Some(digest) => {
-                let loading = pushed(platform, app.id, process_type, digest);
-                let image = bounded(platform, &under_way.cancel, loading).await?;
+                let stop = under_way.cancel.child_token();
+                let loading = async {
+                    tokio::select! {
+                        loaded = pushed(platform, app.id, process_type, digest) => loaded,
+                        () = stop.cancelled() => Err(ImageError::Cancelled),
+                    }
+                };
+                let image = bounded(platform, &stop, loading).await?;
                 cast.set(process_type, &image)?;
             }
             None => cast.remove(process_type)?,
@@ -156,20 +162,13 @@ async fn release(
     Ok(release)
 }
 
-/// Work on images, within the limits of a build: its time, and its share of the disk.
+/// Work on images, within the limits of a build: its time, and its share of the disk. It ends by `stop`.
 async fn bounded<T>(
     platform: &Platform,
-    cancel: &CancellationToken,
+    stop: &CancellationToken,
     work: impl Future<Output = Result<T, ImageError>>,
 ) -> Result<T, ImageError> {
-    let stop = cancel.child_token();
-    let work = async {
-        tokio::select! {
-            done = work => done,
-            () = stop.cancelled() => Err(ImageError::Cancelled),
-        }
-    };
-    match platform.builder.bounded(&stop, work).await {
+    match platform.builder.bounded(stop, work).await {
         (Err(ImageError::Cancelled), Some(why)) => Err(ImageError::GivenUp(why)),
         (done, _) => done,
     }
@@ -247,12 +246,15 @@ pub(super) async fn take(
     let line = format!("-----> Fetching {}", wanted.name);
     output.line(&line).await.map_err(write)?;
     let image = adopted(app, BTreeMap::new());
+    let stop = cancel.child_token();
     let fetching = async {
         let credentials = wanted.credentials.as_ref();
-        let fetched = platform.engine.adopt_image(&image, &wanted.name, credentials).await;
-        fetched.map_err(|error| not_fetched(wanted, error))
+        let fetched = platform
+            .engine
+            .adopt_image(&image, &wanted.name, credentials, stop.clone());
+        fetched.await.map_err(|error| not_fetched(wanted, error))
     };
-    let image = bounded(platform, cancel, fetching).await?;
+    let image = bounded(platform, &stop, fetching).await?;
     if let Some(source) = image.labels.get(SOURCE_LABEL) {
         output.line(&format!("       Found {source}")).await.map_err(write)?;
     }
@@ -274,6 +276,7 @@ fn not_fetched(wanted: &WantedImage, error: EngineError) -> ImageError {
     let reason = match error {
         EngineError::Refused { message, .. } | EngineError::Build { message } => message,
         EngineError::NoImage { .. } => "there is none of this name".to_owned(),
+        EngineError::Cancelled { .. } => return ImageError::Cancelled,
         error => return ImageError::Engine(error),
     };
     ImageError::NotFetched {
