@@ -80,13 +80,21 @@ const FIXED_HOST: &str = "asks a host of Heroku's that is written into the clien
 
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one
 /// takes it out of here.
-const NOT_YET: [(&str, &str); 8] = [
+const NOT_YET: [(&str, &str); 10] = [
     ("addons", ADD_ONS),
     (
         "ci",
         "test runs belong to an app here, and not to a pipeline: `paas ci:run`",
     ),
     ("data", ADD_ONS),
+    (
+        "pg:backups:download",
+        "the client fetches over HTTPS alone, which the address of the stories is not; `paas` gets it over either",
+    ),
+    (
+        "pg:backups:restore",
+        "the client looks for an address in the list of backups, and there is none; `paas` restores",
+    ),
     ("pg", ADD_ONS),
     ("pipelines", "there are no pipelines"),
     ("redis", ADD_ONS),

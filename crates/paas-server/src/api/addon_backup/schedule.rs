@@ -9,10 +9,10 @@ use axum::{
 use http::StatusCode;
 use paas_api::{DatabaseFact, DatabaseInfo, NewSchedule, Schedule};
 use paas_core::{AddonState, BackupSchedule, Permissions};
-use paas_store::{addon::AddonRow, addon_backup};
+use paas_store::{addon::AddonRow, addon_attachment, addon_backup};
 
 use super::{
-    super::{addon as addons, auth::Caller, body::Body, error::ApiError, state::Api},
+    super::{addon as addons, addon_attachment as attachments, auth::Caller, body::Body, error::ApiError, state::Api},
     database,
 };
 use crate::control;
@@ -60,8 +60,11 @@ pub(in crate::api) async fn schedules(
     }
     let mut connection = api.connection().await?;
     let upkeep = addon_backup::upkeep_of(&mut connection, row.addon.id).await?;
-    let schedule = upkeep.schedule.map(|schedule| schedule_of(&row, schedule));
-    Ok(Json(schedule.into_iter().collect()))
+    drop(connection);
+    Ok(Json(match upkeep.schedule {
+        Some(schedule) => vec![schedule_of(&api, &row, schedule).await?],
+        None => Vec::new(),
+    }))
 }
 
 pub(in crate::api) async fn schedule(
@@ -80,10 +83,11 @@ pub(in crate::api) async fn schedule(
     let schedule = BackupSchedule::new(hour.0, &timezone)?;
     let mut connection = api.connection().await?;
     addon_backup::set_schedule(&mut connection, &row, Some(schedule), api.stamp(&caller.account)).await?;
+    drop(connection);
     let (hour, zone) = (schedule.hour(), schedule.zone());
     let what = format!("Schedule backups of {} at {hour:02}:00 {zone}", row.addon.name);
     api.announce(row.addon.app, &what, &caller.account);
-    Ok((StatusCode::CREATED, Json(schedule_of(&row, schedule))))
+    Ok((StatusCode::CREATED, Json(schedule_of(&api, &row, schedule).await?)))
 }
 
 pub(in crate::api) async fn unschedule(
@@ -96,20 +100,25 @@ pub(in crate::api) async fn unschedule(
     let upkeep = addon_backup::upkeep_of(&mut connection, row.addon.id).await?;
     let schedule = upkeep.schedule.ok_or_else(|| ApiError::not_found("schedule"))?;
     addon_backup::set_schedule(&mut connection, &row, None, api.stamp(&caller.account)).await?;
+    drop(connection);
     api.announce(
         row.addon.app,
         &format!("Stop the backups of {}", row.addon.name),
         &caller.account,
     );
-    Ok(Json(schedule_of(&row, schedule)))
+    Ok(Json(schedule_of(&api, &row, schedule).await?))
 }
 
-fn schedule_of(row: &AddonRow, schedule: BackupSchedule) -> Schedule {
-    Schedule {
+/// It has the name that its app has for the add-on: Heroku's command finds it by that.
+async fn schedule_of(api: &Api, row: &AddonRow, schedule: BackupSchedule) -> Result<Schedule, ApiError> {
+    let mut connection = api.connection().await?;
+    let uses = addon_attachment::list_of_addon(&mut connection, row.addon.id).await?;
+    let name = attachments::config_vars(row, &uses).into_iter().next();
+    Ok(Schedule {
         hour: schedule.hour(),
         minute: schedule.minute(),
-        name: row.addon.name.to_string(),
+        name: name.unwrap_or_else(|| row.addon.name.to_string()),
         timezone: schedule.zone().to_owned(),
         uuid: *row.addon.id.as_uuid(),
-    }
+    })
 }
