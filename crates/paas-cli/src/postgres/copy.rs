@@ -12,7 +12,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
-    /// Where the data is, also of another app: hello::DATABASE
+    /// Where the data is, also of another app: `hello::DATABASE`
     #[arg(value_name = "SOURCE")]
     source: String,
     /// What loses its own for that
