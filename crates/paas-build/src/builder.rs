@@ -14,29 +14,29 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    io,
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use paas_core::{App, Build, ConfigKey, ConfigVars, Id, ImageRef, ProcessType, Slug};
-use paas_engine::{
-    ByteStream, ContainerId, ContainerSpec, Engine, Environment, Exit, Limits, Role, Tmpfs, VolumeMount,
-};
+use paas_engine::{ByteStream, ContainerId, Engine, Exit, Limits};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BuildError, Buildpack, Pack, Source, Stack, StackSettings, Tests, buildpack,
-    discover::{discover, join, summary},
+    BuildError, Buildpack, Pack, Source, Stack, StackSettings, Tests,
+    delivery::{Delivery, ResultFiles},
+    discover::{discover, summary},
     errors::is_killed,
     image::Ground,
-    output::{Allowance, Console, human_bytes},
+    output::{Console, human_bytes},
     report::{self, Report},
     room::Room,
-    signs::{self, Signs},
-    status, sweep,
+    signs::Signs,
+    status,
+    workplace::{Expectations, Received, Worked},
 };
 
 /// Builds slugs.
@@ -44,6 +44,7 @@ use crate::{
 pub struct Builder {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) settings: BuildSettings,
+    pub(crate) expectations: Arc<Expectations>,
 }
 
 #[derive(Debug, Clone)]
@@ -122,18 +123,17 @@ const PIDS: u32 = 1024;
 const MEBIBYTE: u64 = 1024 * 1024;
 /// Below this no package with C extensions compiles; above it a build only helps itself.
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 512 * MEBIBYTE..=4096 * MEBIBYTE;
-/// Config is 64 KiB at most, but every var is a file of at least one page.
-pub(crate) const ENV_DIR_BYTES: u64 = 128 * MEBIBYTE;
-
-/// Unpacks the kit, then lets it go on with the rest of standard input: the source. `head` reads not one byte more than
-/// it is told to.
-const BOOT: &str = r#"set -o pipefail
-head -c "$1" | tar -x --no-same-owner -C /tmp && exec /tmp/buildpacks/bin/build "${@:2}""#;
-
 /// Its container is still there.
 pub(crate) struct Done {
-    ground: Ground,
+    /// `None` after tests.
+    built: Option<Built>,
+    pub(crate) result: ResultFiles,
     pub(crate) container: ContainerId,
+}
+
+enum Verdict {
+    Done(ResultFiles),
+    OtherLanguage(Buildpack),
 }
 
 enum Attempt {
@@ -177,7 +177,11 @@ pub fn memory_share(machine_memory_bytes: u64, builds: usize) -> u64 {
 
 impl Builder {
     pub fn new(engine: Arc<dyn Engine>, settings: BuildSettings) -> Self {
-        Self { engine, settings }
+        Self {
+            engine,
+            settings,
+            expectations: Arc::default(),
+        }
     }
 
     /// Runs one build to its end. The stack's images are there already ([`Stack::ensure`]).
@@ -286,16 +290,18 @@ impl Builder {
         match self.run_buildpacks(request, None, console, cancel).await {
             Err(BuildError::NothingDetected { .. }) if may_be_images => images.await,
             Err(error) => Err(error),
-            Ok(Done { ground, container }) => match self.pack(request, &ground, &container, console).await {
-                Ok(built) => Ok(Built {
-                    container: Some(container),
-                    ..built
-                }),
-                Err(error) => {
-                    self.remove(&container).await;
-                    Err(error)
-                }
-            },
+            Ok(Done {
+                built: Some(built),
+                container,
+                ..
+            }) => Ok(Built {
+                container: Some(container),
+                ..built
+            }),
+            Ok(Done { container, .. }) => {
+                self.remove(&container).await;
+                Err(BuildError::Broken { code: 0 })
+            }
         }
     }
 
@@ -338,60 +344,64 @@ impl Builder {
         console: &Console,
         stop: &CancellationToken,
     ) -> Result<Attempt, BuildError> {
-        let kit = buildpack::kit(request.config, tests);
-        let ground = Ground::find(&*self.engine, request.app, &stack.run).await?;
-        let (arguments, tars) = arguments(request.buildpacks).await?;
-        let mut spec = self.container(request, stack, &ground, kit.len(), arguments);
-        spec.environment = spec
-            .environment
-            .with("EXPECTED_BUILDPACK", expected.map_or("", Buildpack::as_str));
-        if let Some(tests) = tests {
-            tests.prepare(request.app, &mut spec);
-        }
-        let input = request.source.input_after(kit, &tars).await?;
-        let (output, pieces) = mpsc::channel(64);
-        let halt = stop.child_token();
-        let run = self.engine.run(&spec, input, output, halt.clone());
-        let allowance = Allowance::new(self.settings.output_bytes);
-        let (exit, signs) = tokio::join!(run, signs::forward(pieces, console, allowance, &halt));
+        let Worked {
+            name,
+            exit,
+            signs,
+            received: Received { result, mut built },
+        } = Box::pin(self.work(request, tests, stack, expected, console, stop)).await?;
 
         // Errors of a run may come after the container was made.
-        let container = self.find_container(&spec.name).await;
-        let (ended, container) = match (exit, container) {
-            (Ok(exit), Some(container)) => match self.verdict(exit, signs, request, &container).await {
-                Ok(None) => return Ok(Attempt::Done(Box::new(Done { ground, container }))),
-                Ok(Some(other)) => (Ok(Attempt::OtherLanguage(other)), Some(container)),
-                Err(error) => (Err(error), Some(container)),
-            },
-            (Ok(exit), None) => (Err(BuildError::Broken { code: exit.code }), None),
-            (Err(error), container) => (Err(error.into()), container),
-        };
+        let container = self.find_container(&name).await;
+        let ended = exit.map_err(BuildError::from);
+        let ended = ended.and_then(|exit| self.verdict(exit, signs, request, result));
+        let ended = ended.and_then(|verdict| match verdict {
+            Verdict::OtherLanguage(language) => Ok(Attempt::OtherLanguage(language)),
+            Verdict::Done(result) => Ok(Attempt::Done(Box::new(Done {
+                built: built.take().transpose()?,
+                result,
+                container: container.clone().ok_or(BuildError::Broken { code: 0 })?,
+            }))),
+        });
+        if matches!(ended, Ok(Attempt::Done(_))) {
+            return ended;
+        }
+        if let Some(Ok(built)) = built
+            && let Err(error) = self.engine.remove_image(&built.image).await
+        {
+            tracing::warn!(image = %built.image, %error, "the image of a build that failed after all stays behind");
+        }
         if let Some(container) = container {
             self.remove(&container).await;
         }
         ended
     }
 
-    async fn verdict(
+    fn verdict(
         &self,
         exit: Exit,
         signs: Signs,
         request: &BuildRequest<'_>,
-        container: &ContainerId,
-    ) -> Result<Option<Buildpack>, BuildError> {
-        let engine = &*self.engine;
+        result: Option<io::Result<ResultFiles>>,
+    ) -> Result<Verdict, BuildError> {
+        let files = result.as_ref().and_then(|result| result.as_ref().ok());
         let reached = match exit.code {
-            status::NOT_DETECTED | status::NO_BUILDPACK => report::misfit(engine, container).await,
+            status::NOT_DETECTED | status::NO_BUILDPACK => files.and_then(report::misfit),
             status::OTHER_LANGUAGE if request.buildpacks.is_empty() => {
-                if let Some(other) = report::chosen(engine, container).await {
-                    return Ok(Some(other));
+                if let Some(other) = files.and_then(report::chosen) {
+                    return Ok(Verdict::OtherLanguage(other));
                 }
                 None
             }
             _ => None,
         };
         self.judge(exit, signs, request, reached.unwrap_or(0))?;
-        Ok(None)
+        let reason = match result {
+            Some(Ok(files)) => return Ok(Verdict::Done(files)),
+            Some(Err(error)) => format!("What the build left behind cannot be read: {error}."),
+            None => "The build left no result behind.".to_owned(),
+        };
+        Err(BuildError::BadProcessTypes { reason })
     }
 
     /// Removes the container of a build. Removing takes a moment, and nobody has to wait for it but what comes next in the
@@ -407,58 +417,6 @@ impl Builder {
         containers
             .into_iter()
             .find_map(|container| (container.name == name).then_some(container.id))
-    }
-
-    fn container(
-        &self,
-        request: &BuildRequest<'_>,
-        stack: &Stack,
-        ground: &Ground,
-        kit_bytes: usize,
-        buildpacks: Vec<String>,
-    ) -> ContainerSpec {
-        let settings = &self.settings;
-        let BuildRequest {
-            app,
-            build,
-            source,
-            config: _,
-            commit,
-            is_container: _,
-            buildpacks: _,
-        } = *request;
-        let mut environment = Environment::new()
-            .with("HOME", "/app")
-            .with("STACK", stack.name.as_str())
-            .with("KNOWN_LAYERS", join(ground.known_layers(), " "))
-            .with("REQUEST_ID", build.to_string());
-        if let Some(commit) = commit {
-            environment = environment.with("SOURCE_VERSION", commit);
-        }
-        let arguments = [
-            kit_bytes.to_string(),
-            if source.is_gzipped { "--gzip" } else { "" }.to_owned(),
-        ];
-        let command = ["/bin/bash", "-c", BOOT, "build"].map(str::to_owned);
-        ContainerSpec {
-            environment,
-            network: Some(settings.network.clone()),
-            volumes: vec![VolumeMount {
-                volume: sweep::cache_volume(app),
-                path: "/tmp/cache".to_owned(),
-            }],
-            tmpfs: vec![Tmpfs {
-                path: "/tmp/env".to_owned(),
-                size_bytes: ENV_DIR_BYTES,
-            }],
-            ..ContainerSpec::new(
-                format!("paas-build-{build}"),
-                Role::Build { app, build },
-                stack.build.clone(),
-                command.into_iter().chain(arguments).chain(buildpacks).collect(),
-                settings.limits,
-            )
-        }
     }
 
     /// The stack with what the app's languages need: those of the chosen buildpacks, or of the one that will recognise it.
@@ -523,15 +481,16 @@ impl Builder {
         })
     }
 
-    /// Makes the image of what a build container has left behind.
-    async fn pack(
+    /// Makes the image of the tars that a build hands over, of which `first` is the first one behind its result.
+    pub(crate) async fn pack(
         &self,
         request: &BuildRequest<'_>,
         ground: &Ground,
-        container: &ContainerId,
+        files: &ResultFiles,
+        tars: (ByteStream, &mut Delivery),
         console: &Console,
     ) -> Result<Built, BuildError> {
-        let report = Report::read(&*self.engine, container).await?;
+        let report = Report::parse(files)?;
         let procfile = report.procfile.as_ref().or(request.source.procfile.as_ref());
         let process_types = discover(procfile, &report, console).await;
 
@@ -539,7 +498,7 @@ impl Builder {
         let started = Instant::now();
         (self.settings.checkpoint)(Checkpoint::BeforeImage);
         let (image, size_bytes) = ground
-            .make_image(&*self.engine, container, request.build, report.layer_key.as_deref())
+            .make_image(&*self.engine, tars, request.build, report.layer_key.as_deref())
             .await?;
         (self.settings.checkpoint)(Checkpoint::AfterImage);
         console.detail(&format!("Done: {}", human_bytes(size_bytes))).await;
@@ -560,21 +519,4 @@ impl Builder {
             container: None,
         })
     }
-}
-
-/// What `buildpacks/bin/build` is told of the buildpacks, and the tars that come before the source.
-async fn arguments(buildpacks: &[Pack]) -> Result<(Vec<String>, Vec<PathBuf>), BuildError> {
-    let (mut arguments, mut tars) = (Vec::new(), Vec::new());
-    for pack in buildpacks {
-        match pack {
-            Pack::Ours(buildpack) => arguments.push(buildpack.as_str().to_owned()),
-            Pack::Fetched { name: _, tar } => {
-                let file = tokio::fs::metadata(tar).await;
-                let file = file.map_err(|source| BuildError::ReadSource { source })?;
-                arguments.push(format!("@{}", file.len()));
-                tars.push(tar.clone());
-            }
-        }
-    }
-    Ok((arguments, tars))
 }

@@ -168,8 +168,9 @@ impl fmt::Display for Buildpack {
     }
 }
 
-/// A tar with `buildpacks/`; for `ENV_DIR`, one file in `env/` for each config var; and what `tests/` is to run.
-pub(crate) fn kit(config: &ConfigVars, tests: Option<&Tests>) -> Vec<u8> {
+/// A tar with `buildpacks/`; for `ENV_DIR`, one file in `env/` for each config var; the `version` of the source; and what
+/// `tests/` is to run.
+pub(crate) fn kit(config: &ConfigVars, version: Option<&str>, tests: Option<&Tests>) -> Vec<u8> {
     let mut tar = MemoryTar::new();
     for file in files(&FILES) {
         let path = file.path();
@@ -181,6 +182,9 @@ pub(crate) fn kit(config: &ConfigVars, tests: Option<&Tests>) -> Vec<u8> {
     }
     for (key, value) in config {
         tar.file(&format!("env/{key}"), 0o600, value.as_bytes());
+    }
+    if let Some(version) = version {
+        tar.file("version", 0o600, version.as_bytes());
     }
     for (name, command) in tests.map(Tests::files).into_iter().flatten() {
         tar.file(&format!("tests/{name}"), 0o600, command.as_bytes());
@@ -219,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_kit_holds_every_buildpack_and_its_programs_can_run() {
-        let kit = unpack(&kit(&ConfigVars::default(), None));
+        let kit = unpack(&kit(&ConfigVars::default(), None, None));
         for buildpack in Buildpack::ALL {
             for program in ["detect", "compile", "release"] {
                 let path = PathBuf::from(format!("buildpacks/{buildpack}/bin/{program}"));
@@ -254,7 +258,7 @@ mod tests {
     fn each_config_var_is_a_file_that_only_its_owner_reads() {
         let change = ("SECRET".parse().unwrap(), Some("two\nlines".to_owned()));
         let config = ConfigVars::default().with([change]).unwrap();
-        let kit = unpack(&kit(&config, None));
+        let kit = unpack(&kit(&config, None, None));
         assert_eq!(kit[&PathBuf::from("env/SECRET")], (0o600, b"two\nlines".to_vec()));
     }
 

@@ -1,4 +1,4 @@
-//! The image of a slug: what a build left in `/app`, on the stack's run image.
+//! The image of a slug: what a build hands over of `/app`, on the stack's run image.
 //!
 //! ```text
 //! run image ─▶ [ what seldom changes: runtime, dependencies ] ─▶ [ the rest of /app ]
@@ -11,11 +11,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paas_core::{App, Build, Id, ImageRef, Slug};
-use paas_engine::{ByteStream, ContainerId, Engine, EngineError, Environment, Image, LayerSpec};
+use paas_engine::{ByteStream, Engine, EngineError, Environment, Image, LayerSpec};
 
-use crate::BuildError;
+use crate::{BuildError, delivery::Delivery};
 
 /// What there is to build an app's image on.
+#[derive(Debug)]
 pub(crate) struct Ground {
     app: Id<App>,
     run_image: Image,
@@ -63,25 +64,37 @@ impl Ground {
         Ok(ground)
     }
 
+    /// By content.
+    pub(crate) const fn run_image(&self) -> &ImageRef {
+        &self.run_image.id
+    }
+
     /// The keys of the layers that a build need not make again.
     pub(crate) fn known_layers(&self) -> BTreeSet<&str> {
         self.layers.keys().map(String::as_str).collect()
     }
 
-    /// Makes the image of what `container` has left behind, and tells how many bytes the app adds to its stack.
+    /// Makes the image of the tars that a build hands over, and tells how many bytes the app adds to its stack. A layer that
+    /// is not known comes before the app.
     pub(crate) async fn make_image(
         &self,
         engine: &dyn Engine,
-        container: &ContainerId,
+        (first, rest): (ByteStream, &mut Delivery),
         build: Id<Build>,
         layer_key: Option<&str>,
     ) -> Result<(ImageRef, u64), BuildError> {
-        let base = match layer_key {
-            Some(key) => self.layer(engine, container, key).await?,
-            None => self.run_image.id.clone(),
+        let known = layer_key.map(|key| (key, self.layers.get(key)));
+        let (base, app) = match known {
+            None => (self.run_image.id.clone(), first),
+            Some((_, Some(tag))) => (tag.clone(), first),
+            Some((key, None)) => {
+                let layer = self.keep_layer(engine, first, key).await?;
+                (layer, rest.next().await.ok_or(BuildError::Broken { code: 0 })?)
+            }
         };
-        let spec = self.spec(base, build_tag(self.app, build));
-        let image = commit(engine, container, "/app", &spec).await?;
+        let image = engine
+            .commit_layer(&self.spec(base, build_tag(self.app, build)), app)
+            .await?;
         Ok((image.id, image.size_bytes.saturating_sub(self.run_image.size_bytes)))
     }
 
@@ -99,13 +112,10 @@ impl Ground {
         Ok((image.id, image.size_bytes.saturating_sub(self.run_image.size_bytes)))
     }
 
-    async fn layer(&self, engine: &dyn Engine, container: &ContainerId, key: &str) -> Result<ImageRef, BuildError> {
-        if let Some(tag) = self.layers.get(key) {
-            return Ok(tag.clone());
-        }
+    async fn keep_layer(&self, engine: &dyn Engine, tar: ByteStream, key: &str) -> Result<ImageRef, BuildError> {
         let tag = ImageRef::new(format!("{}{key}", self.tags_of_layers()));
         let spec = self.spec(self.run_image.id.clone(), tag);
-        let image = commit(engine, container, "/tmp/layer/app", &spec).await?;
+        let image = engine.commit_layer(&spec, tar).await?;
         // One is enough: images that stand on the others keep them alive.
         for old in self.layers.values().chain(&self.outdated) {
             if let Err(error) = engine.remove_image(old).await {
@@ -132,17 +142,4 @@ impl Ground {
             user: "10001:10001".to_owned(),
         }
     }
-}
-
-async fn commit(
-    engine: &dyn Engine,
-    container: &ContainerId,
-    path: &str,
-    spec: &LayerSpec,
-) -> Result<Image, BuildError> {
-    let tar = engine
-        .archive(container, path)
-        .await?
-        .ok_or(BuildError::Broken { code: 0 })?;
-    Ok(engine.commit_layer(spec, tar).await?)
 }

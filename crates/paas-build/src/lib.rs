@@ -19,6 +19,7 @@ mod heroku_yml;
 mod source;
 
 mod builder;
+mod delivery;
 mod discover;
 mod dockerfile;
 mod image;
@@ -28,6 +29,7 @@ mod room;
 mod signs;
 mod status;
 mod test_run;
+mod workplace;
 
 mod base;
 mod stack;

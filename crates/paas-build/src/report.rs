@@ -3,12 +3,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use futures_util::TryStreamExt as _;
 use paas_core::{ConfigKey, ProcessType, Procfile};
 use paas_engine::{ContainerId, Engine};
 use serde::Deserialize;
 
-use crate::{BuildError, Buildpack, archive};
+use crate::{
+    BuildError, Buildpack,
+    delivery::{ResultFiles, read_result},
+};
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Report {
@@ -42,37 +44,25 @@ struct Release {
     addons: Option<Vec<serde_yaml_ng::Value>>,
 }
 
-const MAXIMUM_BYTES: u64 = 256 * 1024;
 const MAXIMUM_DESCRIPTION_CHARACTERS: usize = 80;
 const MAXIMUM_TOLD_CHARACTERS: usize = 2000;
 /// More names than any sensible buildpack has, and few enough to be shown.
 const MOST_NAMES: usize = 20;
 
 impl Report {
+    /// Of a build that hands nothing over.
     pub(crate) async fn read(engine: &dyn Engine, container: &ContainerId) -> Result<Self, BuildError> {
-        let bad = |reason: &str| BuildError::BadProcessTypes {
-            reason: reason.to_owned(),
-        };
-        let Some(mut tar) = engine.archive(container, "/tmp/result").await? else {
-            return Err(bad("The build left no result behind."));
-        };
-        let mut bytes = Vec::new();
-        while let Some(chunk) = tar.try_next().await.map_err(|_| bad("The build's result was lost."))? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() as u64 > MAXIMUM_BYTES {
-                return Err(bad("The buildpack's bin/release wrote too much."));
-            }
-        }
-        Self::parse(&bytes)
+        let bad = |reason: String| BuildError::BadProcessTypes { reason };
+        let tar = engine.archive(container, "/tmp/result").await?;
+        let tar = tar.ok_or_else(|| bad("The build left no result behind.".to_owned()))?;
+        let files = read_result(tar).await;
+        let files = files.map_err(|error| bad(format!("What the build left behind cannot be read: {error}.")))?;
+        Self::parse(&files)
     }
 
-    fn parse(tar: &[u8]) -> Result<Self, BuildError> {
+    pub(crate) fn parse(files: &ResultFiles) -> Result<Self, BuildError> {
         let bad = |reason: String| BuildError::BadProcessTypes { reason };
-        let files = archive::read_files(tar, MAXIMUM_BYTES).map_err(|error| bad(error.to_string()))?;
-        let text = |name: &str| {
-            let content = files.get(&Path::new("result").join(name))?;
-            Some(String::from_utf8_lossy(content).trim().to_owned()).filter(|text| !text.is_empty())
-        };
+        let text = |name: &str| word(files, name).filter(|text| !text.is_empty());
         let release: Option<Release> = match text("release") {
             None => None,
             Some(yaml) => serde_yaml_ng::from_str(&yaml)
@@ -110,31 +100,21 @@ impl Report {
 }
 
 /// Which of several buildpacks the build had come to, counted from 0.
-pub(crate) async fn misfit(engine: &dyn Engine, container: &ContainerId) -> Option<usize> {
-    word(engine, container, "misfit").await?.parse().ok()
+pub(crate) fn misfit(files: &ResultFiles) -> Option<usize> {
+    word(files, "misfit")?.parse().ok()
 }
 
 /// The buildpack that recognised the app, before it was asked to build it.
-pub(crate) async fn chosen(engine: &dyn Engine, container: &ContainerId) -> Option<Buildpack> {
-    word(engine, container, "chosen").await?.parse().ok()
+pub(crate) fn chosen(files: &ResultFiles) -> Option<Buildpack> {
+    word(files, "chosen")?.parse().ok()
 }
 
 /// How the app's tests ended.
-pub(crate) async fn tests(engine: &dyn Engine, container: &ContainerId) -> Option<i32> {
-    word(engine, container, "tests").await?.parse().ok()
+pub(crate) fn tests(files: &ResultFiles) -> Option<i32> {
+    word(files, "tests")?.parse().ok()
 }
 
-async fn word(engine: &dyn Engine, container: &ContainerId, name: &str) -> Option<String> {
-    let path = format!("/tmp/result/{name}");
-    let mut tar = engine.archive(container, &path).await.ok()??;
-    let mut bytes = Vec::new();
-    while let Some(chunk) = tar.try_next().await.ok()? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() as u64 > MAXIMUM_BYTES {
-            return None;
-        }
-    }
-    let files = archive::read_files(&bytes, MAXIMUM_BYTES).ok()?;
+fn word(files: &ResultFiles, name: &str) -> Option<String> {
     let content = files.get(Path::new(name))?;
     Some(String::from_utf8_lossy(content).trim().to_owned())
 }
@@ -190,14 +170,12 @@ fn is_key(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::MemoryTar;
 
     fn parse(files: &[(&str, &str)]) -> Result<Report, BuildError> {
-        let mut tar = MemoryTar::new();
-        for (name, content) in files {
-            tar.file(&format!("result/{name}"), 0o644, content.as_bytes());
-        }
-        Report::parse(&tar.finish())
+        let files = files
+            .iter()
+            .map(|(name, content)| (name.into(), content.as_bytes().to_vec()));
+        Report::parse(&files.collect())
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use paas_engine::Output;
+use paas_engine::{Output, OutputStream};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    delivery::Courier,
     errors::{is_disk_full, is_out_of_processes},
     output::{Allowance, Console},
 };
@@ -21,11 +22,13 @@ pub(crate) struct Signs {
 /// How long a build may go on that can start no process: a shell that tries again may have success, a fork bomb never ends.
 const BREATHLESS: Duration = Duration::from_secs(10);
 
-/// Hands a container's output on, and tells what it shows. Halts a build that gets no further.
+/// Hands a container's output on, and tells what it shows: words to people, and standard output to the courier, if
+/// there is one. Halts a build that gets no further.
 pub(crate) async fn forward(
     mut pieces: mpsc::Receiver<Output>,
     console: &Console,
     mut allowance: Allowance,
+    mut courier: Option<Courier>,
     halt: &CancellationToken,
 ) -> Signs {
     let mut signs = Signs::default();
@@ -40,6 +43,12 @@ pub(crate) async fn forward(
             }
         };
         let Some(piece) = piece else { break };
+        if piece.stream == OutputStream::Stdout
+            && let Some(courier) = &mut courier
+        {
+            courier.take(piece.bytes).await;
+            continue;
+        }
         let words = String::from_utf8_lossy(&piece.bytes);
         signs.full_disk |= is_disk_full(&words);
         if !signs.out_of_processes && is_out_of_processes(&words) {
@@ -47,6 +56,9 @@ pub(crate) async fn forward(
             breathless.as_mut().reset(Instant::now() + BREATHLESS);
         }
         allowance.pass(piece.bytes, console).await;
+    }
+    if let Some(courier) = courier {
+        courier.finish().await;
     }
     signs
 }

@@ -83,7 +83,7 @@ impl Builder {
         cancel: &CancellationToken,
     ) -> Result<i32, BuildError> {
         let done = self.run_buildpacks(request, Some(tests), console, cancel).await?;
-        let status = report::tests(&*self.engine, &done.container).await;
+        let status = report::tests(&done.result);
         self.remove(&done.container).await;
         status.ok_or(BuildError::Broken { code: 0 })
     }

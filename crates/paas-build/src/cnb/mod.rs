@@ -35,13 +35,13 @@ use self::{
 use crate::{
     BuildError, BuildRequest, Builder, Built, Checkpoint, Stack,
     archive::MemoryTar,
-    builder::ENV_DIR_BYTES,
     buildpack,
     discover::{join, summary},
     image::build_tag,
     output::{Allowance, Console, human_bytes},
     report::Report,
     signs, status, sweep,
+    workplace::ENV_DIR_BYTES,
 };
 
 pub use error::CnbError;
@@ -157,7 +157,7 @@ impl Builder {
         let halt = stop.child_token();
         let run = self.engine.run(&spec, input, output, halt.clone());
         let allowance = Allowance::new(self.settings.output_bytes);
-        let (exit, signs) = tokio::join!(run, signs::forward(pieces, console, allowance, &halt));
+        let (exit, signs) = tokio::join!(run, signs::forward(pieces, console, allowance, None, &halt));
         let container = self.find_container(&spec.name).await;
         let built = match (exit, &container) {
             (Ok(exit), Some(container)) => {

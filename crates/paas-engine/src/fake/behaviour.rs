@@ -9,7 +9,7 @@ use crate::OutputStream;
 /// What a container of the fake says and how it lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behaviour {
-    pub(super) says: Vec<(OutputStream, String)>,
+    pub(super) says: Vec<(OutputStream, Bytes)>,
     pub(super) life: Life,
     pub(super) files: BTreeMap<String, Bytes>,
 }
@@ -69,14 +69,21 @@ impl Behaviour {
     /// Says a line on standard output first.
     #[must_use]
     pub fn saying(mut self, line: &str) -> Self {
-        self.says.push((OutputStream::Stdout, line.to_owned()));
+        self.says.push((OutputStream::Stdout, format!("{line}\n").into()));
         self
     }
 
     /// Says a line on standard error first.
     #[must_use]
     pub fn complaining(mut self, line: &str) -> Self {
-        self.says.push((OutputStream::Stderr, line.to_owned()));
+        self.says.push((OutputStream::Stderr, format!("{line}\n").into()));
+        self
+    }
+
+    /// Sends these bytes on standard output first.
+    #[must_use]
+    pub fn sending(mut self, bytes: impl Into<Bytes>) -> Self {
+        self.says.push((OutputStream::Stdout, bytes.into()));
         self
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::{
-    StreamExt as _,
+    FutureExt as _, StreamExt as _,
     stream::{self, BoxStream},
 };
 use paas_core::ImageRef;
@@ -154,6 +154,12 @@ impl Engine for FakeEngine {
             Some(fake) => (fake.behaviour.clone(), fake.life.clone()),
             None => return Err(refused("running a container", "it vanished")),
         };
+        if let Some(Some(first)) = stdin.next().now_or_never() {
+            if let Input::Bytes(bytes) = &first {
+                self.state().heard.push((spec.clone(), bytes.clone()));
+            }
+            stdin = stream::once(std::future::ready(first)).chain(stdin).boxed();
+        }
         say(&behaviour, &output).await;
         let code = tokio::select! {
             biased;
@@ -403,8 +409,7 @@ impl Engine for FakeEngine {
 }
 
 async fn say(behaviour: &Behaviour, output: &mpsc::Sender<Output>) {
-    for (stream, line) in behaviour.says.clone() {
-        let bytes = Bytes::from(line + "\n");
+    for (stream, bytes) in behaviour.says.clone() {
         // Who does not listen any more misses it.
         let _ = output.send(Output { stream, bytes }).await;
     }

@@ -124,6 +124,13 @@ impl FakeEngine {
         self.touch();
     }
 
+    /// The first piece of input of each such container that was run, in order, if it was there at the start.
+    pub fn heard(&self, applies: impl Fn(&ContainerSpec) -> bool) -> Vec<Bytes> {
+        let state = self.state();
+        let heard = state.heard.iter().filter(|(spec, _)| applies(spec));
+        heard.map(|(_, first)| first.clone()).collect()
+    }
+
     /// What a container was asked for with, environment and all.
     pub fn spec(&self, id: &ContainerId) -> Option<ContainerSpec> {
         self.state().find(id).map(|fake| fake.spec.clone())
@@ -168,7 +175,8 @@ impl FakeEngine {
         };
         fake.container.state = ContainerState::Running { address };
         for (stream, line) in fake.behaviour.says.clone() {
-            fake.say(stream, line, now);
+            let words = line.strip_suffix(b"\n").unwrap_or(&line);
+            fake.say(stream, line.slice_ref(words), now);
         }
         match fake.behaviour.life {
             Life::Exits { code, out_of_memory } => {

@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) saved: BTreeMap<String, Image>,
     pub(super) networks: BTreeMap<String, NetworkSpec>,
     pub(super) volumes: BTreeMap<String, Volume>,
+    /// The first piece of input of each container that was run.
+    pub(super) heard: Vec<(ContainerSpec, Bytes)>,
     /// What the next Dockerfile build fails with.
     pub(super) build_failure: Option<String>,
     /// What cannot be done any more.

@@ -12,11 +12,10 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use paas_build::{BuildError, Built, Choice, Source, StackError, UnknownBuildpack};
+use paas_build::{BuildError, Built, Choice, Source};
 use paas_core::{App, Build, BuildFailure, CNB_STACK, CONTAINER_STACK, Id, LogSource, ReleaseStatus, Slug};
 use paas_engine::EngineError;
 use paas_store::{self as store, Stamp, StoreError, account::Account, release::ReleaseRow};
-use thiserror::Error;
 use tokio::{
     sync::{Mutex, MutexGuard, oneshot},
     time::{MissedTickBehavior, interval},
@@ -24,23 +23,20 @@ use tokio::{
 
 use super::{
     boot::{self, Verdict},
-    buildpack::{self, BuildpackError, Buildpacks},
+    buildpack::{self, Buildpacks},
     container::{self, ImageError, WantedImage},
-    disk::{self, DiskNearlyFull},
+    disk,
     release_phase::{self, PhaseEnd},
     slots::Ticket,
     turns::BuildUnderWay,
 };
-use crate::{
-    failpoint,
-    output::OutputWriter,
-    platform::Platform,
-    source::{Address, ArchiveError, FetchError},
-};
+use crate::{failpoint, output::OutputWriter, platform::Platform, source::Address};
 
 mod build;
+mod error;
 mod fetch;
 
+pub(super) use error::DeployError;
 pub(super) use fetch::fetch;
 
 /// A build whose server died is failed this long after its last heartbeat.
@@ -81,38 +77,15 @@ pub(crate) struct Deploy {
     pub(crate) verdict: oneshot::Receiver<Verdict>,
 }
 
-#[derive(Debug, Error)]
-pub(super) enum DeployError {
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    #[error(transparent)]
-    UnknownBuildpack(#[from] UnknownBuildpack),
-    #[error(transparent)]
-    Buildpack(#[from] BuildpackError),
-    #[error(transparent)]
-    Disk(#[from] DiskNearlyFull),
-    #[error(transparent)]
-    Image(#[from] ImageError),
-    #[error("make the stack's images")]
-    Stack(#[from] StackError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("write the build's output")]
-    Output(#[from] io::Error),
-    #[error(transparent)]
-    Other(#[from] anyhow::Error),
-    #[error("the server stops, or the app is destroyed")]
-    Abandoned,
-}
-
 /// Records the build and starts its deploy. Does not wait for it.
 pub(crate) async fn submit(platform: &Arc<Platform>, new: NewBuild) -> Result<Deploy, StoreError> {
+    let id = store::new_id(platform.clock.now());
+    submit_as(platform, id, new).await
+}
+
+/// The same for a build whose id is known already.
+pub(crate) async fn submit_as(platform: &Arc<Platform>, id: Id<Build>, new: NewBuild) -> Result<Deploy, StoreError> {
     let now = platform.clock.now();
-    let id = store::new_id(now);
     let row = store::build::NewBuild {
         id,
         app: new.app.id,
@@ -180,8 +153,11 @@ pub(crate) async fn purge_cache(platform: &Platform, app: Id<App>) -> Result<boo
     let Ok(_turn) = turn.try_lock() else {
         return Ok(false);
     };
-    paas_build::remove_cache(&*platform.engine, app).await?;
-    Ok(true)
+    match paas_build::remove_cache(&*platform.engine, app).await {
+        // A push has begun.
+        Err(EngineError::InUse { .. }) => Ok(false),
+        removed => removed.map(|()| true),
+    }
 }
 
 pub(super) struct Task<'a> {
@@ -463,41 +439,6 @@ impl<'a> Task<'a> {
             tracing::warn!(%error, "the output of a build could not be written");
         }
         end(platform, self.new.app.id, self.id, why).await;
-    }
-}
-
-impl DeployError {
-    /// Whether it is no fault of the source, nor of whoever sent it: the operator has to know.
-    pub(super) const fn is_ours(&self) -> bool {
-        match self {
-            Self::Build(_)
-            | Self::UnknownBuildpack(_)
-            | Self::Buildpack(_)
-            | Self::Fetch(_)
-            | Self::Archive(_)
-            | Self::Image(_)
-            | Self::Abandoned => false,
-            Self::Disk(_) | Self::Stack(_) | Self::Store(_) | Self::Output(_) | Self::Other(_) => true,
-        }
-    }
-
-    /// What to say of it where nothing was said yet, without a full stop.
-    pub(super) fn words(&self) -> Option<String> {
-        Some(match self {
-            Self::Build(_) | Self::Disk(_) => return None,
-            Self::UnknownBuildpack(error) => format!("{error}. Choose others: paas buildpacks:set"),
-            Self::Buildpack(error) => format!("{error}. Choose others with paas buildpacks:set, or try again later"),
-            Self::Image(error) => format!("The image cannot be deployed: {error}"),
-            Self::Fetch(FetchError::Disk(_)) | Self::Archive(ArchiveError::Disk(_)) => {
-                "The source could not be written to the platform's disk; its log says why. Try again later".to_owned()
-            }
-            Self::Fetch(error) => format!("The source could not be fetched: {error}"),
-            Self::Archive(error) => format!("The source cannot be used: {error}"),
-            Self::Abandoned => {
-                "The server stops, or the app was destroyed: a release goes live when the server is back".to_owned()
-            }
-            _ => "The platform could not finish this; its log says why. Try again".to_owned(),
-        })
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api,
-    git::{Admission, Backend, Deploying, NewSource, Refusal, Service},
+    git::{Admission, Backend, Deploying, Expected, NewSource, Refusal, Service},
     platform::Platform,
     sessions::Holder,
 };
@@ -62,6 +62,21 @@ impl Backend for GitBackend {
         })
     }
 
+    /// Not while anything else of the app is under way, nor while others wait for the machine: then this push waits, too.
+    fn expect(&self, app: &App) -> Option<Expected> {
+        let (platform, app) = (Arc::clone(&self.0), app.id);
+        if platform.turns.is_busy(app) || !platform.turns.slots.has_free() {
+            return None;
+        }
+        let build = store::new_id(platform.clock.now());
+        let given_up = platform.stop.child_token();
+        let push = given_up.clone().drop_guard();
+        self.0.tracker.spawn(async move {
+            platform.builder.expect(app, build, given_up).await;
+        });
+        Some(Expected { build, _push: push })
+    }
+
     async fn deploy(&self, source: NewSource) -> Result<Deploying, Refusal> {
         // A push takes a while: whoever lost access meanwhile deploys nothing.
         self.check(&source.app, &source.account).await?;
@@ -71,7 +86,9 @@ impl Backend for GitBackend {
             tar,
             commit,
             subject,
+            build,
         } = source;
+        let build = build.unwrap_or_else(|| store::new_id(self.0.clock.now()));
         let new = NewBuild {
             app,
             actor: account,
@@ -81,7 +98,7 @@ impl Backend for GitBackend {
             buildpacks: None,
             blob: None,
         };
-        let deploy = deploy::submit(&self.0, new)
+        let deploy = deploy::submit_as(&self.0, build, new)
             .await
             .map_err(|error| unavailable(&error))?;
         let output = match self.0.outputs.follow(*deploy.build.as_uuid()).await {

@@ -31,6 +31,11 @@ impl Slots {
         }
     }
 
+    /// Whether a build that asked now would begin.
+    pub(super) fn has_free(&self) -> bool {
+        self.queue.borrow().tickets.len() < self.count
+    }
+
     pub(super) fn ask(&self) -> Ticket<'_> {
         let mut number = 0;
         self.queue.send_modify(|queue| {

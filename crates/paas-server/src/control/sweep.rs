@@ -117,7 +117,9 @@ async fn remove_leftovers(platform: &Arc<Platform>) -> Result<()> {
     one_off::remove_leftovers(platform, &containers).await?;
     for container in containers {
         let is_leftover = match &container.role {
-            Some(Role::Build { build, .. }) => !platform.turns.running().contains(build),
+            Some(Role::Build { build, .. }) => {
+                !platform.turns.running().contains(build) && !platform.builder.expects(*build)
+            }
             // Between a build and its image; no longer than its build.
             Some(Role::Task { purpose }) => purpose == "layer" && platform.turns.running().is_empty(),
             _ => false,

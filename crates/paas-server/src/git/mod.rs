@@ -20,10 +20,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http::HeaderMap;
-use paas_core::App;
+use paas_core::{App, Build, Id};
 use paas_store::account::Account;
 use tokio::sync::oneshot;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use crate::sessions::Session;
 
@@ -48,6 +51,11 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// token nobody learns which apps there are.
     async fn admit(&self, headers: &HeaderMap, name: Option<&str>, wanted: Service) -> Result<Admission, Refusal>;
 
+    /// Hears that a push to an app has begun, whose source will most likely be deployed.
+    fn expect(&self, _app: &App) -> Option<Expected> {
+        None
+    }
+
     /// Starts a deploy, which goes on whether or not anybody listens.
     async fn deploy(&self, source: NewSource) -> Result<Deploying, Refusal>;
 }
@@ -58,6 +66,12 @@ pub(crate) struct Admission {
     pub(crate) account: Account,
     /// Ended when they may not go on.
     pub(crate) session: Option<Session>,
+}
+
+/// A build that gets ready while its source is on the way. Nobody expects it any more when this is dropped.
+pub(crate) struct Expected {
+    pub(crate) build: Id<Build>,
+    pub(crate) _push: DropGuard,
 }
 
 /// Why a request of git's is not answered.
@@ -81,6 +95,8 @@ pub(crate) struct NewSource {
     pub(crate) commit: String,
     /// The first line of the commit's message.
     pub(crate) subject: String,
+    /// The build that was expected.
+    pub(crate) build: Option<Id<Build>>,
 }
 
 /// A deploy under way, as the pusher watches it.

@@ -5,10 +5,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use paas_core::{App, Id};
+use paas_core::{App, Build, Id};
 use paas_store::account::Account;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
+
+use super::Expected;
 
 /// Which `git receive-pack` runs for whom: the hook only knows the id of its push.
 #[derive(Default)]
@@ -25,6 +27,7 @@ struct State {
 struct Push {
     app: App,
     account: Account,
+    expected: Option<Expected>,
     /// Held until the ref has moved. Without it, a second push could deploy a commit that its own ref
     /// then cannot move to.
     turn: Option<OwnedSemaphorePermit>,
@@ -41,9 +44,11 @@ impl Pushes {
     pub(super) fn begin(git: &Arc<super::Git>, app: App, account: Account) -> PushGuard {
         let id = Uuid::new_v4();
         let app_name = app.name.to_string();
+        let expected = git.backend.expect(&app);
         let push = Push {
             app,
             account,
+            expected,
             turn: None,
         };
         git.pushes.lock().pushes.insert(id, push);
@@ -58,6 +63,13 @@ impl Pushes {
         let state = self.lock();
         let push = state.pushes.get(&id)?;
         Some((push.app.clone(), push.account.clone()))
+    }
+
+    /// The build that was expected when the push began.
+    pub(super) fn expected(&self, id: Uuid) -> Option<Id<Build>> {
+        let state = self.lock();
+        let expected = state.pushes.get(&id)?.expected.as_ref()?;
+        Some(expected.build)
     }
 
     /// The app's turn if it is free, else what to wait for.

@@ -218,6 +218,7 @@ impl Connection {
             tar: source.path.clone(),
             commit: hello.commit,
             subject: hello.subject,
+            build: self.git.pushes.expected(hello.push),
         };
         let Deploying {
             mut output,

@@ -1,9 +1,8 @@
 //! What a build is made with, and what it has to wait for.
 
-use std::sync::{Arc, Mutex};
-
+use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use paas_engine::{Behaviour, ContainerSpec};
+use paas_engine::Behaviour;
 use paas_store::{
     app::{self, AppRow},
     build::{self, BuildRow},
@@ -15,19 +14,12 @@ use super::{
 };
 use crate::testing::git_server::GitServer;
 
-/// A server whose builds succeed, and what their containers were told.
-async fn watched(flags: &[&str]) -> (Server, Arc<Mutex<Vec<String>>>) {
-    let server = Server::with(flags).await;
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let record = Arc::clone(&told);
-    let watch = move |spec: &ContainerSpec| {
-        if is_build(spec) {
-            record.lock().unwrap().push(spec.command[6..].join(" "));
-        }
-        false
-    };
-    server.engine.teach(watch, Behaviour::exits(0));
-    (server, told)
+/// The buildpacks that the builds of a server were told of.
+fn told(server: &Server) -> Vec<String> {
+    let heard = server.engine.heard(is_build);
+    let line = |heard: Bytes| String::from_utf8_lossy(heard.split(|byte| *byte == b'\n').next().unwrap()).into_owned();
+    let words = |line: String| line.split(' ').skip(2).collect::<Vec<_>>().join(" ");
+    heard.into_iter().map(line).map(words).collect()
 }
 
 async fn choose(server: &Server, app: &AppRow, buildpacks: &[String]) {
@@ -58,7 +50,7 @@ async fn buildpacks_are_fetched_for_a_build_once_and_what_was_used_is_recorded()
     tar.append_dir_all("bin", git.folder.path().join("pack/bin")).unwrap();
     tar.into_inner().unwrap().finish().unwrap();
 
-    let (server, told) = watched(&["--allow-private-sources"]).await;
+    let server = Server::with(&["--allow-private-sources"]).await;
     server.run().await;
     let app = server.app("hello").await;
     let (repository, archive) = (git.url("pack/.git#main"), git.url("other.tgz"));
@@ -80,7 +72,7 @@ async fn buildpacks_are_fetched_for_a_build_once_and_what_was_used_is_recorded()
     ] {
         assert!(first.output.contains(&words), "{}", first.output);
     }
-    let commands = told.lock().unwrap().clone();
+    let commands = told(&server);
     let words: Vec<_> = commands[0].split_whitespace().collect();
     assert!(
         words.len() == 3 && words[0].starts_with('@') && words[1] == "python" && words[2].starts_with('@'),
@@ -116,7 +108,7 @@ async fn buildpacks_are_fetched_for_a_build_once_and_what_was_used_is_recorded()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sources_own_list_counts_when_nobody_has_chosen() {
-    let (server, told) = watched(&[]).await;
+    let server = Server::with(&[]).await;
     server.run().await;
     let app = server.app("hello").await;
     let files = [
@@ -134,14 +126,14 @@ async fn the_sources_own_list_counts_when_nobody_has_chosen() {
     );
     choose(&server, &app, &["heroku/static".to_owned()]).await;
     push_files(&server, &app, &files).await;
-    assert_eq!(*told.lock().unwrap(), ["nodejs python", "static"]);
+    assert_eq!(told(&server), ["nodejs python", "static"]);
     assert_eq!(newest(&server, &app).await.buildpacks, ["heroku/static"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_buildpack_that_cannot_be_had_ends_the_build_in_words() {
     let git = GitServer::start().await;
-    let (server, told) = watched(&[]).await;
+    let server = Server::with(&[]).await;
     server.run().await;
     let app = server.app("hello").await;
     for (name, words) in [
@@ -163,12 +155,12 @@ async fn a_buildpack_that_cannot_be_had_ends_the_build_in_words() {
     }
     let pushed = push_files(&server, &app, &[FILES[0], (".buildpacks", "heroku/cobol\n")]).await;
     assert_eq!(pushed.verdict, Verdict::Rejected);
-    assert!(git.asked.lock().unwrap().is_empty() && told.lock().unwrap().is_empty());
+    assert!(git.asked.lock().unwrap().is_empty() && told(&server).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_build_starts_on_a_disk_that_is_nearly_full() {
-    let (server, told) = watched(&["--build-disk-limit", "0"]).await;
+    let server = Server::with(&["--build-disk-limit", "0"]).await;
     server.run().await;
     let app = server.app("hello").await;
     let pushed = push_files(&server, &app, FILES).await;
@@ -179,13 +171,13 @@ async fn no_build_starts_on_a_disk_that_is_nearly_full() {
         pushed.output
     );
     assert!(pushed.output.contains("paas builds:cache:purge"), "{}", pushed.output);
-    assert!(told.lock().unwrap().is_empty());
+    assert!(told(&server).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_names_too_many_buildpacks_has_none_of_them_fetched() {
     let git = GitServer::start().await;
-    let (server, told) = watched(&["--allow-private-sources"]).await;
+    let server = Server::with(&["--allow-private-sources"]).await;
     server.run().await;
     let app = server.app("hello").await;
     let named = |count: usize| {
@@ -196,7 +188,7 @@ async fn a_source_that_names_too_many_buildpacks_has_none_of_them_fetched() {
     assert_eq!(pushed.verdict, Verdict::Rejected);
     let words = " !     an app has at most 20 buildpacks, and 21 are named. Choose others: paas buildpacks:set\n";
     assert!(pushed.output.contains(words), "{}", pushed.output);
-    assert!(git.asked.lock().unwrap().is_empty() && told.lock().unwrap().is_empty());
+    assert!(git.asked.lock().unwrap().is_empty() && told(&server).is_empty());
 
     // One that is named again runs once.
     let twice = format!("{0}\nheroku/python\n{0}\n", git.url("pack/.git#main"));
@@ -208,7 +200,7 @@ async fn a_source_that_names_too_many_buildpacks_has_none_of_them_fetched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_fetched_for_a_build_on_a_disk_that_is_nearly_full() {
     let git = GitServer::start().await;
-    let (server, _told) = watched(&["--build-disk-limit", "0", "--allow-private-sources"]).await;
+    let server = Server::with(&["--build-disk-limit", "0", "--allow-private-sources"]).await;
     server.run().await;
     let app = server.app("hello").await;
     choose(&server, &app, &[git.url("pack/.git#main")]).await;

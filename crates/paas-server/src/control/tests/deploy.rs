@@ -156,7 +156,7 @@ async fn a_build_that_fails_changes_nothing() {
     let old = router.get(&app).await;
     server
         .engine
-        .teach(is_build, Behaviour::exits(21).saying("no such package"));
+        .teach(is_build, Behaviour::exits(21).complaining("no such package"));
     let deploy = server.submit(&app, "web: ./serve").await;
     let build = deploy.build;
     let pushed = server.end_of(deploy).await;

@@ -430,8 +430,8 @@ pub(super) fn is_build(spec: &ContainerSpec) -> bool {
 /// A build that succeeds.
 pub(super) fn built() -> Behaviour {
     Behaviour::exits(0)
-        .leaving("/tmp/result", tar(&[("result/description", "Test\n")]))
-        .leaving("/app", tar(&[("app/serve", "")]))
+        .sending(tar(&[("result/description", "Test\n")]))
+        .sending(tar(&[("app/serve", "")]))
 }
 
 fn tar(files: &[(&str, &str)]) -> Vec<u8> {
