@@ -63,6 +63,10 @@ pub struct AttachmentName(String);
 
 /// What is wanted of the container of an add-on.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a duty of its own, and any of them may be open"
+)]
 pub struct AddonWanted {
     pub state: AddonState,
     /// A container of another one is replaced.

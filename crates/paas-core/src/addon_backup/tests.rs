@@ -31,12 +31,12 @@ fn backup(number: u32, kind: BackupKind, created_at: DateTime<Utc>) -> AddonBack
     }
 }
 
-fn proof(days_ago: i64, is_good: bool) -> Option<BackupProof> {
-    Some(BackupProof {
+fn proof(days_ago: i64, is_good: bool) -> BackupProof {
+    BackupProof {
         at: now() - TimeDelta::days(days_ago),
         is_good,
         words: String::new(),
-    })
+    }
 }
 
 /// The moments in which a schedule fires while a clock goes from one to the other, minute by minute.
@@ -167,7 +167,7 @@ fn it_is_overdue_after_26_hours_and_a_bad_one_does_not_count() {
     let old = backup(1, BackupKind::Scheduled, now() - TimeDelta::hours(27));
     assert!(is_backup_overdue(std::slice::from_ref(&old), made, now()));
     assert!(!is_backup_overdue(&[old.clone(), young.clone()], made, now()));
-    young.proof = proof(0, false);
+    young.proof = Some(proof(0, false));
     assert!(is_backup_overdue(&[old, young], made, now()));
     assert!(!is_backup_overdue(&[], now() - TimeDelta::hours(25), now()));
     assert!(is_backup_overdue(&[], now() - TimeDelta::hours(27), now()));
@@ -181,14 +181,14 @@ fn the_newest_is_proven_once_a_week_and_sooner_after_a_bad_one() {
         backup_to_prove(&[old.clone(), newest.clone()], now()).map(|backup| backup.number)
     };
     assert_eq!(chosen(&old, &newest), Some(2));
-    old.proof = proof(6, true);
+    old.proof = Some(proof(6, true));
     assert_eq!(chosen(&old, &newest), None);
-    old.proof = proof(7, true);
+    old.proof = Some(proof(7, true));
     assert_eq!(chosen(&old, &newest), Some(2));
-    old.proof = proof(1, false);
+    old.proof = Some(proof(1, false));
     assert_eq!(chosen(&old, &newest), Some(2));
     let proven = AddonBackup {
-        proof: proof(0, true),
+        proof: Some(proof(0, true)),
         ..newest
     };
     assert_eq!(chosen(&old, &proven), None);
@@ -204,7 +204,7 @@ fn any_backup() -> impl Strategy<Value = AddonBackup> {
     (0..100_000_u32, kind, state, 0..90_i64, any::<bool>()).prop_map(|(number, kind, state, days, is_bad)| {
         AddonBackup {
             state,
-            proof: if is_bad { proof(0, false) } else { None },
+            proof: is_bad.then(|| proof(0, false)),
             ..backup(number, kind, now() - TimeDelta::days(days))
         }
     })
