@@ -109,8 +109,15 @@ fn alone_the_command_shows_its_topics() {
       pg:psql             Talk to a database
       pg:wait             Wait until databases can be used
       pg:promote          Make a database the main one of an app
-      pg:credentials      Show the address of a database, password and all
-      pg:credentials:rotate Give a database another password
+      pg:copy             Copy a database over another one
+      pg:credentials      List the credentials of a database
+      pg:credentials:create Make a credential with rights of its own
+      pg:credentials:destroy Destroy a credential
+      pg:credentials:repair-default Give the default credential back what was its own
+      pg:credentials:rotate Give a credential another password
+      pg:credentials:url  Show the address of a database, password and all
+      pg:pull             Copy a database to one that this machine reaches
+      pg:push             Copy a database that this machine reaches into an empty one
       pg:reset            Empty a database
       pg:ps               Show what a database is doing
       pg:kill             Cancel a query
@@ -124,8 +131,27 @@ fn alone_the_command_shows_its_topics() {
       pg:extensions       Show the extensions that there are
       pg:settings         Show how a database is set up
       pg:diagnose         Look for what is usually wrong
+      pg:backups          List the backups of an app's add-ons, and what was restored
+      pg:backups:capture  Back up a database, or another add-on
+      pg:backups:cancel   Stop a backup or a restore
+      pg:backups:delete   Remove a backup
+      pg:backups:download Get a backup as a file
+      pg:backups:info     Show a backup
+      pg:backups:prove    Restore a backup into a scratch server, and count what is there
+      pg:backups:restore  Put a backup back
+      pg:backups:schedule Back up a database every day at a time
+      pg:backups:schedules Show when add-ons are backed up
+      pg:backups:unschedule Back up a database no more by itself
+      pg:backups:url      Show an address from which a backup can be fetched for an hour
       redis:info          Show the Redis add-ons of an app
       redis:cli           Talk to Redis
+      redis:credentials   Show the address of Redis, password and all, or change it
+      redis:keyspace-notifications Choose which events Redis tells
+      redis:maxmemory     Choose what goes when the memory of Redis is full
+      redis:promote       Make a Redis the main one of an app
+      redis:stats-reset   Begin the statistics of Redis anew
+      redis:timeout       Choose when idle connections to Redis end
+      redis:wait          Wait until Redis can be used
 
     Webhooks
       webhooks            List the webhooks of an app

@@ -25,6 +25,9 @@ pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
     // At the start nobody runs any release phase; later, one that was made just now is its maker's to run.
     let mut resume_before = platform.clock.now();
     let mut until_leftovers = 0;
+    // What is deployed at the start keeps what a dead server left of its app: until nobody is at work, that is not all found.
+    let mut has_found_all = false;
+    let is_busy = || !platform.turns.busy(None).is_empty();
     loop {
         let swept = async {
             resume_release_phases(&platform, resume_before).await?;
@@ -32,8 +35,10 @@ pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
             if until_leftovers > 0 {
                 until_leftovers -= 1;
             } else {
+                let was_busy = is_busy();
                 remove_leftovers(&platform).await?;
-                until_leftovers = LEFTOVER_PERIODS;
+                has_found_all |= !was_busy && !is_busy();
+                until_leftovers = if has_found_all { LEFTOVER_PERIODS } else { 0 };
             }
             anyhow::Ok(())
         };
