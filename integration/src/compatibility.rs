@@ -81,7 +81,7 @@ const FIXED_HOST: &str = "asks a host of Heroku's that is written into the clien
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one
 /// takes it out of here.
 const NOT_YET: [(&str, &str); 10] = [
-    ("addons", ADD_ONS),
+    ("addons:open", "the add-ons of the platform have no pages"),
     (
         "ci",
         "test runs belong to an app here, and not to a pipeline: `paas ci:run`",

@@ -4,6 +4,7 @@
 //! which commands it covers: `docs/heroku-compatibility.md` is made from that.
 
 mod access;
+mod addons;
 mod app;
 mod backups;
 mod clients;
