@@ -48,7 +48,7 @@ inputs_of() {
     jq -S 'del(.scripts, .version, .description)' package.json
     # Config that installers read, and those of packages that fetch something.
     for file in "$ENV_DIR"/*; do
-      if [[ ${file##*/} =~ ^(NPM|npm|YARN|PNPM|NODE|PUPPETEER|PLAYWRIGHT|CYPRESS|PRISMA|SHARP)_ ]]; then echo "$file" && cat "$file"; fi
+      if [[ ${file##*/} =~ ^(NPM|npm|YARN2?|PNPM|NODE|PUPPETEER|PLAYWRIGHT|CYPRESS|PRISMA|SHARP)_ ]]; then echo "$file" && cat "$file"; fi
     done
   } | hash_of .npmrc .yarnrc .yarnrc.yml pnpm-workspace.yaml package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml
 }

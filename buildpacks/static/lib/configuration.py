@@ -131,7 +131,7 @@ def rules(site, root):
         yield "if ($http_x_forwarded_proto != https) { return 301 https://$host$request_uri; }"
     if "canonical_host" in site:
         # nginx compares with a name in lower case that has no port.
-        host = str(site["canonical_host"]).lower()
+        host = plain(site["canonical_host"], "canonical_host").lower()
         if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", host):
             stop(f"canonical_host is a host's name, without a scheme and a port, and not {host!r}")
         yield f"if ($host != {host}) {{ return 301 $http_x_forwarded_proto://{host}$request_uri; }}"

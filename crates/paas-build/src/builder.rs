@@ -280,6 +280,7 @@ impl Builder {
         let brings_images = source.heroku_yml.is_some() || source.has_dockerfile;
         let may_be_images = brings_images && request.buildpacks.is_empty();
         let images = async {
+            self.expectations.forget(request.app);
             let stop = cancel.child_token();
             self.within_limit(&stop, self.build_images(request, console, &stop))
                 .await
@@ -468,7 +469,9 @@ impl Builder {
                     root: request.source.root.clone(),
                 },
             },
-            status::COMPILE_FAILED | status::BROKEN_SOURCE if signs.full_disk => BuildError::DiskFull,
+            status::COMPILE_FAILED | status::BROKEN_SOURCE | status::LIFECYCLE_FAILED if signs.full_disk => {
+                BuildError::DiskFull
+            }
             status::COMPILE_FAILED => BuildError::CompileFailed,
             status::BROKEN_SOURCE => BuildError::BrokenSource {
                 source: std::io::Error::other("tar refused it"),

@@ -16,14 +16,14 @@ use paas_engine::{ByteStream, Engine, EngineError, Environment, Image, LayerSpec
 use crate::{BuildError, delivery::Delivery};
 
 /// What there is to build an app's image on.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ground {
     app: Id<App>,
     run_image: Image,
     /// The kept layers of this app on this very run image, by key.
     layers: BTreeMap<String, ImageRef>,
     /// Kept layers on run images of the past.
-    outdated: Vec<ImageRef>,
+    outdated: BTreeSet<ImageRef>,
 }
 
 /// The tag that keeps an image of a build from being taken for garbage.
@@ -50,7 +50,7 @@ impl Ground {
             app,
             run_image,
             layers: BTreeMap::new(),
-            outdated: Vec::new(),
+            outdated: BTreeSet::new(),
         };
         let (all, current) = (format!("{}layer-", tags(app)), ground.tags_of_layers());
         let images = engine.images_of(app).await?;
@@ -58,15 +58,10 @@ impl Ground {
             if let Some(key) = tag.as_str().strip_prefix(&current) {
                 ground.layers.insert(key.to_owned(), tag.clone());
             } else if tag.as_str().starts_with(&all) {
-                ground.outdated.push(tag.clone());
+                ground.outdated.insert(tag.clone());
             }
         }
         Ok(ground)
-    }
-
-    /// By content.
-    pub(crate) const fn run_image(&self) -> &ImageRef {
-        &self.run_image.id
     }
 
     /// The keys of the layers that a build need not make again.

@@ -19,6 +19,13 @@ pub(crate) struct Signs {
     pub(crate) out_of_processes: bool,
 }
 
+impl Signs {
+    /// Whether the machine's limits were met: whatever went wrong then says little about the app.
+    pub(crate) const fn is_trouble(self) -> bool {
+        self.full_disk || self.out_of_processes
+    }
+}
+
 /// How long a build may go on that can start no process: a shell that tries again may have success, a fork bomb never ends.
 const BREATHLESS: Duration = Duration::from_secs(10);
 

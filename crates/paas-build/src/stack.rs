@@ -279,7 +279,8 @@ impl<'a> Making<'a> {
     }
 }
 
-fn hash(inputs: &[u8]) -> String {
+/// SHA-256, in hexadecimal digits.
+pub(crate) fn hash(inputs: &[u8]) -> String {
     format!("{:x}", Bytes::copy_from_slice(&Sha256::digest(inputs)))
 }
 

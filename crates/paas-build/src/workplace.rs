@@ -17,7 +17,7 @@ use std::{
 };
 
 use futures_util::{
-    FutureExt as _, StreamExt as _,
+    FutureExt as _, StreamExt as _, TryFutureExt as _,
     stream::{self, BoxStream},
 };
 use paas_core::{App, Build, Id, ImageRef};
@@ -156,7 +156,7 @@ impl Builder {
         };
         // A place for tests has more to it, and is nobody's to expect.
         let waiting = match tests {
-            None => self.claim(request.build, &setting).await?,
+            None => self.claim(request.app, request.build, &setting).await?,
             Some(_) => None,
         };
         let (workplace, run) = match waiting {
@@ -259,15 +259,20 @@ impl Builder {
     }
 
     /// The container that waits for a build, if it is what the build would start.
-    async fn claim(&self, build: Id<Build>, setting: &Setting) -> Result<Option<Workplace>, BuildError> {
+    async fn claim(&self, app: Id<App>, build: Id<Build>, setting: &Setting) -> Result<Option<Workplace>, BuildError> {
+        if !self.expects(build) {
+            return Ok(None);
+        }
+        let engine = &*self.engine;
+        let ground = Ground::find(engine, app, &setting.stack.run);
+        let (image, ground) = tokio::try_join!(engine.image(&setting.stack.build).map_err(BuildError::from), ground)?;
         let Some(mut workplace) = self.expectations.waiting().remove(&build).flatten() else {
             return Ok(None);
         };
-        let image = self.engine.image(&setting.stack.build).await?;
-        let run_image = self.engine.image(&setting.stack.run).await?;
+        // It was told what layers are known before it was this build's turn: the one before may have made others.
         if workplace.expected == setting.expected
             && image.is_some_and(|image| image.id == workplace.image)
-            && run_image.is_some_and(|image| image.id == *workplace.ground.run_image())
+            && ground == workplace.ground
             && matches!(workplace.exit.try_recv(), Err(TryRecvError::Empty))
         {
             return Ok(Some(workplace));
@@ -352,6 +357,12 @@ impl Expectations {
     fn remember(&self, app: Id<App>, setting: Setting) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.insert(app, setting);
+    }
+
+    /// The app is built in another way by now, or not at all.
+    pub(crate) fn forget(&self, app: Id<App>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.remove(&app);
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<Id<Build>, Option<Workplace>>> {

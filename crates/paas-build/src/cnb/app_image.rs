@@ -146,7 +146,10 @@ impl Cut {
             }
             let size = tar::Header::from_byte_slice(&self.header).entry_size();
             let size = size.inspect_err(|_| self.has_ended = true)?;
-            self.left = size.div_ceil(BLOCK as u64) * BLOCK as u64;
+            let blocks = size.checked_next_multiple_of(BLOCK as u64);
+            self.left = blocks
+                .ok_or(io::ErrorKind::InvalidData)
+                .inspect_err(|_| self.has_ended = true)?;
             passed.append(&mut self.header);
         }
         Ok(passed.into())

@@ -4,16 +4,15 @@
 //! moves, and its digests may be those of the uncompressed layers, which are all that an engine knows. What comes out of a
 //! build is read as anybody's: names are digests, sizes are bounded, and nothing is unpacked here.
 
-use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use paas_engine::{ContainerId, Engine, ImageConfig};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     BuildError, CnbError,
     archive::{self, MemoryTar},
+    stack::hash,
 };
 
 /// Manifests and configurations are some kilobytes; labels with bills of materials some hundred.
@@ -84,7 +83,7 @@ pub(super) fn sparse(
     let describe = |kind: &str, content: &str| {
         json!({
             "mediaType": format!("application/vnd.oci.image.{kind}.v1+json"),
-            "digest": format!("sha256:{}", hex(content.as_bytes())),
+            "digest": format!("sha256:{}", hash(content.as_bytes())),
             "size": content.len(),
         })
     };
@@ -104,7 +103,7 @@ pub(super) fn sparse(
     file("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
     file("index.json", &index);
     for blob in [&config, &manifest] {
-        file(&format!("blobs/sha256/{}", hex(blob.as_bytes())), blob);
+        file(&format!("blobs/sha256/{}", hash(blob.as_bytes())), blob);
     }
 }
 
@@ -174,8 +173,4 @@ fn broken(problem: &str) -> BuildError {
         problem: problem.to_owned(),
     }
     .into()
-}
-
-fn hex(content: &[u8]) -> String {
-    format!("{:x}", Bytes::copy_from_slice(&Sha256::digest(content)))
 }

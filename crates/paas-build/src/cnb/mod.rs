@@ -54,8 +54,9 @@ const IMAGES: &str = "/paas/cache/images";
 const APP_IMAGE: &str = "paas.internal/app:new";
 const PREVIOUS_IMAGE: &str = "paas.internal/app:previous";
 const RUN_IMAGE: &str = "paas.internal/run:current";
-/// Unpacks what the platform gives, then goes on with the rest of standard input: the source.
-const BOOT: &str = r#"head -c "$1" | tar -x --no-same-owner -C /platform && exec sh /platform/paas/cnb "$2""#;
+/// Unpacks what the platform gives, then goes on with the rest of standard input: the source. Blocks, as a tar has them, with `dd`:
+/// busybox's `head -c` reads ahead.
+const BOOT: &str = r#"dd bs=512 count="$(($1 / 512))" iflag=fullblock 2> /dev/null | tar -x --no-same-owner -C /platform && exec sh /platform/paas/cnb "$2""#;
 
 /// What an app is built with, and what it will run on.
 struct Ground {
@@ -75,6 +76,7 @@ impl Builder {
         output: mpsc::Sender<Bytes>,
         cancel: CancellationToken,
     ) -> Result<Built, BuildError> {
+        self.expectations.forget(request.app);
         let console = Console::new(output);
         let built = async {
             let ground = tokio::select! {
@@ -98,7 +100,7 @@ impl Builder {
             })
         };
         console.header(&format!("Building with {name}")).await;
-        let found = self.find_or_pull(name, console).await.map_err(bad)?;
+        let found = self.find_or_pull(name, console).await?.map_err(bad)?;
         let label = found.labels.get(BuilderMetadata::LABEL);
         let label =
             label.ok_or_else(|| bad(format!("it is no builder: it has no label {}", BuilderMetadata::LABEL)))?;
@@ -106,7 +108,7 @@ impl Builder {
         let mut problem = String::new();
         let mut run_image = None;
         for run in &builder.run_images {
-            match self.find_or_pull(&ImageRef::new(run.clone()), console).await {
+            match self.find_or_pull(&ImageRef::new(run.clone()), console).await? {
                 Ok(found) => {
                     run_image = Some(found);
                     break;
@@ -130,13 +132,12 @@ impl Builder {
     }
 
     /// An image of the operator's choice. One that is here is used as it is: whoever wants a newer one pulls it.
-    async fn find_or_pull(&self, name: &ImageRef, console: &Console) -> Result<Image, String> {
-        let found = self.engine.image(name).await.map_err(|error| error.to_string())?;
-        if let Some(found) = found {
-            return Ok(found);
+    async fn find_or_pull(&self, name: &ImageRef, console: &Console) -> Result<Result<Image, String>, BuildError> {
+        if let Some(found) = self.engine.image(name).await? {
+            return Ok(Ok(found));
         }
         console.detail(&format!("Fetching {name}, once")).await;
-        self.engine.pull(name).await.map_err(|error| error.to_string())
+        Ok(self.engine.pull(name).await.map_err(|error| error.to_string()))
     }
 
     async fn run_lifecycle(
@@ -162,11 +163,11 @@ impl Builder {
         let built = match (exit, &container) {
             (Ok(exit), Some(container)) => {
                 let judged = match exit.code {
-                    status::NOT_DETECTED => Err(CnbError::NoGroup {
+                    status::NOT_DETECTED if !signs.is_trouble() => Err(CnbError::NoGroup {
                         name: ground.name.clone(),
                     }
                     .into()),
-                    status::LIFECYCLE_FAILED => Err(CnbError::LifecycleFailed.into()),
+                    status::LIFECYCLE_FAILED if !signs.is_trouble() => Err(CnbError::LifecycleFailed.into()),
                     _ => self.judge(exit, signs, request, 0),
                 };
                 match judged {

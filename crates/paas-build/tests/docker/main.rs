@@ -9,7 +9,9 @@ mod workshop;
 use std::time::Duration;
 
 use paas_build::{BuildError, Buildpack};
+use paas_core::Id;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::workshop::{Workshop, in_workshop};
 
@@ -191,6 +193,50 @@ async fn unchanged_dependencies_are_used_again_and_changed_ones_are_not() {
         let fourth = workshop.build(&python_app("four")).await;
         let answer = workshop.boot(&fourth.result.unwrap()).await.get("/").await;
         assert!(answer.contains("four"), "{answer}");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs docker"]
+async fn a_build_runs_in_the_container_that_waited_for_it_if_that_knows_the_layers_of_today() {
+    in_workshop(async |workshop| {
+        let (builder, go) = (workshop.builder(), CancellationToken::new());
+        let build = || Id::from_uuid(Uuid::new_v4());
+        let first = workshop.build_as(&builder, build(), &python_app("one")).await;
+        assert!(first.result.is_ok() && !first.has_waited, "{}", first.output);
+
+        let second = build();
+        let expected = workshop.expect(&builder, second, &go).await;
+        let outcome = workshop.build_as(&builder, second, &python_app("two")).await;
+        assert!(outcome.has_waited, "{}", outcome.output);
+        let answer = workshop.boot(&outcome.result.unwrap()).await.get("/").await;
+        assert!(answer.contains("two"), "{answer}");
+        expected.await.unwrap();
+
+        // Another build comes between, and makes another layer.
+        let third = build();
+        let expected = workshop.expect(&builder, third, &go).await;
+        let mut changed = python_app("between");
+        changed[1].1.push_str("itsdangerous==2.2.0\n");
+        let between = workshop.build_as(&builder, build(), &changed).await;
+        assert!(between.result.is_ok() && !between.has_waited, "{}", between.output);
+        let outcome = workshop.build_as(&builder, third, &python_app("three")).await;
+        assert!(outcome.result.is_ok() && !outcome.has_waited, "{}", outcome.output);
+        expected.await.unwrap();
+
+        let unwanted = build();
+        let expected = workshop.expect(&builder, unwanted, &go).await;
+        assert!(builder.expects(unwanted));
+        go.cancel();
+        expected.await.unwrap();
+        assert!(!builder.expects(unwanted));
+        let left = workshop.names().await;
+        assert!(
+            left.iter()
+                .all(|name| !name.starts_with("paas-build-") || name.starts_with("paas-build-test")),
+            "{left:?}"
+        );
     })
     .await;
 }

@@ -16,7 +16,7 @@ use paas_build::{
     BuildError, BuildRequest, BuildSettings, Builder, Buildpack, Built, Pack, Source, Stack, StackSettings,
     remove_cache, remove_images,
 };
-use paas_core::{App, ConfigVars, Id, ProcessType};
+use paas_core::{App, Build, ConfigVars, Id, ProcessType};
 use paas_engine::{ContainerSpec, ContainerState, DYNO_PORT, DockerEngine, Engine, Environment, NetworkSpec, Role};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -24,7 +24,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 const SOCKET: &str = "/var/run/docker.sock";
@@ -49,7 +49,12 @@ pub(crate) struct Workshop {
 pub(crate) struct Outcome {
     pub(crate) result: Result<Built, BuildError>,
     pub(crate) output: String,
+    /// Whether its container was there before its source.
+    pub(crate) has_waited: bool,
 }
+
+/// Ends when nobody waits any more.
+pub(crate) type Expected = tokio::task::JoinHandle<()>;
 
 pub(crate) struct RunningDyno(SocketAddr);
 
@@ -145,6 +150,41 @@ impl Workshop {
         self.build_tar(&tar.stdout, None, &CancellationToken::new()).await
     }
 
+    /// One that remembers what it built.
+    pub(crate) fn builder(&self) -> Arc<Builder> {
+        Arc::new(Builder::new(Arc::clone(&self.engine), self.settings.clone()))
+    }
+
+    /// Starts a container ahead of a build's source, and returns when it waits.
+    pub(crate) async fn expect(
+        &self,
+        builder: &Arc<Builder>,
+        build: Id<Build>,
+        give_up: &CancellationToken,
+    ) -> Expected {
+        let (builder, app, give_up) = (Arc::clone(builder), self.app, give_up.clone());
+        let expected = TaskTracker::new().spawn(async move { builder.expect(app, build, give_up).await });
+        let name = format!("paas-build-{build}-ahead");
+        let deadline = Instant::now() + BOOT_LIMIT;
+        loop {
+            let containers = self.engine.list().await.unwrap();
+            if containers.iter().any(|one| one.name == name && one.is_running()) {
+                return expected;
+            }
+            assert!(
+                Instant::now() < deadline && !expected.is_finished(),
+                "no container waits"
+            );
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A build whose container may wait already.
+    pub(crate) async fn build_as(&self, builder: &Builder, build: Id<Build>, files: &[(&str, String)]) -> Outcome {
+        self.build_by((builder, build), &tar_of(files), None, &CancellationToken::new())
+            .await
+    }
+
     pub(crate) async fn build(&self, files: &[(&str, String)]) -> Outcome {
         self.build_tar(&tar_of(files), None, &CancellationToken::new()).await
     }
@@ -167,6 +207,17 @@ impl Workshop {
     }
 
     async fn build_tar(&self, tar: &[u8], until: Option<&str>, cancel: &CancellationToken) -> Outcome {
+        let build = Id::from_uuid(Uuid::new_v4());
+        self.build_by((&self.builder(), build), tar, until, cancel).await
+    }
+
+    async fn build_by(
+        &self,
+        (builder, build): (&Builder, Id<Build>),
+        tar: &[u8],
+        until: Option<&str>,
+        cancel: &CancellationToken,
+    ) -> Outcome {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("source.tar");
         std::fs::write(&path, tar).unwrap();
@@ -176,19 +227,19 @@ impl Workshop {
                 return Outcome {
                     output: error.explanation(),
                     result: Err(error),
+                    has_waited: false,
                 };
             }
         };
         let request = BuildRequest {
             app: self.app,
-            build: Id::from_uuid(Uuid::new_v4()),
+            build,
             source: &source,
             config: &self.config,
             commit: Some("0123abc"),
             is_container: false,
             buildpacks: &self.buildpacks,
         };
-        let builder = Builder::new(Arc::clone(&self.engine), self.settings.clone());
         let (lines, mut received) = mpsc::channel::<Bytes>(16);
         let build = builder.build(request, lines, cancel.clone());
         let read = async {
@@ -202,14 +253,21 @@ impl Workshop {
             output
         };
         let (result, output) = tokio::join!(build, read);
+        let mut has_waited = false;
         if let Ok(Built {
             container: Some(container),
             ..
         }) = &result
         {
+            let container_of = self.engine.inspect(container).await.unwrap();
+            has_waited = container_of.is_some_and(|container| container.name.ends_with("-ahead"));
             builder.remove(container).await;
         }
-        Outcome { result, output }
+        Outcome {
+            result,
+            output,
+            has_waited,
+        }
     }
 
     /// Starts the app's web process, and waits until it answers.
@@ -272,6 +330,11 @@ impl Workshop {
         let name = format!("paas-build-test-{}", Uuid::new_v4().simple());
         let limits = paas_core::DynoSize::default().into();
         ContainerSpec::new(name, role, built.image.clone(), command, limits)
+    }
+
+    pub(crate) async fn names(&self) -> Vec<String> {
+        let containers = self.engine.list().await.unwrap();
+        containers.into_iter().map(|container| container.name).collect()
     }
 
     pub(crate) async fn containers(&self) -> usize {

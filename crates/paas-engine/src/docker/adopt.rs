@@ -5,9 +5,12 @@
 //!
 //! - A name of this machine is nobody's who did not make it: all but an app's own images are fetched, also those that are here,
 //!   so that whoever names one may have it.
-//! - The names of this machine stay as they were. One at a time is fetched: two of one name would take it from each other.
+//! - The names of this machine stay as they were. One at a time is fetched of a name: two would take it from each other.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bollard::{
     body_try_stream,
@@ -29,6 +32,22 @@ use crate::{
 
 const LOADING: &str = "loading an image";
 const ADOPTING: &str = "keeping an image";
+
+/// Whose turn it is to fetch an image of a name.
+#[derive(Debug, Default)]
+pub(super) struct Adoptions(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Adoptions {
+    fn of(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        // Docker knows each of its own images under several names.
+        let name = name.strip_prefix("index.").unwrap_or(name);
+        let name = name.strip_prefix("docker.io/").unwrap_or(name);
+        let name = name.strip_prefix("library/").unwrap_or(name);
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(name.to_owned()).or_default())
+    }
+}
 
 impl DockerEngine {
     pub(super) async fn load_adopted(
@@ -61,7 +80,8 @@ impl DockerEngine {
     ) -> Result<Image> {
         let source = whole(source);
         let cancelled = || EngineError::Cancelled { doing: ADOPTING };
-        let turn = cancel.run_until_cancelled(self.adoptions.lock()).await;
+        let turn = self.adoptions.of(source.as_str());
+        let turn = cancel.run_until_cancelled(turn.lock()).await;
         let _turn = turn.ok_or_else(cancelled)?;
         let before = self.docker.inspect_image(source.as_str()).await;
         let before = before.explain_if_found(self, ADOPTING)?;

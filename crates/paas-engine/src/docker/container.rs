@@ -249,9 +249,11 @@ fn names(networks: &HashMap<String, EndpointSettings>) -> Vec<String> {
     names
 }
 
-/// The first address that a container has: those whose address matters are on one network.
+/// The first address that a container has, by the names of its networks: the same one each time.
 fn address(networks: &HashMap<String, EndpointSettings>) -> Option<IpAddr> {
-    networks
-        .values()
-        .find_map(|endpoint| endpoint.ip_address.as_ref()?.parse().ok())
+    let with_address = networks.iter().filter_map(|(name, endpoint)| {
+        let address = endpoint.ip_address.as_ref()?.parse().ok()?;
+        Some((name, address))
+    });
+    with_address.min_by_key(|(name, _)| *name).map(|(_, address)| address)
 }

@@ -45,7 +45,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{error::Explain as _, labels::Labels, oom::Verdicts};
+use self::{adopt::Adoptions, error::Explain as _, labels::Labels, oom::Verdicts};
 use crate::{
     AdoptedImage, ByteStream, Container, ContainerId, ContainerSpec, DockerfileBuild, Engine, EngineDisk, EngineError,
     EngineVersion, ExecSpec, Exit, Image, ImageConfig, Input, LayerSpec, LogChunk, LogPosition, Network, NetworkSpec,
@@ -61,7 +61,7 @@ pub struct DockerEngine {
     labels: Labels,
     verdicts: Verdicts,
     /// Whose turn it is to fetch an image by a name.
-    adoptions: Arc<Mutex<()>>,
+    adoptions: Arc<Adoptions>,
     address: String,
     /// How many files a container may open.
     open_files: i64,

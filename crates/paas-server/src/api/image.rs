@@ -97,7 +97,7 @@ pub(super) async fn release(
     let release = released.map_err(|error| match error {
         ImageError::Store(error) => error.into(),
         ImageError::NotPushed { .. } | ImageError::NoSuchType { .. } => ApiError::unknown_image(sentence(&error)),
-        ImageError::Engine(_) | ImageError::Look(_) | ImageError::Registry(RegistryError::Disk(_)) => {
+        ImageError::Engine(_) | ImageError::Other(_) | ImageError::Registry(RegistryError::Disk(_)) => {
             ApiError::internal(error)
         }
         error => ApiError::invalid(sentence(&error)),

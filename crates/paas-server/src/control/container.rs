@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use anyhow::Context as _;
 use chrono::TimeDelta;
 use paas_build::{BuildError, Built, own_command};
 use paas_core::{App, DynoSize, Id, ImageRef, LogSource, ProcessType, Slug};
@@ -64,8 +65,8 @@ pub(crate) enum ImageError {
     GivenUp(#[source] BuildError),
     #[error("there is no room for another image: {0}. Tell the platform's operator (paas disk), and try again then")]
     NoRoom(#[source] DiskNearlyFull),
-    #[error("look at the disk")]
-    Look(#[source] anyhow::Error),
+    #[error(transparent)]
+    Other(anyhow::Error),
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error("the container engine gave up")]
@@ -96,7 +97,7 @@ pub(crate) async fn release_images(
         .tracker
         .clone()
         .spawn(async move { release(&platform, &app, changes, &by).await });
-    releasing.await.map_err(|error| ImageError::Look(error.into()))?
+    releasing.await.map_err(|error| ImageError::Other(error.into()))?
 }
 
 async fn release(
@@ -113,7 +114,10 @@ async fn release(
     // Until its row is there, an image would be taken for garbage.
     let under_way = BuildUnderWay::new(platform, app.id, build);
     if changes.values().any(Option::is_some)
-        && let Some(full) = disk::check(platform, Some(build)).await.map_err(ImageError::Look)?
+        && let Some(full) = disk::check(platform, Some(build))
+            .await
+            .context("look at the disk")
+            .map_err(ImageError::Other)?
     {
         return Err(ImageError::NoRoom(full));
     }
@@ -204,9 +208,9 @@ async fn pushed(
     digest: &Digest,
 ) -> Result<Image, ImageError> {
     let engine = &platform.engine;
-    let images = engine.images().await.map_err(ImageError::Engine)?;
+    let images = engine.images_of(app).await.map_err(ImageError::Engine)?;
     let name = digest.to_string();
-    let is_it = |image: &&Image| image.app == Some(app) && image.labels.get(PUSHED_LABEL) == Some(&name);
+    let is_it = |image: &&Image| image.labels.get(PUSHED_LABEL) == Some(&name);
     if let Some(found) = images.iter().find(is_it)
         && let Some(image) = engine.image(&found.id).await.map_err(ImageError::Engine)?
     {

@@ -249,6 +249,10 @@ impl<'a> Task<'a> {
         let stack = self.build_stack(app).await?;
         // The builder of that stack has buildpacks of its own.
         let buildpacks = if stack == CNB_STACK {
+            if !self.buildpacks.is_empty() {
+                let line = "       The buildpacks of this app (paas buildpacks) are not the builder's: project.toml names those";
+                self.output.line(line).await?;
+            }
             None
         } else {
             Some(self.bring_buildpacks(&source).await?)
@@ -260,10 +264,9 @@ impl<'a> Task<'a> {
             store::build::set_buildpacks(&mut conn, self.id, &self.buildpacks, &buildpacks.versions).await?;
         }
         failpoint::hit("build.before");
-        let built = match buildpacks {
-            Some(buildpacks) => self.build(&source, &buildpacks, stack == CONTAINER_STACK).await?,
-            None => self.build_cnb(&source).await?,
-        };
+        let built = self
+            .build(&source, buildpacks.as_ref(), stack == CONTAINER_STACK)
+            .await?;
         failpoint::hit("build.after");
         Ok(built)
     }

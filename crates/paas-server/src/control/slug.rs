@@ -49,7 +49,7 @@ pub(crate) async fn adopt(platform: &Arc<Platform>, upload: SlugUpload) -> Resul
         return Ok(());
     }
     drop(conn);
-    // Until its row is there, the image would be taken for garbage: nobody looks for that while something is built.
+    // Until its row is there, the image would be taken for garbage.
     let _under_way = BuildUnderWay::new(platform, upload.app, store::new_id(platform.clock.now()));
     let dir = platform.settings.sources();
     let path = |kind: &str| dir.join(format!("{}.{kind}", upload.id));

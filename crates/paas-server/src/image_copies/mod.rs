@@ -241,16 +241,18 @@ impl ImageCopies {
             let mut file = fs::File::create(&partial)?;
             file.write_all(&bytes)?;
             file.sync_all()?;
-            fs::rename(&partial, path)?;
+            fs::rename(&partial, &path)?;
             fs::File::open(&self.folder)?.sync_all()
         });
         if written.is_err() {
+            // Whoever asked for it takes back what it names.
+            let _ = fs::remove_file(&path);
             let _ = fs::remove_file(&partial);
         }
         written
     }
 
-    /// One that cannot be read is none, and goes: the next copy of its image takes its place.
+    /// One that cannot be read is none, and goes, whoever looks: the next copy of its image takes its place.
     #[expect(clippy::unused_self, reason = "what is read is one of these copies")]
     fn read(&self, path: &Path) -> io::Result<Option<Copy>> {
         let bytes = match fs::read(path) {
@@ -262,7 +264,7 @@ impl ImageCopies {
             Ok(copy) => Ok(Some(copy)),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "a copy of an image cannot be read: it is removed");
-                fs::remove_file(path)?;
+                let _ = fs::remove_file(path);
                 Ok(None)
             }
         }

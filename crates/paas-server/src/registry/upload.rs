@@ -95,17 +95,17 @@ impl Turn<'_> {
         let mut pieces = body.into_data_stream();
         let mut next_look = bytes;
         let appended = loop {
+            let piece = match timeout(SILENCE, pieces.next()).await {
+                Ok(None) => break Ok(bytes),
+                Ok(Some(Ok(piece))) => piece,
+                Ok(Some(Err(_))) | Err(_) => break Err(RegistryError::BrokeOff),
+            };
             if bytes >= next_look {
                 if let Err(error) = room.check().await {
                     break Err(error);
                 }
                 next_look = bytes + LOOK_BYTES;
             }
-            let piece = match timeout(SILENCE, pieces.next()).await {
-                Ok(None) => break Ok(bytes),
-                Ok(Some(Ok(piece))) => piece,
-                Ok(Some(Err(_))) | Err(_) => break Err(RegistryError::BrokeOff),
-            };
             bytes += piece.len() as u64;
             if bytes > MAXIMUM_BYTES {
                 break Err(RegistryError::TooLarge {
@@ -117,8 +117,12 @@ impl Turn<'_> {
                 break Err(error.into());
             }
         };
-        // What was written counts, also of an upload that broke off.
-        file.flush().await?;
+        // What was written counts, also of an upload that broke off. A write that failed may say so only here.
+        let flushed = file.flush().await;
+        let appended = match (appended, flushed) {
+            (Ok(_), Err(error)) => Err(error.into()),
+            (appended, _) => appended,
+        };
         let cannot_be_finished = matches!(
             &appended,
             Err(RegistryError::TooLarge { .. } | RegistryError::Disk(_) | RegistryError::DiskFull)

@@ -18,13 +18,14 @@ impl Task<'_> {
         Ok(row.map(|row| row.build_stack).unwrap_or_default())
     }
 
+    /// Builds with these buildpacks, or without any by the builder of Cloud Native Buildpacks.
     pub(super) async fn build(
         &mut self,
         source: &Source,
-        buildpacks: &Buildpacks,
+        buildpacks: Option<&Buildpacks>,
         is_container: bool,
     ) -> Result<Built, DeployError> {
-        let platform = self.platform;
+        let builder = &self.platform.builder;
         let _slot = self.wait_for_slot().await?;
         let config = self.prepare().await?;
         let commit = self.new.commit.clone();
@@ -35,39 +36,18 @@ impl Task<'_> {
             config: &config,
             commit: commit.as_deref(),
             is_container,
-            buildpacks: &buildpacks.packs,
+            buildpacks: buildpacks.map_or(&[], |buildpacks| &buildpacks.packs),
         };
-        let builder = &platform.builder;
-        self.with_stack(|lines, cancel| builder.build(request, lines, cancel))
-            .await
-    }
-
-    pub(super) async fn build_cnb(&mut self, source: &Source) -> Result<Built, DeployError> {
-        if !self.buildpacks.is_empty() {
-            let line =
-                "       The buildpacks of this app (paas buildpacks) are not the builder's: project.toml names those";
-            self.output.line(line).await?;
+        match buildpacks {
+            Some(_) => {
+                self.with_stack(|lines, cancel| builder.build(request, lines, cancel))
+                    .await
+            }
+            None => {
+                self.written_down(|lines, cancel| async move { Ok(builder.build_cnb(request, lines, cancel).await?) })
+                    .await
+            }
         }
-        let platform = self.platform;
-        let _slot = self.wait_for_slot().await?;
-        let config = self.prepare().await?;
-        let commit = self.new.commit.clone();
-        let request = BuildRequest {
-            app: self.new.app.id,
-            build: self.id,
-            source,
-            config: &config,
-            commit: commit.as_deref(),
-            is_container: false,
-            buildpacks: &[],
-        };
-        let network = platform.engine.ensure_network(&platform.build_network).await;
-        network.map_err(anyhow::Error::from)?;
-        let cancel = &self.under_way.cancel;
-        let (lines, written) = mpsc::channel::<Bytes>(QUEUED_OUTPUT);
-        let build = platform.builder.build_cnb(request, lines, cancel.clone());
-        let (built, ()) = tokio::join!(build, write(&mut self.output, written));
-        Ok(built?)
     }
 
     /// Looks whether there is room for a build, and reads the config that it gets.
@@ -90,20 +70,32 @@ impl Task<'_> {
         W: Future<Output = Result<T, BuildError>>,
     {
         let platform = self.platform;
-        let (lines, written) = mpsc::channel::<Bytes>(QUEUED_OUTPUT);
-        let build = async {
+        self.written_down(|lines, cancel| async move {
             // Made on first need: a minute or two, which the pusher gets to see.
-            let cancel = &self.under_way.cancel;
             let made = Stack::ensure(&*platform.engine, &platform.stack, lines.clone(), cancel.clone()).await;
             if made.is_err() && cancel.is_cancelled() {
                 return Err(BuildError::Cancelled.into());
             }
             made?;
-            let network = platform.engine.ensure_network(&platform.build_network).await;
-            network.map_err(anyhow::Error::from)?;
-            Ok(work(lines, cancel.clone()).await?)
-        };
-        let (done, ()) = tokio::join!(build, write(&mut self.output, written));
+            Ok(work(lines, cancel).await?)
+        })
+        .await
+    }
+
+    /// Does work on the network of builds, and writes down what it says.
+    async fn written_down<T, W>(
+        &mut self,
+        work: impl FnOnce(mpsc::Sender<Bytes>, CancellationToken) -> W,
+    ) -> Result<T, DeployError>
+    where
+        W: Future<Output = Result<T, DeployError>>,
+    {
+        let platform = self.platform;
+        let network = platform.engine.ensure_network(&platform.build_network).await;
+        network.map_err(anyhow::Error::from)?;
+        let (lines, written) = mpsc::channel::<Bytes>(QUEUED_OUTPUT);
+        let work = work(lines, self.under_way.cancel.clone());
+        let (done, ()) = tokio::join!(work, write(&mut self.output, written));
         done
     }
 }

@@ -169,7 +169,7 @@ async fn images_are_copied_while_the_disk_has_room_and_one_that_fails_stops_no_o
     assert_eq!(ended, image::Kept::All);
     assert!(!copies.has(&first) && copies.has(&second), "{name}");
 
-    let full = Server::with(&["--build-disk-limit", "1"]).await;
+    let full = Server::with(&["--build-disk-limit", "0"]).await;
     let app = full.app("hello").await;
     full.release(&app, &[("web", "./serve")]).await;
     let ended = image::keep_all(&full.platform, TimeDelta::zero()).await.unwrap();
