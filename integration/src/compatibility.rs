@@ -52,7 +52,7 @@ const DIFFERS: [(&str, &str); 16] = [
 ];
 
 /// Commands that cannot work, by the beginning of their names.
-const CANNOT: [(&str, &str); 13] = [
+const CANNOT: [(&str, &str); 40] = [
     ("apps:errors", FIXED_HOST),
     ("apps:favorites", FIXED_HOST),
     ("ci:rerun", FIXED_HOST),
@@ -63,6 +63,33 @@ const CANNOT: [(&str, &str); 13] = [
     ),
     ("dashboard", FIXED_HOST),
     ("notifications", FIXED_HOST),
+    ("pg:diagnose", FIXED_HOST),
+    ("pg:bloat", DIRECT),
+    ("pg:blocking", DIRECT),
+    ("pg:cache-hit", DIRECT),
+    ("pg:calls", DIRECT),
+    ("pg:extensions", DIRECT),
+    ("pg:fdwsql", DIRECT),
+    ("pg:index-size", DIRECT),
+    ("pg:index-usage", DIRECT),
+    ("pg:kill", DIRECT),
+    ("pg:locks", DIRECT),
+    ("pg:long-running-queries", DIRECT),
+    ("pg:mandelbrot", DIRECT),
+    ("pg:outliers", DIRECT),
+    ("pg:ps", DIRECT),
+    ("pg:psql", DIRECT),
+    ("pg:pull", DIRECT),
+    ("pg:push", DIRECT),
+    ("pg:records-rank", DIRECT),
+    ("pg:seq-scans", DIRECT),
+    ("pg:table-indexes-size", DIRECT),
+    ("pg:table-size", DIRECT),
+    ("pg:total-index-size", DIRECT),
+    ("pg:total-table-size", DIRECT),
+    ("pg:unused-indexes", DIRECT),
+    ("pg:user-connections", DIRECT),
+    ("pg:vacuum-stats", DIRECT),
     ("pipelines:connect", FIXED_HOST),
     ("pipelines:diff", FIXED_HOST),
     ("pipelines:setup", FIXED_HOST),
@@ -76,17 +103,22 @@ const CANNOT: [(&str, &str); 13] = [
 
 const OWN_BUILDPACKS: &str = "names such as `heroku/python` mean the platform's own; any other buildpack is fetched from its https address at each build";
 const SSH: &str = "wants the router on port 80, and `HEROKU_EXEC_URL`; `paas` does it over the API";
+const DIRECT: &str =
+    "talks to the database at its own address, which only its apps have; `paas` does what matters of it over the API";
 const FIXED_HOST: &str = "asks a host of Heroku's that is written into the client";
 
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one
 /// takes it out of here.
-const NOT_YET: [(&str, &str); 10] = [
+const NOT_YET: [(&str, &str); 14] = [
     ("addons:open", "the add-ons of the platform have no pages"),
     (
         "ci",
         "test runs belong to an app here, and not to a pipeline: `paas ci:run`",
     ),
-    ("data", ADD_ONS),
+    (
+        "data",
+        "is for Heroku's Advanced databases, which have an API of their own",
+    ),
     (
         "pg:backups:download",
         "the client fetches over HTTPS alone, which the address of the stories is not; `paas` gets it over either",
@@ -95,6 +127,10 @@ const NOT_YET: [(&str, &str); 10] = [
         "pg:backups:restore",
         "the client looks for an address in the list of backups, and there is none; `paas` restores",
     ),
+    ("pg:copy", "`paas` copies"),
+    ("pg:links", "there are no links"),
+    ("pg:unfollow", "there are no followers"),
+    ("pg:settings", "`paas` shows them"),
     ("pg", ADD_ONS),
     ("pipelines", "there are no pipelines"),
     ("redis", ADD_ONS),
@@ -217,7 +253,7 @@ mod tests {
         assert_eq!(verdict("apps", &covered), Ok(Verdict::Works));
         assert!(matches!(verdict("regions", &covered), Ok(Verdict::Differs(_))));
         assert_eq!(verdict("apps:info", &covered), Ok(Verdict::Unknown));
-        assert!(matches!(verdict("pg:psql", &covered), Ok(Verdict::NotYet(_))));
+        assert!(matches!(verdict("pg:settings", &covered), Ok(Verdict::NotYet(_))));
         assert_eq!(verdict("local:run", &covered), Ok(Verdict::Local));
         assert!(matches!(
             verdict("ps:autoscale:enable", &covered),

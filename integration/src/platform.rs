@@ -337,6 +337,7 @@ impl Platform {
             .args(["--https", &self.slot.https().to_string()])
             .args(["--api", &self.api().to_string()])
             .args(["--rendezvous", "127.0.0.1:0"])
+            .args(["--addon-ports", &self.slot.addon_ports()])
             .args(["--network-pool", &self.slot.network_pool()]);
         if let Some(socket) = &self.docker {
             command.arg("--docker").arg(socket);

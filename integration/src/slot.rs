@@ -13,7 +13,7 @@ use crate::abandoned;
 
 /// Below the ports that the kernel gives out by itself.
 const FIRST_PORT: u16 = 21_000;
-const PORTS: u16 = 3;
+const PORTS: u16 = 5;
 const SLOTS: u16 = 64;
 
 /// One of [`SLOTS`] sets of ports and addresses; held as long as this lives, by a lock that ends with the process.
@@ -71,6 +71,12 @@ impl Slot {
     /// A /20 out of 10.224.0.0/14, which is far from the default pool of a platform.
     pub(crate) fn network_pool(&self) -> String {
         format!("10.{}.{}.0/20", 224 + self.number / 16, self.number % 16 * 16)
+    }
+
+    /// Where add-ons may be exposed.
+    pub(crate) fn addon_ports(&self) -> String {
+        let [first, last] = [3, 4].map(|index| self.address(index));
+        format!("{first}-{}", last.port())
     }
 
     fn address(&self, index: u16) -> SocketAddr {

@@ -1,6 +1,10 @@
 //! A database, a cache and more for an app: made by a command each, killed, shared, rotated, and destroyed.
 
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use paas_integration::{App, Container, Platform, eventually, within};
 
@@ -22,6 +26,7 @@ fn an_app_gets_its_servers_by_a_command_each_and_keeps_what_is_in_them() {
 
     survives(&platform, &app);
     rotates(&app);
+    exposes(&platform, &app);
     shares(&platform, &app);
     copies(&platform, &app);
     refuses(&app);
@@ -113,6 +118,97 @@ fn rotates(app: &App<'_>) {
     app.paas(&["run", "-x", "--", "python3", "opens.py"]).expect_success();
 }
 
+/// This machine talks to the database by its own `psql`, as long as it may.
+fn exposes(platform: &Platform, app: &App<'_>) {
+    for everybody in ["0.0.0.0/0", "::/0"] {
+        app.paas(&["addons:expose", "DATABASE", "--allow", everybody])
+            .expect_code(1)
+            .expect("is too much of the internet");
+    }
+    app.paas(&["addons:expose", "MEMCACHIER", "--allow", "127.0.0.1"])
+        .expect_code(1)
+        .expect("would cross the internet unencrypted");
+    let expose = |allow: &str, until: &str| {
+        let made = app.paas(&[
+            "addons:expose",
+            "DATABASE",
+            "--allow",
+            allow,
+            "--until",
+            until,
+            "--json",
+        ]);
+        made.expect_success().json()
+    };
+    let made = expose("127.0.0.1/32,198.51.100.0/24", "30 days");
+    let url = made["url"].as_str().expect("it has an address").to_owned();
+    assert!(url.ends_with("?sslmode=require"), "{url}");
+    // The name of this machine has another address, too.
+    let near = url.replace("@localhost:", "@127.0.0.1:");
+    let psql = |url: &str, statement: &str| {
+        let mut psql = Command::new("psql");
+        psql.args(["-qXAt", "-d", url, "-c", statement]);
+        let said = psql.output().expect("psql is installed");
+        let error = String::from_utf8_lossy(&said.stderr).into_owned();
+        let said = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+        if said.is_empty() { Err(error) } else { Ok(said) }
+    };
+    let is_encrypted = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
+    eventually("the database is there", SOON, || {
+        psql(&near, is_encrypted) == Ok("t".to_owned())
+    });
+    let plain = psql(&near.replace("=require", "=disable"), is_encrypted);
+    assert!(
+        plain.clone().is_err_and(|error| error.contains("over TLS only")),
+        "{plain:?}"
+    );
+    app.paas(&["addons:info", "DATABASE"])
+        .expect_success()
+        .expect("127.0.0.1/32, 198.51.100.0/24 until");
+
+    // A conversation goes on without the control plane.
+    let mut talking = Command::new("psql")
+        .args(["-qXAt", "-d", &near])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("psql is installed");
+    let (stdin, stdout) = (talking.stdin.take(), talking.stdout.take());
+    let (mut asks, mut says) = (stdin.expect("piped"), BufReader::new(stdout.expect("piped")));
+    let mut talk = |statement: &str| {
+        let mut said = String::new();
+        let written = writeln!(asks, "{statement}").and_then(|()| asks.flush());
+        written
+            .and_then(|()| says.read_line(&mut said))
+            .is_ok_and(|read| read > 0)
+            .then_some(said)
+    };
+    assert_eq!(talk("select 1;").as_deref(), Some("1\n"));
+    platform.kill();
+    assert_eq!(talk("select 2;").as_deref(), Some("2\n"));
+    assert_eq!(psql(&near, "select 3"), Ok("3".to_owned()));
+    platform.serve(&[]);
+    assert_eq!(talk("select 4;").as_deref(), Some("4\n"));
+
+    // Who is not allowed any more has to go, and does not come in again.
+    expose("203.0.113.7", "1 hour");
+    eventually("nobody comes in", SOON, || psql(&near, "select 5").is_err());
+    assert_eq!(talk("select 6;"), None);
+    talking.wait().expect("psql ends");
+    eventually("the log says who was refused", SOON, || {
+        let log = app.paas(&["logs", "-n", "500"]).expect_success().stdout.clone();
+        log.contains("A connection from 127.0.0.1 was refused: it is not on the allow-list")
+    });
+    app.paas(&["addons:unexpose", "DATABASE"]).expect_success();
+    app.paas(&["addons:expose"])
+        .expect_success()
+        .expect("No add-ons are exposed");
+    eventually("the port is closed", SOON, || {
+        psql(&near, "select 7").is_err_and(|error| error.contains("Connection refused"))
+    });
+    shows(app, "3 3 1 3 3");
+}
+
 /// Another app uses the database, and does no more.
 fn shares(platform: &Platform, app: &App<'_>) {
     let other = platform.app("other");
@@ -153,15 +249,9 @@ fn copies(platform: &Platform, app: &App<'_>) {
     // A machine beside the platform has no names for what is on its networks.
     let host = url.split(['@', ':']).nth(3).expect("an address has a host");
     let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
-    let ids: Vec<String> = servers(platform).into_iter().map(|server| server.id).collect();
-    let address = ids.iter().find_map(|id| {
-        let name = platform
-            .engine()
-            .docker(&["inspect", "--format", "{{.Config.Hostname}}", id]);
-        let found = platform.engine().docker(&["inspect", "--format", format, id]);
-        let address = found.stdout.split_whitespace().next().map(str::to_owned);
-        (name.stdout.trim() == host).then_some(address).flatten()
-    });
+    let server = server_of(platform, host);
+    let found = platform.engine().docker(&["inspect", "--format", format, &server]);
+    let address = found.stdout.split_whitespace().next().map(str::to_owned);
     let near = url.replace(host, &address.expect("the database has an address"));
     let push = app.paas(&["pg:push", &near, "COPY"]);
     push.expect_code(2).expect("is not empty");
@@ -170,8 +260,48 @@ fn copies(platform: &Platform, app: &App<'_>) {
     let push = app.paas(&["pg:push", &near, "COPY"]);
     push.expect_success().expect("Pushing complete.");
     assert_eq!(count("select count(*) from visits"), "3");
+    guards(platform, app, &server);
     app.paas(&["addons:destroy", "COPY", "--confirm", app.name()])
         .expect_success();
+}
+
+/// What people make in a database is not called by its superuser, and one thing at a time is put back.
+fn guards(platform: &Platform, app: &App<'_>, server: &str) {
+    let trap = "create table called (by name);
+        create function public.format(text, name) returns text language plpgsql as
+        'begin insert into public.called values (current_user); return ''select 1''; end';";
+    app.paas(&["pg:psql", "-c", trap]).expect_success();
+    app.paas(&["pg:credentials:repair-default", "--confirm", app.name()])
+        .expect_success();
+    app.paas(&["pg:psql", "-c", "select count(*) as calls from called"])
+        .expect_success()
+        .expect("\n     0\n");
+    app.paas(&["pg:psql", "-c", "drop function public.format; drop table called"])
+        .expect_success();
+    // Whoever holds the lock stands for another restore.
+    let held = ["exec", "-d", server, "flock", "/run/addon/restore.lock", "sleep", "600"];
+    platform.engine().docker(&held).expect_success();
+    let copy = || app.paas(&["pg:copy", "COPY", "DATABASE", "--confirm", app.name()]);
+    let refused = within(SOON, || {
+        let copied = copy();
+        let said = copied.stderr.contains("something is being put back already");
+        said.then_some(())
+    });
+    assert!(refused.is_some(), "two are put back at once");
+    let frees = ["exec", server, "sh", "-c", "kill $(pgrep -x sleep)"];
+    platform.engine().docker(&frees).expect_success();
+    eventually("the next one is put back", SOON, || copy().code == 0);
+}
+
+/// The container of the server that apps know by this name.
+fn server_of(platform: &Platform, host: &str) -> String {
+    let format = "{{.Config.Hostname}}";
+    let mut servers = servers(platform).into_iter();
+    let found = servers.find(|server| {
+        let name = platform.engine().docker(&["inspect", "--format", format, &server.id]);
+        name.stdout.trim() == host
+    });
+    found.expect("the database has a server").id
 }
 
 fn refuses(app: &App<'_>) {

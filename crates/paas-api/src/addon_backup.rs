@@ -8,6 +8,8 @@ use crate::Time;
 /// A copy of what is in an add-on, or a copy put back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfer {
+    /// Of which it is, or into which it was put back: names change.
+    pub addon_id: Uuid,
     pub canceled_at: Option<Time>,
     pub created_at: Time,
     pub finished_at: Option<Time>,

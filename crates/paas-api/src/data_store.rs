@@ -31,6 +31,14 @@ pub struct WaitStatus {
     pub is_waiting: bool,
 }
 
+/// `PUT /client/v11/databases/{addon}/reset`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct DatabaseReset {
+    /// What to make in it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<Vec<String>>,
+}
+
 /// What has happened, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {

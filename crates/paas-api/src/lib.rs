@@ -10,6 +10,8 @@ mod addon;
 mod addon_attachment;
 mod addon_backup;
 mod addon_credential;
+mod addon_exposure;
+mod addon_provider;
 mod addon_service;
 mod app;
 mod app_feature;
@@ -69,6 +71,8 @@ pub use addon_backup::{
     TransferProof,
 };
 pub use addon_credential::{AddonConfig, AddonCredential, CredentialRotation, CredentialUser, NewCredential};
+pub use addon_exposure::{AddonExposure, NewAddonExposure};
+pub use addon_provider::{AddonProvider, AddonSso, NewAddonProvider, ProviderConfig, ProviderConfigVar};
 pub use addon_service::AddonService;
 pub use app::{App, AppFilter, AppIds, AppUpdate, NewApp};
 pub use app_feature::{AppFeature, AppFeatureUpdate};
@@ -80,7 +84,7 @@ pub use buildpack_installation::{
 };
 pub use collaborator::{Collaborator, CollaboratorUpdate, CollaboratorUser, NewCollaborator, Permission};
 pub use config_var::{ConfigVars, ConfigVarsUpdate};
-pub use data_store::{DataFact, DataStore, Said, WaitStatus};
+pub use data_store::{DataFact, DataStore, DatabaseReset, Said, WaitStatus};
 pub use disk::{AppDisk, Disk, DiskAccount, DiskPrune, FileSystem, NewDiskPrune, PrunedItem};
 pub use domain::{Domain, DomainUpdate, NewDomain};
 pub use dyno::{Dyno, DynoState, EnvValue, NewDyno, NewExec, NewForward, ReleaseOfDyno, Rendezvous};

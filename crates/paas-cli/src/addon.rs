@@ -1,6 +1,7 @@
 //! Add-ons: servers that apps use.
 
 mod create;
+mod open;
 mod show;
 
 use std::{thread, time::Duration};
@@ -9,6 +10,7 @@ use clap::Args;
 use paas_api::{Addon, AddonQuestion, AddonRemoval, AddonUpdate, PageRange, Release};
 
 pub(crate) use create::{CreateArgs, create};
+pub(crate) use open::open;
 pub(crate) use show::{InfoArgs, ListArgs, PlansArgs, ServicesArgs, info, list, plans, services};
 
 use crate::{
@@ -144,18 +146,6 @@ pub(crate) fn destroy(args: &DestroyArgs, context: &Context) -> Result<()> {
         )?;
     }
     Ok(())
-}
-
-/// `addons:open`
-pub(crate) fn open(args: &OneArgs, context: &Context) -> Result<()> {
-    let addon = find(context, &args.app, &args.addon)?;
-    context.output.line(match &addon.web_url {
-        Some(url) => url.clone(),
-        None => format!(
-            "{} has no page of its own: see paas addons:info {}",
-            addon.name, addon.name
-        ),
-    })
 }
 
 /// `addons:docs`

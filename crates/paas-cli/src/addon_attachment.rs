@@ -1,13 +1,13 @@
 //! Attachments: which apps use an add-on, and under which name.
 
 use clap::Args;
-use paas_api::{AddonAttachment, NewAddonAttachment};
+use paas_api::{Addon, AddonAttachment, NewAddonAttachment};
 
 use crate::{
     addon::{find, newest_release},
     app_context::{AppArgs, Context},
     client::segment,
-    error::Result,
+    error::{Error, Result},
 };
 
 #[derive(Debug, Args)]
@@ -95,4 +95,42 @@ pub(crate) fn detach(args: &DetachArgs, context: &Context) -> Result<()> {
         |release| format!("done{release}"),
     )?;
     Ok(())
+}
+
+/// Makes an add-on what the app calls `name`. What was called so before keeps a name of its own.
+pub(crate) fn promote(context: &Context, app: &str, addon: &Addon, name: &str) -> Result<()> {
+    let path = format!("/apps/{}/addon-attachments", segment(app));
+    let attachments: Vec<AddonAttachment> = context.client.list(&path, "id")?;
+    // Of the add-on's own credential: the others are other users.
+    let own = |attachment: &&AddonAttachment| attachment.namespace.is_none();
+    let current = attachments.iter().find(|attachment| attachment.name == name);
+    if current.filter(own).is_some_and(|current| current.addon.id == addon.id) {
+        return Err(Error::Usage(format!("{} is already promoted on {app}", addon.name)));
+    }
+    let attach = |addon: String, name: Option<&str>, namespace: Option<String>, confirm: Option<&str>| {
+        let new = NewAddonAttachment {
+            addon: addon.into(),
+            app: app.to_owned().into(),
+            confirm: confirm.map(str::to_owned),
+            name: name.map(str::to_owned),
+            namespace,
+        };
+        context.client.post::<AddonAttachment>("/addon-attachments", &new)
+    };
+    if let Some(current) = current {
+        let is_alias = |other: &AddonAttachment| {
+            other.addon.id == current.addon.id && other.namespace == current.namespace && other.name != name
+        };
+        if !attachments.iter().any(is_alias) {
+            let (old, namespace) = (current.addon.id.to_string(), current.namespace.clone());
+            context.output.action_ending(
+                &format!("Ensuring an alternate alias for existing {name}_URL"),
+                || attach(old, None, namespace, None),
+                |made| format!("{}_URL", made.name),
+            )?;
+        }
+    }
+    let what = format!("Promoting {} to {name}_URL on {app}", addon.name);
+    let promote = || attach(addon.id.to_string(), Some(name), None, Some(app));
+    context.output.action(&what, promote, |_| String::new()).map(drop)
 }

@@ -65,7 +65,7 @@ pub(crate) struct DeleteArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
-    /// The backup: b001, that of another app as `app::b001`, or an address of one [default: the newest]
+    /// The backup: b001, that of another app as `app::b001`, or an address of one [default: the newest of the database]
     #[arg(value_name = "BACKUP")]
     backup: Option<String>,
     /// The database [default: DATABASE]
@@ -216,7 +216,10 @@ pub(crate) fn restore(args: &RestoreArgs, context: &Context) -> Result<()> {
             Some(Err(name)) => (app, Some(name)),
             None => (app, None),
         };
-        let transfer = one(context, &from, name)?;
+        let transfer = match name {
+            Some(_) => one(context, &from, name)?,
+            None => newest_good(context, &from, |transfer| transfer.addon_id == database.id)?,
+        };
         (public(context, &from, &transfer)?.url, transfer.name)
     };
     let consequence = format!(
@@ -253,14 +256,24 @@ fn follow(context: &Context, app: &str, begun: &Transfer, what: &str) -> Result<
     context.output.action(what, look, |()| String::new())
 }
 
-/// The one of this name, or the newest whose bytes are there.
+/// The one of this name, or the newest that can be counted on.
 fn one(context: &Context, app: &str, name: Option<&str>) -> Result<Transfer> {
-    if let Some(name) = name {
-        return context.client.get(&format!("{}/{}", path_of(app), segment(name)));
+    match name {
+        Some(name) => context.client.get(&format!("{}/{}", path_of(app), segment(name))),
+        None => newest_good(context, app, |_| true),
     }
+}
+
+/// The newest of these whose bytes are there, and that no proof has found to be no good.
+fn newest_good(context: &Context, app: &str, is_meant: impl Fn(&Transfer) -> bool) -> Result<Transfer> {
+    let is_good = |transfer: &Transfer| {
+        !show::is_restore(transfer)
+            && transfer.succeeded == Some(true)
+            && transfer.proof.as_ref().is_none_or(|proof| proof.succeeded)
+    };
     let newest = of_app(context, app)?
         .into_iter()
-        .rfind(|transfer| !show::is_restore(transfer) && transfer.succeeded == Some(true));
+        .rfind(|transfer| is_good(transfer) && is_meant(transfer));
     newest.ok_or_else(|| {
         Error::Absent(format!(
             "No backups. Capture one with `paas pg:backups:capture -a {app}`"

@@ -10,6 +10,8 @@ mod acm;
 mod addon;
 mod addon_attachment;
 mod addon_backup;
+mod addon_exposure;
+mod addon_provider;
 mod app;
 mod app_context;
 mod app_diff;

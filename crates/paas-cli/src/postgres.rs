@@ -6,19 +6,21 @@
 pub(crate) mod copy;
 pub(crate) mod credential;
 pub(crate) mod local;
+pub(crate) mod rollback;
 mod statement;
 
 use std::io::Write as _;
 
 use clap::Args;
-use paas_api::{Addon, AddonAttachment, AddonClient, NewAddonAttachment, Rendezvous, rendezvous::Frame};
+use paas_api::{Addon, AddonClient, DatabaseInfo, DatabaseReset, Rendezvous, Said, rendezvous::Frame};
 
 use crate::{
     addon::{self, find},
+    addon_attachment,
     app_context::{AppArgs, Context},
     error::{Error, Result},
     one_off::of_terminal,
-    rendezvous::{Link, talk, watch},
+    rendezvous::{Link, feed, talk, watch},
     terminal, time,
 };
 
@@ -79,21 +81,24 @@ pub(crate) struct ConfirmedArgs {
 /// `pg:psql`
 pub(crate) fn psql(args: &PsqlArgs, context: &Context) -> Result<()> {
     let database = args.database.find(context)?;
-    let mut arguments = match &args.command {
-        Some(command) => vec!["-c".to_owned(), command.clone()],
-        None => Vec::new(),
+    let arguments = match (&args.command, &args.file) {
+        // However long: as an argument it would have an end, and be one transaction.
+        (_, Some(_)) => vec!["-f".to_owned(), "-".to_owned()],
+        (Some(command), None) => vec!["-c".to_owned(), command.clone()],
+        (None, None) => Vec::new(),
     };
-    if let Some(path) = &args.file {
-        let statements = std::fs::read_to_string(path)
-            .map_err(|error| Error::Usage(format!("{} cannot be read: {error}", path.display())))?;
-        arguments = vec!["-c".to_owned(), statements];
-    }
     let is_conversation = arguments.is_empty() && terminal::is_one();
     let program = match &args.credential {
         Some(name) => Program::ClientAs(name.clone(), arguments),
         None => Program::Client(arguments),
     };
-    run(context, &database, program, is_conversation)
+    let Some(path) = &args.file else {
+        return run(context, &database, program, is_conversation);
+    };
+    let unreadable = |error| Error::Usage(format!("{} cannot be read: {error}", path.display()));
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let link = open(context, &database, program, false)?;
+    heard(|act| feed(link, file, || true, act).map(|code| code.unwrap_or(1)))
 }
 
 /// `pg:ps`
@@ -115,7 +120,17 @@ pub(crate) fn kill(args: &KillArgs, context: &Context) -> Result<()> {
 
 /// `pg:killall`
 pub(crate) fn killall(args: &DatabaseArgs, context: &Context) -> Result<()> {
-    args.say(context, statement::KILLALL)
+    let path = path(&args.find(context)?, "/connection_reset");
+    let end = || context.client.post::<Said>(&path, &serde_json::Map::new());
+    let what = "Terminating connections for all credentials";
+    context.output.action(what, end, |_| String::new()).map(drop)
+}
+
+/// `pg:stats-reset`
+pub(crate) fn reset_stats(args: &DatabaseArgs, context: &Context) -> Result<()> {
+    let path = path(&args.find(context)?, "/stats_reset");
+    let said: Said = context.client.put(&path, &serde_json::Map::new())?;
+    context.output.line(said.message)
 }
 
 /// `pg:locks`
@@ -186,6 +201,7 @@ pub(crate) fn info(args: &DatabaseArgs, context: &Context) -> Result<()> {
         facts.extend(database.provision_message.clone().map(|message| ("Message", message)));
         if database.state == "provisioned" {
             facts.extend(measured(context, &database)?);
+            facts.extend(earliest(context, &database)?.map(|earliest| ("Rollback", earliest)));
         }
         context.output.facts(&facts)?;
     }
@@ -198,6 +214,13 @@ fn measured(context: &Context, database: &Addon) -> Result<Vec<(&'static str, St
     let names = ["PG Version", "Connections", "Data Size", "Tables"];
     let facts = said.trim().split('\t').filter(|fact| !fact.is_empty());
     Ok(names.into_iter().zip(facts.map(str::to_owned)).collect())
+}
+
+/// Since when it can be gone back.
+fn earliest(context: &Context, database: &Addon) -> Result<Option<String>> {
+    let known: DatabaseInfo = context.client.get(&path(database, ""))?;
+    let found = known.info.into_iter().find(|fact| fact.name == "Rollback");
+    Ok(found.map(|fact| fact.values.join(", ")))
 }
 
 /// `pg:wait`
@@ -215,37 +238,7 @@ pub(crate) fn promote(args: &DatabaseArgs, context: &Context) -> Result<()> {
         return Err(Error::Usage("Name the database that is to become DATABASE".to_owned()));
     }
     let database = args.find(context)?;
-    let path = format!("/apps/{}/addon-attachments", crate::client::segment(&app));
-    let attachments: Vec<AddonAttachment> = context.client.list(&path, "id")?;
-    let current = attachments.iter().find(|attachment| attachment.name == "DATABASE");
-    if current.is_some_and(|current| current.addon.id == database.id) {
-        return Err(Error::Usage(format!("{} is already promoted on {app}", database.name)));
-    }
-    let attach = |addon: String, name: Option<&str>, confirm: Option<String>| {
-        let new = NewAddonAttachment {
-            addon: addon.into(),
-            app: app.clone().into(),
-            confirm,
-            name: name.map(str::to_owned),
-            namespace: None,
-        };
-        context.client.post::<AddonAttachment>("/addon-attachments", &new)
-    };
-    if let Some(current) = current {
-        let has_alias = attachments
-            .iter()
-            .any(|attachment| attachment.addon.id == current.addon.id && attachment.name != "DATABASE");
-        if !has_alias {
-            context.output.action_ending(
-                "Ensuring an alternate alias for existing DATABASE_URL",
-                || attach(current.addon.id.to_string(), None, None),
-                |made| format!("{}_URL", made.name),
-            )?;
-        }
-    }
-    let what = format!("Promoting {} to DATABASE_URL on {app}", database.name);
-    let promote = || attach(database.id.to_string(), Some("DATABASE"), Some(app.clone()));
-    context.output.action(&what, promote, |_| String::new()).map(drop)
+    addon_attachment::promote(context, &app, &database, "DATABASE")
 }
 
 /// `pg:reset`
@@ -254,10 +247,12 @@ pub(crate) fn reset(args: &ConfirmedArgs, context: &Context) -> Result<()> {
     let consequence = format!("This empties {}.", database.name);
     context.confirm(&database.app.name, &consequence, args.confirm.as_ref())?;
     let what = format!("Resetting {}", database.name);
-    let arguments = vec!["-qXc".to_owned(), statement::RESET.to_owned()];
-    context
-        .output
-        .action(&what, || quietly(context, &database, arguments), |()| String::new())
+    let reset = || {
+        context
+            .client
+            .put::<Said>(&path(&database, "/reset"), &DatabaseReset::default())
+    };
+    context.output.action(&what, reset, |_| String::new()).map(drop)
 }
 
 impl DatabaseArgs {
@@ -301,19 +296,26 @@ fn run(context: &Context, addon: &Addon, program: Program, has_terminal: bool) -
     };
     let link = open(context, addon, program, has_terminal)?;
     // What was asked for on the command line reads nothing.
-    let code = if is_asked {
-        let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
-        let mut written = Ok(());
-        let code = watch(link, |frame| match frame {
-            Frame::Output(bytes) if written.is_ok() => written = stdout.write_all(bytes),
-            Frame::ErrorOutput(bytes) if written.is_ok() => written = stderr.write_all(bytes),
-            _ => {}
-        })?;
-        written?;
-        code
-    } else {
-        talk(link)?
-    };
+    if is_asked {
+        return heard(|act| watch(link, act));
+    }
+    ended(talk(link)?)
+}
+
+/// Lets a program say on this command's own streams what it says there, and end as it ends.
+fn heard(program: impl FnOnce(&mut dyn FnMut(Frame<'_>)) -> Result<i32>) -> Result<()> {
+    let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
+    let mut written = Ok(());
+    let code = program(&mut |frame| match frame {
+        Frame::Output(bytes) if written.is_ok() => written = stdout.write_all(bytes),
+        Frame::ErrorOutput(bytes) if written.is_ok() => written = stderr.write_all(bytes),
+        _ => {}
+    })?;
+    written?;
+    ended(code)
+}
+
+fn ended(code: i32) -> Result<()> {
     match u8::try_from(code).unwrap_or(1) {
         0 => Ok(()),
         code => Err(Error::Exit(code)),
@@ -340,19 +342,6 @@ fn asked(context: &Context, database: &Addon, statement: &str) -> Result<String>
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
-fn quietly(context: &Context, addon: &Addon, arguments: Vec<String>) -> Result<()> {
-    let mut trouble = Vec::new();
-    let code = watch(connect(context, addon, Program::Client(arguments))?, |frame| {
-        if let Frame::ErrorOutput(bytes) = frame {
-            trouble.extend_from_slice(bytes);
-        }
-    })?;
-    if code == 0 {
-        return Ok(());
-    }
-    Err(Error::Usage(String::from_utf8_lossy(&trouble).trim().to_owned()))
-}
-
 fn connect(context: &Context, addon: &Addon, program: Program) -> Result<Link> {
     open(context, addon, program, false)
 }
@@ -374,4 +363,8 @@ fn open(context: &Context, addon: &Addon, program: Program, has_terminal: bool) 
     let path = format!("/addons/{}/actions/client", addon.id);
     let made: Rendezvous = context.client.post(&path, &new)?;
     Link::open(&context.client.base, &made.attach_path)
+}
+
+fn path(database: &Addon, rest: &str) -> String {
+    format!("/client/v11/databases/{}{rest}", database.id)
 }

@@ -1,13 +1,13 @@
 //! `redis:`: caches of an app, their settings, and the client of their own server.
 
 use clap::Args;
-use paas_api::{Addon, AddonAttachment, DataStore, NewAddonAttachment, Said, WaitStatus};
+use paas_api::{Addon, DataStore, Said, WaitStatus};
 use serde_json::{Value, json};
 
 use crate::{
     addon::{self, find},
+    addon_attachment,
     app_context::{AppArgs, Context},
-    client::segment,
     error::{Error, Result},
     postgres::client,
     terminal,
@@ -210,29 +210,7 @@ pub(crate) fn promote(args: &RedisArgs, context: &Context) -> Result<()> {
         return Err(Error::Usage("Name the add-on that is to become REDIS".to_owned()));
     }
     let addon = args.find(context)?;
-    let path = format!("/apps/{}/addon-attachments", segment(&app));
-    let attachments: Vec<AddonAttachment> = context.client.list(&path, "id")?;
-    let attach = |addon: String, name: Option<&str>| {
-        let new = NewAddonAttachment {
-            addon: addon.into(),
-            app: app.clone().into(),
-            confirm: Some(app.clone()),
-            name: name.map(str::to_owned),
-            namespace: None,
-        };
-        context.client.post::<AddonAttachment>("/addon-attachments", &new)
-    };
-    let current = attachments.iter().find(|attachment| attachment.name == "REDIS");
-    if let Some(current) = current {
-        let names = attachments.iter().filter(|other| other.addon.id == current.addon.id);
-        // What was REDIS keeps a name of its own.
-        if current.addon.id != addon.id && names.count() == 1 {
-            attach(current.addon.id.to_string(), None)?;
-        }
-    }
-    let what = format!("Promoting {} to REDIS_URL on {app}", addon.name);
-    let promote = || attach(addon.id.to_string(), Some("REDIS"));
-    context.output.action(&what, promote, |_| String::new()).map(drop)
+    addon_attachment::promote(context, &app, &addon, "REDIS")
 }
 
 impl RedisArgs {

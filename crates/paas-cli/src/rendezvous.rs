@@ -107,19 +107,18 @@ pub(crate) fn watch(mut link: Link, mut act: impl FnMut(Frame<'_>)) -> Result<i3
 }
 
 /// Hands a program what `source` says to its end, and says how it ended; `None` when that was no end (`is_whole`), and the
-/// program was hung up on. Its complaints go to `act`.
+/// program was hung up on. What it says goes to `act`.
 pub(crate) fn feed(
     mut link: Link,
     mut source: impl io::Read + std::os::fd::AsFd,
     mut is_whole: impl FnMut() -> bool,
-    mut act: impl FnMut(&[u8]),
+    mut act: impl FnMut(Frame<'_>),
 ) -> Result<Option<i32>> {
     let (mut exit, mut is_open, mut is_heard) = (None, true, true);
     loop {
         link.take(|frame| match frame {
             Frame::Exit(code) => exit = Some(code),
-            Frame::ErrorOutput(bytes) => act(bytes),
-            _ => {}
+            frame => act(frame),
         })?;
         match exit {
             Some(code) => return Ok(Some(code)),

@@ -71,6 +71,8 @@ pub struct AddonWanted {
     pub state: AddonState,
     /// A container of another one is replaced.
     pub generation: u32,
+    /// Its volume is to be filled before its server is started for the first time.
+    pub is_to_fill: bool,
     /// Its server has to learn new credentials.
     pub is_rotating: bool,
     /// It is to be backed up once more before it goes. So far it is looked after as if it were to stay.
@@ -111,6 +113,8 @@ pub enum AddonStep {
     Rest(Option<DateTime<Utc>>),
     /// Ends a container and removes it; its volume stays.
     Remove { container: String, has_crashed: bool },
+    /// Fills the volume with what another add-on held at a moment.
+    Fill,
     /// Makes and starts the container.
     Start,
     /// Puts the container on the network of an app.
@@ -139,19 +143,26 @@ impl AddonWanted {
     /// The next step. There is never a second container on a volume: whatever is in the way goes before another is made.
     pub fn decide(&self, seen: &[SeenAddon], now: DateTime<Utc>) -> AddonStep {
         let is_ended = self.state == AddonState::Deprovisioning && !self.owes_farewell;
+        // No server is on a volume that is still to be filled.
+        let is_alive = !is_ended && !self.is_to_fill;
         let is_wanted =
-            |seen: &SeenAddon| !is_ended && seen.generation == self.generation && seen.state != SeenAddonState::Exited;
+            |seen: &SeenAddon| is_alive && seen.generation == self.generation && seen.state != SeenAddonState::Exited;
         if let Some(other) = seen.iter().find(|seen| !is_wanted(seen)) {
             return AddonStep::Remove {
                 container: other.container.clone(),
-                has_crashed: !is_ended && other.generation == self.generation && other.state == SeenAddonState::Exited,
+                has_crashed: is_alive && other.generation == self.generation && other.state == SeenAddonState::Exited,
             };
         }
         let [seen, others @ ..] = seen else {
             if is_ended {
                 return AddonStep::Delete;
             }
-            return self.in_its_time(AddonStep::Start, now);
+            let step = if self.is_to_fill {
+                AddonStep::Fill
+            } else {
+                AddonStep::Start
+            };
+            return self.in_its_time(step, now);
         };
         if let Some(other) = others.first() {
             let container = other.container.clone();

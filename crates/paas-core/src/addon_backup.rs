@@ -133,17 +133,17 @@ pub fn surplus_backups(backups: &[AddonBackup], is_living: bool, now: DateTime<U
         let is_wanted = match (&backup.state, backup.kind) {
             (BackupState::Running, _) => true,
             (_, BackupKind::Restore) => age < RESTORES_KEPT,
-            (BackupState::Succeeded, BackupKind::Manual) => {
+            // One that is no good takes nobody's place.
+            (BackupState::Succeeded, BackupKind::Manual) if backup.is_good() => {
                 manual += 1;
                 manual <= MANUAL_KEPT
             }
-            (BackupState::Succeeded, BackupKind::Scheduled) => {
+            (BackupState::Succeeded, BackupKind::Scheduled) if backup.is_good() => {
                 let week = backup.created_at.iso_week();
                 let is_first = age < DAYS_KEPT || weeks.insert((week.year(), week.week()));
                 is_first && age < WEEKS_KEPT
             }
-            (BackupState::Succeeded, BackupKind::Before | BackupKind::Last)
-            | (BackupState::Failed { .. } | BackupState::Canceled, _) => age < DAYS_KEPT,
+            (BackupState::Succeeded | BackupState::Failed { .. } | BackupState::Canceled, _) => age < DAYS_KEPT,
         };
         !is_wanted && Some(backup.id) != spared
     });

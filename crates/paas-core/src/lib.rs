@@ -7,12 +7,16 @@
 mod id;
 mod image;
 mod name;
+mod network;
 
 mod acm;
 mod addon;
+mod addon_archive;
 mod addon_backup;
 mod addon_credential;
+mod addon_exposure;
 mod addon_fill;
+mod addon_provider;
 mod app;
 mod build;
 mod config;
@@ -23,6 +27,7 @@ mod formation;
 mod hostname;
 mod log;
 mod log_drain;
+mod moment;
 mod one_off;
 mod permission;
 mod process_type;
@@ -52,12 +57,17 @@ pub use acm::{
 pub use addon::{
     Addon, AddonName, AddonState, AddonStep, AddonWanted, Attachment, AttachmentName, SeenAddon, SeenAddonState,
 };
+pub use addon_archive::{ArchiveBase, ArchiveFile, ArchivedSegment, Lineage, LineageName, Moments, Road, WalSegment};
 pub use addon_backup::{
     AddonBackup, BackupKind, BackupProof, BackupSchedule, BackupState, BackupTurn, backup_to_prove, is_backup_overdue,
     newest_good, surplus_backups,
 };
 pub use addon_credential::{AddonCredential, CredentialName, CredentialState};
+pub use addon_exposure::{
+    AddonExposure, AllowList, AllowListError, PortRange, PortRangeError, TermError, end_of_exposure,
+};
 pub use addon_fill::AddonFill;
+pub use addon_provider::{AddonProvider, KnownResource, ResourceStep, ResourceWanted};
 pub use app::{App, AppName, CNB_STACK, CONTAINER_STACK};
 pub use build::{Build, BuildFailure, BuildStatus};
 pub use config::{ConfigError, ConfigKey, ConfigVars};
@@ -72,7 +82,9 @@ pub use log::{LogLine, LogSource};
 pub use log_drain::{
     ClosedAddress, DrainHost, DrainScheme, DrainUrl, check_drain_address, logplex_frame, overflow_line, syslog_frame,
 };
+pub use moment::{moment, span, time_zone};
 pub use name::NameError;
+pub use network::{Network, NotANetwork};
 pub use observe::{BOOT_LIMIT, Observation, SeenContainer, SeenState, observe};
 pub use one_off::{OneOff, expand_command, process_type_of};
 pub use permission::{Permission, Permissions, Scope};

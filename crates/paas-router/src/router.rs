@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    activity,
+    activity, exposures,
     feed::FeedServer,
     guests::Guests,
     listener::{self, Door},
@@ -142,8 +142,9 @@ impl Router {
         } = self;
         let parts = TaskTracker::new();
         let feed_stop = CancellationToken::new();
+        let tls = tls::Acceptor::new(shared.clone()).map_err(RouterError::Tls)?;
+        parts.spawn(exposures::keep(shared.clone(), tls.clone()));
         if let Some(https) = https {
-            let tls = tls::Acceptor::new(shared.clone()).map_err(RouterError::Tls)?;
             let port = addresses.https.map_or(443, |address| address.port());
             parts.spawn(listener::accept(https, Door { port, tls: Some(tls) }, shared.clone()));
         }

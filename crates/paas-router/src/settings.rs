@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{network::Network, pace::Floor};
+use paas_core::Network;
+
+use crate::pace::Floor;
 
 /// What a router needs to start.
 #[derive(Debug)]
@@ -67,6 +69,8 @@ pub struct Limits {
     pub body_floor: u32,
     /// Ours: ... once the dyno has waited this long in all.
     pub body_grace: Duration,
+    /// Ours: how long a connection to an exposed add-on may be silent.
+    pub exposure_idle: Duration,
     /// How long requests and tunnels get to end when the router is asked to stop.
     pub drain: Duration,
     /// Access records kept for a feeder that is away or slow; what is beyond is dropped and counted.
@@ -102,6 +106,7 @@ impl Default for Limits {
             tick: Duration::from_secs(1),
             body_floor: 100,
             body_grace: Duration::from_secs(30),
+            exposure_idle: Duration::from_hours(1),
             drain: Duration::from_secs(30),
             records: 10_000,
         }

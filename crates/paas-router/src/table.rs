@@ -18,7 +18,7 @@ use crate::{
     certificates::Certificates,
     challenges::Challenges,
     code::Code,
-    feed::{self, AppEntry, AppState, BackendEntry, Change, DrainOutcome, PlatformHost},
+    feed::{self, AppEntry, AppState, BackendEntry, Change, DrainOutcome, Exposure, PlatformHost},
     rules::Rules,
     settings::Limits,
     shared_map::SharedMap,
@@ -40,6 +40,7 @@ pub(crate) struct Table {
     platform: Arc<Vec<Arc<Backend>>>,
     certificates: Arc<Certificates>,
     challenges: Arc<Challenges>,
+    exposures: Arc<Vec<Exposure>>,
 }
 
 /// What a hostname stands for.
@@ -114,6 +115,11 @@ impl Table {
         self.challenges.certificate(hostname)
     }
 
+    /// Shared with the tables after it for as long as none of them changes.
+    pub(crate) fn exposures(&self) -> &Arc<Vec<Exposure>> {
+        &self.exposures
+    }
+
     fn all_backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
         self.dynos.values().chain(self.platform.iter())
     }
@@ -136,12 +142,14 @@ impl<'a> Next<'a> {
             platform_hosts,
             certificates,
             challenges,
+            exposures,
         } = table;
         let mut next = Self {
             table: Table {
                 version,
                 certificates: Arc::new(before.certificates.replaced(certificates)),
                 challenges: Arc::new(Challenges::of(challenges)),
+                exposures: Arc::new(exposures),
                 ..Table::default()
             },
             before,
@@ -168,6 +176,7 @@ impl<'a> Next<'a> {
             gone,
             certificates,
             challenges,
+            exposures,
         } = change;
         let mut next = Self {
             table: before.clone(),
@@ -181,6 +190,9 @@ impl<'a> Next<'a> {
         }
         if let Some(challenges) = challenges {
             next.table.challenges = Arc::new(Challenges::of(challenges));
+        }
+        if let Some(exposures) = exposures {
+            next.table.exposures = Arc::new(exposures);
         }
         for app in gone {
             next.remove(app);

@@ -109,7 +109,7 @@ async fn say_goodbye(client: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::
 }
 
 /// A stream whose bytes keep the flow alive.
-struct Watched<S> {
+pub(crate) struct Watched<S> {
     stream: S,
     flow: Arc<Flow>,
     bytes: Arc<AtomicU64>,
@@ -118,7 +118,7 @@ struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    fn new(stream: S, flow: Arc<Flow>) -> Self {
+    pub(crate) fn new(stream: S, flow: Arc<Flow>) -> Self {
         Self {
             stream,
             flow,

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use paas_core::{AppName, Hostname, ImageRef, is_public_name};
+use paas_core::{AppName, Hostname, ImageRef, PortRange, is_public_name};
 use paas_engine::{Pool, Subnet};
 use paas_router::Network;
 use serde::Deserialize;
@@ -152,6 +152,10 @@ pub(crate) struct SettingsArgs {
     )]
     proxy_protocol: Option<bool>,
 
+    /// Where add-ons may be exposed to addresses outside, as [ADDRESS:]FIRST-LAST, such as 20000-20099 [default: nowhere]
+    #[arg(long, env = "PAAS_ADDON_PORTS", value_name = "PORTS", global = true)]
+    addon_ports: Option<String>,
+
     /// Log drains and webhooks may lead to this machine itself (127.0.0.1) [default: no]
     #[arg(
         long,
@@ -241,6 +245,8 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) proxy_protocol: bool,
     pub(crate) local_drains: bool,
+    /// `None`: no add-on is exposed.
+    pub(crate) addon_ports: Option<PortRange>,
     pub(crate) api: SocketAddr,
     pub(crate) rendezvous: SocketAddr,
     /// `None`: the embedded server.
@@ -326,6 +332,7 @@ impl SettingsArgs {
             trusted_proxies,
             proxy_protocol,
             local_drains: self.local_drains.or(file.local_drains).unwrap_or(false),
+            addon_ports: addon_ports(self.addon_ports.or(file.addon_ports).as_deref())?,
             api,
             rendezvous: self.rendezvous.or(file.rendezvous).unwrap_or_else(|| any(5000)),
             database_url: self.database_url.or(file.database_url),
@@ -419,6 +426,12 @@ fn cnb_builder(given: Option<String>) -> Result<Option<ImageRef>> {
     Ok(Some(ImageRef::new(name)))
 }
 
+/// An empty one takes back what the file says.
+fn addon_ports(given: Option<&str>) -> Result<Option<PortRange>> {
+    let given = given.filter(|ports| !ports.is_empty());
+    given.map(|ports| ports.parse().context("--addon-ports")).transpose()
+}
+
 fn given_or<T>(given: Vec<T>, file: Vec<T>) -> Vec<T> {
     if given.is_empty() { file } else { given }
 }
@@ -485,6 +498,11 @@ impl Settings {
     /// Backups of add-ons, sealed.
     pub(crate) fn backups(&self) -> PathBuf {
         self.data_dir.join("backups")
+    }
+
+    /// Logs of add-ons, and copies that they begin with, sealed.
+    pub(crate) fn archive(&self) -> PathBuf {
+        self.data_dir.join("archive")
     }
 
     pub(crate) fn repositories(&self) -> PathBuf {

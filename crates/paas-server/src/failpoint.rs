@@ -8,8 +8,8 @@ use paas_build::Checkpoint;
 
 static ARMED: OnceLock<String> = OnceLock::new();
 
-/// Every fail point: of a deploy, in the order in which a deploy passes them, then of a backup and of its way back.
-pub(crate) const NAMES: [&str; 22] = [
+/// Every fail point: of a deploy, in the order in which a deploy passes them, then of a backup and of its way back, then of an archive.
+pub(crate) const NAMES: [&str; 28] = [
     "receive.before",
     "receive.after",
     "build.before",
@@ -32,6 +32,12 @@ pub(crate) const NAMES: [&str; 22] = [
     "capture.after",
     "restore.before",
     "restore.after",
+    "segment.before",
+    "segment.after",
+    "base.before",
+    "base.after",
+    "rollback.before",
+    "rollback.after",
 ];
 
 /// Arms one fail point for the life of this process. One that does not exist would never fire, and a test would pass.

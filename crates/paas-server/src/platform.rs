@@ -13,7 +13,7 @@ use crate::{
     addon::Catalogue,
     clock::Clock,
     config::Settings,
-    control::{LastAccount, OneOffs, Transfers, Turns},
+    control::{Archives, LastAccount, OneOffs, Transfers, Turns},
     dns::AddressFinder,
     image_copies::ImageCopies,
     logs::{Collector, LogStore},
@@ -63,6 +63,8 @@ pub(crate) struct Platform {
     pub(crate) wake_addons: Notify,
     /// Backups that are taken and put back.
     pub(crate) transfers: Transfers,
+    /// Who is at the archive of which add-on.
+    pub(crate) archives: Archives,
     /// The same for what sends logs on.
     pub(crate) wake_log_drains: Notify,
     /// The same for what tells webhooks.

@@ -29,7 +29,7 @@ pub use fill::{disk_bytes, set_disk_bytes};
 pub use setting::{choose, mark_configured, settings, unsettled};
 
 const SECRET: &str = "addon secret";
-const CONFIG: &str = "addon config";
+pub(crate) const CONFIG: &str = "addon config";
 /// No lease is that long: one that seems to be was written by a clock that ran ahead.
 const LONGEST_LEASE: TimeDelta = TimeDelta::hours(2);
 

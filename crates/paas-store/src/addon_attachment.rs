@@ -149,6 +149,17 @@ pub async fn create(
     if !addon::lock(&mut transaction, new.addon).await? {
         return Err(StoreError::AddonGone);
     }
+    // Whoever revokes a credential looks for attachments under the same lock.
+    if let Some(name) = new
+        .namespace
+        .as_deref()
+        .and_then(|namespace| namespace.strip_prefix("credential:"))
+        && addon_credential::find(&mut transaction, new.addon, name)
+            .await?
+            .is_none()
+    {
+        return Err(StoreError::CredentialGone);
+    }
     let id = new_id::<Attachment>(stamp.at);
     sqlx::query!(
         "insert into addon_attachments (id, addon, app, name, namespace, created_at, updated_at)

@@ -57,6 +57,11 @@ pub enum StoreError {
     WebhookGone,
     #[error("the add-on is gone")]
     AddonGone,
+    #[error("the credential is gone")]
+    CredentialGone,
+    /// Add-ons of it are there.
+    #[error("the provider has add-ons")]
+    ProviderInUse,
     /// Two would get in each other's way.
     #[error("another backup or restore of this add-on is running")]
     BackupRunning,

@@ -1,4 +1,5 @@
-//! Add-ons by Heroku's own client: asked for, waited for, shared, renamed, enlarged, destroyed; settings of a cache.
+//! Add-ons by Heroku's own client: asked for, waited for, shared, renamed, enlarged, destroyed; databases looked at, emptied and
+//! promoted; credentials of a database, settings of a cache.
 
 use std::time::Duration;
 
@@ -58,6 +59,152 @@ fn addons_are_made_shared_and_destroyed() {
         "addons:wait",
     ]);
     heroku.covers(&["addons:plans", "addons:services"]);
+}
+
+#[test]
+#[ignore = "needs docker, npm's heroku"]
+fn a_database_has_credentials_with_rights_of_their_own() {
+    let platform = Platform::start();
+    let heroku = Heroku::user(&platform);
+    let (app, other) = (platform.app("hello"), platform.app("other"));
+    app.paas(&["addons:create", "heroku-postgresql:standard-0", "--wait"])
+        .expect_success();
+    let run = |arguments: &[&str]| heroku.run_for(&app, arguments);
+    run(&["pg:credentials:create", "--name", "reader"])
+        .expect_success()
+        .expect("Creating credential reader... done");
+    let is_active = || {
+        let listed = run(&["pg:credentials"]).expect_success().stdout.clone();
+        listed
+            .lines()
+            .any(|line| line.contains("reader") && line.contains("active"))
+    };
+    eventually("the server knows it", LIMIT, is_active);
+    app.paas(&[
+        "pg:psql",
+        "-c",
+        "create table visits (n int); insert into visits values (7)",
+    ])
+    .expect_success();
+    // It may connect, and see nothing until somebody says so.
+    let look = ["pg:psql", "--credential", "reader", "-c", "select n from visits"];
+    app.paas(&look).expect_code(1).expect("permission denied");
+    app.paas(&["pg:psql", "-c", "grant select on visits to reader"])
+        .expect_success();
+    app.paas(&look).expect_success().expect("7");
+
+    let attached = heroku.run_for(
+        &other,
+        &[
+            "addons:attach",
+            "hello::DATABASE",
+            "--credential",
+            "reader",
+            "--as",
+            "READS",
+        ],
+    );
+    attached.expect_success().expect("READS");
+    let url = || {
+        let config = other.paas(&["config", "--json"]).expect_success().json();
+        config["READS_URL"].as_str().unwrap_or_default().to_owned()
+    };
+    let before = url();
+    assert!(before.starts_with("postgres://reader:"), "{before}");
+    let refused = run(&["pg:credentials:destroy", "--name", "reader", "--confirm", "hello"]);
+    refused.expect_code(1).expect("must be detached");
+    let shown = run(&["pg:credentials:url", "--name", "reader"]);
+    shown.expect_success().expect(&before);
+    run(&["pg:credentials:rotate", "--name", "reader", "--confirm", "hello"])
+        .expect_success()
+        .expect("Rotating reader on");
+    eventually("the app has another password", LIMIT, || url() != before);
+    heroku.run_for(&other, &["addons:detach", "READS"]).expect_success();
+    run(&["pg:credentials:repair-default", "--confirm", "hello"]).expect_success();
+    let destroyed = run(&["pg:credentials:destroy", "--name", "reader", "--confirm", "hello"]);
+    destroyed.expect_success().expect("The credential has been destroyed");
+    eventually("the server forgets it", LIMIT, || {
+        let roles = app.paas(&[
+            "pg:psql",
+            "-c",
+            "select count(*) from pg_roles where rolname = 'reader'",
+        ]);
+        roles.expect_success().stdout.lines().any(|line| line.trim() == "0")
+    });
+    heroku.covers(&[
+        "pg:credentials",
+        "pg:credentials:create",
+        "pg:credentials:destroy",
+        "pg:credentials:repair-default",
+        "pg:credentials:rotate",
+        "pg:credentials:url",
+    ]);
+}
+
+#[test]
+#[ignore = "needs docker, npm's heroku"]
+fn a_database_is_looked_at_emptied_and_made_the_main_one() {
+    let platform = Platform::start();
+    let heroku = Heroku::user(&platform);
+    let app = platform.app("hello");
+    let run = |arguments: &[&str]| heroku.run_for(&app, arguments);
+    app.paas(&["addons:create", "heroku-postgresql:standard-0"])
+        .expect_success();
+    app.paas(&["addons:create", "heroku-postgresql:essential-0", "--as", "SECOND"])
+        .expect_success();
+    run(&["pg:wait", "--wait-interval", "1"]).expect_success();
+    run(&["pg:wait", "SECOND", "--wait-interval", "1"]).expect_success();
+    run(&["pg:info"])
+        .expect_success()
+        .expect("DATABASE_URL")
+        .expect("SECOND_URL")
+        .expect("standard-0")
+        .expect("Available");
+
+    let says = |statement: &str| {
+        let said = app.paas(&["pg:psql", "-c", statement]);
+        said.expect_success().stdout.clone()
+    };
+    says("create schema shop; create table shop.visits (n int); create function seven() returns int return 7");
+    assert!(says("select seven()").contains('7'));
+    run(&["pg:killall"])
+        .expect_success()
+        .expect("Terminating connections for all credentials... done");
+    run(&["pg:stats-reset"]).expect_success().expect("reset successful");
+    run(&["pg:reset", "--confirm", "hello"])
+        .expect_success()
+        .expect("Resetting");
+    let left = "select (select count(*) from pg_namespace where nspname = 'shop') + \
+                (select count(*) from pg_proc where proname = 'seven') as left_over";
+    assert!(says(left).lines().any(|line| line.trim() == "0"));
+    // It is a database as any: its owner makes tables, and the platform counts its statements.
+    says("create table visits (n int)");
+    assert!(says("select count(*) > 0 as counted from pg_stat_statements").contains('t'));
+
+    let url = |name: &str| {
+        let config = app.paas(&["config", "--json"]).expect_success().json();
+        config[name].as_str().unwrap_or_default().to_owned()
+    };
+    let (first, second) = (url("DATABASE_URL"), url("SECOND_URL"));
+    run(&["pg:promote", "SECOND"])
+        .expect_success()
+        .expect("to DATABASE_URL on");
+    eventually("the app has the other one", LIMIT, || url("DATABASE_URL") == second);
+    let config = app.paas(&["config", "--json"]).expect_success().json();
+    let kept = config.as_object().expect("config vars").iter();
+    let kept: Vec<_> = kept
+        .filter(|(_, value)| **value == first)
+        .map(|(name, _)| name)
+        .collect();
+    assert!(kept.len() == 1 && kept[0].starts_with("HEROKU_POSTGRESQL_"), "{kept:?}");
+    heroku.covers(&[
+        "pg:info",
+        "pg:killall",
+        "pg:promote",
+        "pg:reset",
+        "pg:stats-reset",
+        "pg:wait",
+    ]);
 }
 
 fn looks(heroku: &Heroku<'_>, app: &App<'_>) {

@@ -5,6 +5,7 @@ use paas_api::{Addon, AddonAttachment, AddonService, Plan};
 
 use super::{find, of_app};
 use crate::{
+    addon_exposure,
     app_context::{AppArgs, Context},
     client::segment,
     error::Result,
@@ -120,6 +121,17 @@ pub(crate) fn info(args: &InfoArgs, context: &Context) -> Result<()> {
         ("Price", "free".to_owned()),
         ("State", addon.state.clone()),
     ];
+    let exposures = addon_exposure::all(context)?;
+    facts.extend(
+        exposures
+            .iter()
+            .filter(|exposure| exposure.addon.id == addon.id)
+            .map(|exposure| {
+                let (allowed, until) = (exposure.allow.join(", "), time::minute(exposure.expires_at));
+                let shown = format!("{}:{} to {allowed} until {until}", exposure.host, exposure.port);
+                ("Exposed", shown)
+            }),
+    );
     facts.extend(addon.provision_message.clone().map(|message| ("Message", message)));
     context.output.header(&addon.name)?;
     context.output.facts(&facts)

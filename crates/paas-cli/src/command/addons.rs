@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::{addon, addon_attachment, app_context::Context, error::Result};
+use crate::{addon, addon_attachment, addon_exposure, addon_provider, app_context::Context, error::Result};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AddonVerb {
@@ -29,6 +29,12 @@ pub(super) enum AddonVerb {
     /// Give an add-on another plan
     #[command(name = "addons:upgrade", visible_alias = "addons:downgrade")]
     AddonsUpgrade(addon::UpgradeArgs),
+    /// Let addresses outside connect to an add-on, or list those
+    #[command(name = "addons:expose")]
+    AddonsExpose(addon_exposure::ExposeArgs),
+    /// Let nobody outside come to an add-on any more
+    #[command(name = "addons:unexpose")]
+    AddonsUnexpose(addon_exposure::UnexposeArgs),
     /// Destroy add-ons with all that is in them
     #[command(name = "addons:destroy", visible_alias = "addons:remove")]
     AddonsDestroy(addon::DestroyArgs),
@@ -44,6 +50,15 @@ pub(super) enum AddonVerb {
     /// List the services that there are
     #[command(name = "addons:services")]
     AddonsServices(addon::ServicesArgs),
+    /// List the providers of add-ons that run elsewhere
+    #[command(name = "addons:providers")]
+    AddonsProviders(addon_provider::ListArgs),
+    /// Register a provider by its manifest, or take its new one
+    #[command(name = "addons:providers:add")]
+    AddonsProvidersAdd(addon_provider::AddArgs),
+    /// Forget a provider that has no add-ons
+    #[command(name = "addons:providers:remove")]
+    AddonsProvidersRemove(addon_provider::RemoveArgs),
 }
 
 pub(super) fn dispatch(verb: &AddonVerb, context: &Context) -> Result<()> {
@@ -56,10 +71,15 @@ pub(super) fn dispatch(verb: &AddonVerb, context: &Context) -> Result<()> {
         AddonVerb::AddonsDetach(args) => addon_attachment::detach(args, context),
         AddonVerb::AddonsRename(args) => addon::rename(args, context),
         AddonVerb::AddonsUpgrade(args) => addon::upgrade(args, context),
+        AddonVerb::AddonsExpose(args) => addon_exposure::expose(args, context),
+        AddonVerb::AddonsUnexpose(args) => addon_exposure::unexpose(args, context),
         AddonVerb::AddonsDestroy(args) => addon::destroy(args, context),
         AddonVerb::AddonsOpen(args) => addon::open(args, context),
         AddonVerb::AddonsDocs(args) => addon::docs(args, context),
         AddonVerb::AddonsPlans(args) => addon::plans(args, context),
         AddonVerb::AddonsServices(args) => addon::services(args, context),
+        AddonVerb::AddonsProviders(args) => addon_provider::list(args, context),
+        AddonVerb::AddonsProvidersAdd(args) => addon_provider::add(args, context),
+        AddonVerb::AddonsProvidersRemove(args) => addon_provider::remove(args, context),
     }
 }

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::{
     app_context::Context,
     error::Result,
-    postgres::{self, copy, credential, local},
+    postgres::{self, copy, credential, local, rollback},
     redis,
 };
 
@@ -26,6 +26,9 @@ pub(super) enum DataVerb {
     /// Copy a database over another one
     #[command(name = "pg:copy")]
     PgCopy(copy::CopyArgs),
+    /// Put what a database held at a moment into a new one
+    #[command(name = "pg:rollback")]
+    PgRollback(rollback::RollbackArgs),
     /// List the credentials of a database
     #[command(name = "pg:credentials")]
     PgCredentials(credential::ListArgs),
@@ -86,6 +89,9 @@ pub(super) enum DataVerb {
     /// Show how a database is set up
     #[command(name = "pg:settings")]
     PgSettings(postgres::DatabaseArgs),
+    /// Begin the statistics of a database anew
+    #[command(name = "pg:stats-reset")]
+    PgStatsReset(postgres::DatabaseArgs),
     /// Look for what is usually wrong
     #[command(name = "pg:diagnose")]
     PgDiagnose(postgres::DatabaseArgs),
@@ -125,6 +131,7 @@ pub(super) fn dispatch(verb: &DataVerb, context: &Context) -> Result<()> {
         DataVerb::PgWait(args) => postgres::wait(args, context),
         DataVerb::PgPromote(args) => postgres::promote(args, context),
         DataVerb::PgCopy(args) => copy::copy(args, context),
+        DataVerb::PgRollback(args) => rollback::rollback(args, context),
         DataVerb::PgCredentials(args) => credential::list(args, context),
         DataVerb::PgCredentialsCreate(args) => credential::create(args, context),
         DataVerb::PgCredentialsDestroy(args) => credential::destroy(args, context),
@@ -145,6 +152,7 @@ pub(super) fn dispatch(verb: &DataVerb, context: &Context) -> Result<()> {
         DataVerb::PgIndexUsage(args) => postgres::index_usage(args, context),
         DataVerb::PgExtensions(args) => postgres::extensions(args, context),
         DataVerb::PgSettings(args) => postgres::settings(args, context),
+        DataVerb::PgStatsReset(args) => postgres::reset_stats(args, context),
         DataVerb::PgDiagnose(args) => postgres::diagnose(args, context),
         DataVerb::RedisInfo(args) => redis::info(args, context),
         DataVerb::RedisCli(args) => redis::cli(args, context),

@@ -68,11 +68,12 @@ pub(crate) fn copy(args: &CopyArgs, context: &Context) -> Result<()> {
         if code == 0 {
             return Ok(bytes);
         }
-        Err(Error::Usage(format!(
-            "{}. {} is as it was",
-            String::from_utf8_lossy(&trouble).trim(),
-            target.name
-        )))
+        let trouble = String::from_utf8_lossy(&trouble).trim().to_owned();
+        // Others are filled in place.
+        Err(Error::Usage(match target.addon_service.name.as_str() {
+            "heroku-postgresql" => format!("{trouble}. {} is as it was", target.name),
+            _ => format!("{trouble}. Look at what is in {} now, and copy again", target.name),
+        }))
     };
     let what = format!("Copying {} to {}", source.name, target.name);
     context.output.action(&what, run, |bytes: &u64| match bytes {

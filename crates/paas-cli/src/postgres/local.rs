@@ -113,7 +113,11 @@ pub(crate) fn push(args: &TransferArgs, context: &Context) -> Result<()> {
         output,
         // What breaks off is no dump, and must not look like the end of one.
         || dump.wait().is_ok_and(|status| status.success()),
-        |bytes| trouble.extend_from_slice(bytes),
+        |frame| {
+            if let Frame::ErrorOutput(bytes) = frame {
+                trouble.extend_from_slice(bytes);
+            }
+        },
     )?;
     match code {
         None => Err(Error::Usage(

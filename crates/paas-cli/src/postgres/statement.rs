@@ -10,9 +10,6 @@ pub(super) const PS_VERBOSE: &str = "select pid, state, application_name as sour
      from pg_stat_activity where query <> '<insufficient privilege>' and pid <> pg_backend_pid() and usename is not null \
      order by query_start desc";
 
-pub(super) const KILLALL: &str = "select count(pg_terminate_backend(pid)) as ended from pg_stat_activity \
-     where pid <> pg_backend_pid() and usename = current_user";
-
 pub(super) const LOCKS: &str = "select pg_stat_activity.pid, pg_class.relname, pg_locks.transactionid, pg_locks.granted, \
      pg_stat_activity.query as query_snippet, age(now(), pg_stat_activity.query_start) as age \
      from pg_stat_activity, pg_locks left join pg_class on (pg_locks.relation = pg_class.oid) \
@@ -73,19 +70,6 @@ pub(super) const INFO: &str = "select current_setting('server_version'), \
        || '/' || current_setting('max_connections'), \
      pg_size_pretty(pg_database_size(current_database())), \
      (select count(*) from pg_tables where schemaname not in ('pg_catalog', 'information_schema'))";
-
-/// All that is the app's: tables, functions and types are in schemas.
-pub(super) const RESET: &str = "do $$ declare schema text; begin \
-     for schema in select nspname from pg_namespace \
-       where nspname !~ '^pg_' and nspname not in ('information_schema', 'public') loop \
-       execute format('drop schema %I cascade', schema); end loop; \
-     execute (select coalesce(string_agg(format('drop table if exists public.%I cascade', tablename), '; '), 'select 1') \
-       from pg_tables where schemaname = 'public'); \
-     execute (select coalesce(string_agg(format('drop view if exists public.%I cascade', viewname), '; '), 'select 1') \
-       from pg_views where schemaname = 'public' and viewowner = current_user); \
-     execute (select coalesce(string_agg(format('drop sequence if exists public.%I cascade', sequencename), '; '), 'select 1') \
-       from pg_sequences where schemaname = 'public'); \
-     end $$";
 
 /// How many tables and the like people have made.
 pub(super) const TABLES: &str = "select count(*)

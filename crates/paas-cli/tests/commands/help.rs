@@ -98,11 +98,16 @@ fn alone_the_command_shows_its_topics() {
       addons:detach       Take an add-on away from an app
       addons:rename       Rename an add-on
       addons:upgrade      Give an add-on another plan
+      addons:expose       Let addresses outside connect to an add-on, or list those
+      addons:unexpose     Let nobody outside come to an add-on any more
       addons:destroy      Destroy add-ons with all that is in them
       addons:open         Say where the page of an add-on is
       addons:docs         Say where an add-on is explained
       addons:plans        List the plans of a service
       addons:services     List the services that there are
+      addons:providers    List the providers of add-ons that run elsewhere
+      addons:providers:add Register a provider by its manifest, or take its new one
+      addons:providers:remove Forget a provider that has no add-ons
 
     Databases
       pg:info             Show the Postgres databases of an app
@@ -110,6 +115,7 @@ fn alone_the_command_shows_its_topics() {
       pg:wait             Wait until databases can be used
       pg:promote          Make a database the main one of an app
       pg:copy             Copy a database over another one
+      pg:rollback         Put what a database held at a moment into a new one
       pg:credentials      List the credentials of a database
       pg:credentials:create Make a credential with rights of its own
       pg:credentials:destroy Destroy a credential
@@ -130,6 +136,7 @@ fn alone_the_command_shows_its_topics() {
       pg:index-usage      Show how often indexes are used
       pg:extensions       Show the extensions that there are
       pg:settings         Show how a database is set up
+      pg:stats-reset      Begin the statistics of a database anew
       pg:diagnose         Look for what is usually wrong
       pg:backups          List the backups of an app's add-ons, and what was restored
       pg:backups:capture  Back up a database, or another add-on

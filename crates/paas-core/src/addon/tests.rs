@@ -17,6 +17,7 @@ fn wanted(state: AddonState) -> AddonWanted {
     AddonWanted {
         state,
         generation: 1,
+        is_to_fill: false,
         is_rotating: false,
         owes_farewell: false,
         has_news: false,
@@ -142,9 +143,10 @@ fn a_wish() -> impl Strategy<Value = AddonWanted> {
         Just(AddonState::Deprovisioning),
     ];
     let apps = proptest::collection::btree_set((1..4_u128).prop_map(app), 1..3);
-    (state, 0..3_u32, any::<[bool; 4]>(), apps).prop_map(|(state, generation, flags, apps)| AddonWanted {
+    (state, 0..3_u32, any::<[bool; 5]>(), apps).prop_map(|(state, generation, flags, apps)| AddonWanted {
         state,
         generation,
+        is_to_fill: flags[4] && state == AddonState::Provisioning,
         is_rotating: flags[0],
         has_news: flags[1],
         is_to_measure: flags[2],
@@ -175,7 +177,12 @@ proptest! {
                     let index = find(&mut seen, &container);
                     seen.remove(index);
                 }
+                AddonStep::Fill => {
+                    prop_assert!(seen.is_empty(), "nobody else has the volume");
+                    wanted.is_to_fill = false;
+                }
                 AddonStep::Start => {
+                    prop_assert!(!wanted.is_to_fill, "it would begin with nothing");
                     prop_assert!(seen.len() <= 1, "never two on one volume");
                     let apps = [*wanted.apps.first().unwrap()].into();
                     let fresh = SeenAddon { apps, ..running(wanted.generation, false) };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use crate::{Addon, Id, NameError};
+use crate::{Addon, Id, NameError, time_zone};
 
 /// Once a day at a local time. It belongs to the add-on: what is put back into it changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +32,13 @@ const TRY_AGAIN: TimeDelta = TimeDelta::hours(1);
 const MINUTES_A_DAY: i64 = 24 * 60;
 
 impl BackupSchedule {
-    /// At a full hour of a time zone, such as `America/Los_Angeles`.
+    /// At a full hour of a time zone, such as `America/Los_Angeles` or `PST`.
     pub fn new(hour: u32, zone: &str) -> Result<Self, NameError> {
         if hour > 23 {
             return Err(NameError::new(SCHEDULE, "must have an hour from 0 to 23"));
         }
         let rule = "must have a time zone such as UTC or America/Los_Angeles";
-        let zone = zone.parse().map_err(|_| NameError::new(SCHEDULE, rule))?;
+        let zone = time_zone(zone).ok_or(NameError::new(SCHEDULE, rule))?;
         Ok(Self { hour, minute: 0, zone })
     }
 

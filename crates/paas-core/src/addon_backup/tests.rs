@@ -151,6 +151,36 @@ fn manual_ones_stay_until_there_are_too_many() {
 }
 
 #[test]
+fn one_that_is_no_good_takes_nobodys_place() {
+    // A Monday and the Saturday after it, in one week.
+    let good = backup(1, BackupKind::Scheduled, at("2026-06-15T02:00:00Z"));
+    let mut bad = backup(2, BackupKind::Scheduled, at("2026-06-20T02:00:00Z"));
+    bad.proof = Some(proof(0, false));
+    let newest = backup(3, BackupKind::Scheduled, now());
+    let backups = [good, bad, newest];
+    let gone: Vec<_> = surplus_backups(&backups, true, now())
+        .iter()
+        .map(|backup| backup.number)
+        .collect();
+    assert_eq!(gone, [2]);
+
+    let mut backups: Vec<_> = (0..30)
+        .map(|number| {
+            let age = TimeDelta::days(400 - i64::from(number));
+            backup(number, BackupKind::Manual, now() - age)
+        })
+        .collect();
+    for bad in &mut backups[10..20] {
+        bad.proof = Some(proof(0, false));
+    }
+    let gone: BTreeSet<_> = surplus_backups(&backups, true, now())
+        .iter()
+        .map(|backup| backup.number)
+        .collect();
+    assert_eq!(gone, (10..20).collect());
+}
+
+#[test]
 fn what_is_left_of_a_destroyed_addon_goes_a_week_after_its_end() {
     let backups = [
         backup(1, BackupKind::Manual, now() - TimeDelta::days(300)),

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AppEntry, Certificate, Challenge, PlatformHost, Table};
+use super::{AppEntry, Certificate, Challenge, Exposure, PlatformHost, Table};
 
 /// From one table to the next. Platform hosts do not change while a platform runs: with others, the table crosses whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,7 @@ pub(crate) struct Change {
     /// The whole list, when it is another.
     pub(crate) certificates: Option<Vec<CertificateChange>>,
     pub(crate) challenges: Option<Vec<Challenge>>,
+    pub(crate) exposures: Option<Vec<Exposure>>,
 }
 
 /// One entry of the next list of certificates.
@@ -36,6 +37,7 @@ pub(crate) struct Sent {
     platform_hosts: Vec<PlatformHost>,
     certificates: Vec<Arc<Certificate>>,
     challenges: Vec<Challenge>,
+    exposures: Vec<Exposure>,
 }
 
 impl Sent {
@@ -46,6 +48,7 @@ impl Sent {
             platform_hosts,
             certificates,
             challenges,
+            exposures,
         } = table;
         if *platform_hosts != self.platform_hosts {
             return None;
@@ -56,6 +59,7 @@ impl Sent {
             gone: self.gone(apps),
             certificates: (*certificates != self.certificates).then(|| self.certificate_changes(certificates)),
             challenges: (*challenges != self.challenges).then(|| challenges.clone()),
+            exposures: (*exposures != self.exposures).then(|| exposures.clone()),
         })
     }
 
@@ -66,12 +70,14 @@ impl Sent {
             platform_hosts,
             certificates,
             challenges,
+            exposures,
         } = table;
         *self = Self {
             apps: apps.into_iter().map(|entry| (entry.app, entry)).collect(),
             platform_hosts,
             certificates,
             challenges,
+            exposures,
         };
     }
 
@@ -85,6 +91,7 @@ impl Sent {
         }
         self.certificates = table.certificates;
         self.challenges = table.challenges;
+        self.exposures = table.exposures;
     }
 
     fn gone(&self, apps: &[AppEntry]) -> Vec<Uuid> {
@@ -121,7 +128,8 @@ impl Change {
             gone,
             certificates,
             challenges,
+            exposures,
         } = self;
-        apps.is_empty() && gone.is_empty() && certificates.is_none() && challenges.is_none()
+        apps.is_empty() && gone.is_empty() && certificates.is_none() && challenges.is_none() && exposures.is_none()
     }
 }

@@ -21,16 +21,22 @@
 mod access;
 mod change;
 mod client;
+mod exposure;
 mod server;
 mod table;
 
 pub use access::{AccessRecord, Protocol, Tls};
 pub(crate) use change::{CertificateChange, Change};
 pub use client::{FeedClient, FeedError, Reports};
+pub use exposure::{Exposure, ExposureTls, ServerEntry};
 pub(crate) use server::FeedServer;
 pub use table::{AppEntry, AppState, BackendEntry, Certificate, Challenge, PlatformHost, Policy, Table};
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -104,6 +110,16 @@ pub enum Report<'a> {
     /// An app whose policy lets it sleep had no request for that long, and has none in flight.
     Idle {
         app: Uuid,
+    },
+    /// Somebody came to an exposed add-on from an address that may not; so many more have since the last such report.
+    TurnedAway {
+        #[serde(with = "chrono::serde::ts_microseconds")]
+        at: DateTime<Utc>,
+        app: Uuid,
+        /// The add-on's name.
+        name: Cow<'a, str>,
+        peer: IpAddr,
+        more: u32,
     },
     /// So many reports were lost since the last one, because nobody took them in time.
     Dropped {

@@ -6,6 +6,8 @@ use paas_core::{AppRoutes, Backend, RouteState, Routing};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Exposure;
+
 /// Everything that the router knows about the world, whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
@@ -16,6 +18,7 @@ pub struct Table {
     pub certificates: Vec<Arc<Certificate>>,
     /// What certificate authorities are shown while they validate a name.
     pub challenges: Vec<Challenge>,
+    pub exposures: Vec<Exposure>,
 }
 
 /// One app.

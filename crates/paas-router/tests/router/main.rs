@@ -8,6 +8,7 @@ mod affinity;
 mod balance;
 mod change;
 mod code;
+mod exposures;
 mod extended;
 mod feed;
 mod frames;

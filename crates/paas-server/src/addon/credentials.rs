@@ -103,18 +103,22 @@ impl Credentials {
 
     /// The values of the config vars of an attachment, by what they end in.
     pub(crate) fn config(&self, service: &Service, addon: Id<Addon>) -> Values {
-        let render = |template: &str| {
-            template
-                .replace("{user}", self.get(USER))
-                .replace("{password}", self.get(PASSWORD))
-                .replace("{database}", self.get(DATABASE))
-                .replace("{host}", &host(addon))
-                .replace("{port}", &service.kind.port.to_string())
-        };
+        let host = host(addon);
+        let render = |template: &str| self.render(template, (&host, service.kind.port));
         let config = service.kind.config.iter();
         config
             .map(|(suffix, template)| (suffix.clone(), render(template)))
             .collect()
+    }
+
+    /// A template with these credentials, for a client that comes by this host and port.
+    pub(crate) fn render(&self, template: &str, (host, port): (&str, u16)) -> String {
+        template
+            .replace("{user}", self.get(USER))
+            .replace("{password}", self.get(PASSWORD))
+            .replace("{database}", self.get(DATABASE))
+            .replace("{host}", host)
+            .replace("{port}", &port.to_string())
     }
 
     fn get(&self, key: &str) -> &str {

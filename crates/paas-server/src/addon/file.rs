@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use chrono::TimeDelta;
 use paas_core::{AddonName, AttachmentName};
 use serde::Deserialize;
 
@@ -34,6 +35,10 @@ pub(crate) struct Kind {
     pub(crate) revoke: Option<String>,
     /// Gives the add-on's own user back the rights that it had at first.
     pub(crate) repair: Option<String>,
+    /// Takes out of it all that people have put in.
+    pub(crate) empty: Option<String>,
+    /// Ends the connections of all its users.
+    pub(crate) hang_up: Option<String>,
     /// Begins to count anew.
     pub(crate) reset_stats: Option<String>,
     /// What people talk to it with; `"$@"` is what they say.
@@ -44,9 +49,33 @@ pub(crate) struct Kind {
     pub(crate) restore: Option<String>,
     /// Counts what is there, on one line: `3 tables, 120 rows`.
     pub(crate) prove: Option<String>,
+    /// How it is shown to addresses outside; a kind that cannot be without TLS is not.
+    pub(crate) exposure: Option<ExposedAs>,
+    /// How it can be gone back to any moment.
+    pub(crate) archive: Option<Archiving>,
     /// The config vars of an attachment, by what they end in.
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// How a kind of server keeps what leads back to any moment. While `$ADDON_SPOOL_MIB` is set, its `start` lets it put each segment of
+/// its log, once that is full, into `<data>/spool`, as `LINEAGE.SEGMENT` and with the time of its last change: the platform takes
+/// it from there. So many MiB may wait; what has no room is let go.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Archiving {
+    /// How many days can be gone back.
+    days: u32,
+    /// Where it is another number, by the plan.
+    #[serde(default)]
+    plan_days: BTreeMap<String, u32>,
+    /// Writes `LINEAGE SEGMENT` on a line, which is what it needs of the log at least, and then a copy of all that is there.
+    pub(crate) base: String,
+    /// Puts all that was committed until now into the spool.
+    pub(crate) switch: String,
+    /// Fills an empty volume in a container where nothing else runs. Reads files, each after a line with its name and its size: `base`,
+    /// then segments; leaves what was there at `$ROLLBACK_TO`, for `start` to find.
+    pub(crate) replay: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +84,25 @@ pub(crate) enum Image {
     Recipe(String),
     /// One of a registry.
     Reference(String),
+}
+
+/// What people outside connect with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExposedAs {
+    pub(crate) tls: TlsBy,
+    /// A template like those of config vars.
+    pub(crate) url: String,
+}
+
+/// Who sees to it that nothing crosses the internet in the clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TlsBy {
+    /// The server, as PostgreSQL does it: its client asks first.
+    Postgres,
+    /// The platform, with its own certificate, around a server that speaks none.
+    Platform,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -87,13 +135,17 @@ pub(super) struct File {
     grant: Option<String>,
     revoke: Option<String>,
     repair: Option<String>,
+    empty: Option<String>,
+    hang_up: Option<String>,
     reset_stats: Option<String>,
     client: Option<String>,
     backup: Option<String>,
     restore: Option<String>,
     prove: Option<String>,
+    archive: Option<Archiving>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
+    exposure: Option<ExposedAs>,
     config: BTreeMap<String, String>,
     pub(super) sizes: BTreeMap<String, Size>,
     pub(super) services: Vec<Offer>,
@@ -162,14 +214,26 @@ impl File {
             grant: self.grant.clone(),
             revoke: self.revoke.clone(),
             repair: self.repair.clone(),
+            empty: self.empty.clone(),
+            hang_up: self.hang_up.clone(),
             reset_stats: self.reset_stats.clone(),
             client: self.client.clone(),
             backup: self.backup.clone(),
             restore: self.restore.clone(),
             prove: self.prove.clone(),
+            exposure: self.exposure.clone(),
+            archive: self.archive.clone(),
             config: self.config.clone(),
             environment: self.environment.clone(),
         })
+    }
+}
+
+impl Archiving {
+    /// How far back an add-on of this plan can go.
+    pub(crate) fn window(&self, plan: &str) -> TimeDelta {
+        let days = self.plan_days.get(plan).unwrap_or(&self.days);
+        TimeDelta::days(i64::from(*days))
     }
 }
 

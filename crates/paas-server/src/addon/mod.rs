@@ -8,16 +8,20 @@
 //! label, no image, and not in the environment either, which `docker inspect` shows to everybody who may ask Docker, and
 //! which each process hands on to its children.
 
+mod archive;
 mod catalogue;
 mod credentials;
 mod file;
 mod fill;
+mod provider;
 mod setting;
 mod vault;
 
+pub(crate) use archive::Archive;
 pub(crate) use catalogue::{Catalogue, Plan, Service};
 pub(crate) use credentials::{Credentials, host};
-pub(crate) use file::{Image, Kind};
+pub(crate) use file::{Archiving, ExposedAs, Image, Kind, TlsBy};
 pub(crate) use fill::fill_in_words;
+pub(crate) use provider::{CLIENT_SECRET, PASSWORD, Provider, Providers, ReadManifest, SSO_SALT};
 pub(crate) use setting::Setting;
-pub(crate) use vault::{Vault, VaultWriter};
+pub(crate) use vault::{DRAFT, Vault, VaultReader, VaultWriter};

@@ -24,14 +24,18 @@ impl Setting {
     /// Whether it may be that; otherwise the rule, after the setting's name.
     pub(crate) fn check(&self, value: &str) -> Result<(), String> {
         if let Some(most) = self.most {
-            let is_fit = value.parse::<u64>().is_ok_and(|number| number <= most);
+            // As servers read it: `+5` and `007` are numbers to a parser, and keep Redis from starting.
+            let is_fit = value
+                .parse::<u64>()
+                .is_ok_and(|number| number <= most && number.to_string() == value);
             return is_fit
                 .then_some(())
                 .ok_or(format!("must be a whole number from 0 to {most}"));
         }
         if let Some(letters) = &self.letters {
-            // What a quoted word of a shell cannot hold is never among them.
-            let is_fit = value.chars().all(|letter| letters.contains(letter) && letter != '\'');
+            // What a quoted word of a shell cannot hold is never among them; each counts once, so more say nothing.
+            let is_fit =
+                value.len() <= letters.len() && value.chars().all(|letter| letters.contains(letter) && letter != '\'');
             return is_fit
                 .then_some(())
                 .ok_or(format!("must be made of these letters: {letters}"));
@@ -85,9 +89,12 @@ mod tests {
         for (name, good, bad) in [
             ("timeout", "60", "-1"),
             ("timeout", "0", "soon"),
+            ("timeout", "7", "007"),
+            ("timeout", "5", "+5"),
             ("maxmemory_policy", "allkeys-lru", "'; rm -rf /'"),
             ("notify_keyspace_events", "g$KE", "g'"),
             ("notify_keyspace_events", "", "k"),
+            ("notify_keyspace_events", "A", &"A".repeat(200_000)),
         ] {
             assert_eq!(check(name, good), Ok(()), "{name}={good}");
             assert!(check(name, bad).unwrap_err().contains("must be"), "{name}={bad}");

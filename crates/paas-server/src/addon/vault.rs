@@ -19,13 +19,14 @@ use tokio::{
     fs::{self, File, OpenOptions},
     io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter},
 };
+use uuid::Uuid;
 
 const NOUN: &str = "addon backup";
 /// How much is sealed at once.
 const PIECE: usize = 64 * 1024;
 const SEALED_PIECE: usize = PIECE + PIECE_TAG_BYTES;
 /// What is not whole yet is called so.
-const DRAFT: &str = "part";
+pub(crate) const DRAFT: &str = "part";
 
 /// Where backups are.
 pub(crate) struct Vault<'a> {
@@ -58,39 +59,11 @@ impl Vault<'_> {
     }
 
     pub(crate) async fn create(&self, id: Id<AddonBackup>) -> Result<VaultWriter> {
-        let path = self.path(id);
-        let draft = path.with_extension(DRAFT);
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft);
-        let file = file.await.with_context(|| format!("making {}", draft.display()))?;
-        let (header, pieces) = self.sealer.seal_pieces(NOUN, id.as_uuid());
-        let mut file = BufWriter::with_capacity(SEALED_PIECE, file);
-        file.write_all(&header).await?;
-        Ok(VaultWriter {
-            pieces,
-            file,
-            draft,
-            path,
-            waiting: BytesMut::new(),
-            bytes: 0,
-        })
+        VaultWriter::create(self.sealer, (NOUN, id.as_uuid()), self.path(id)).await
     }
 
     pub(crate) async fn open(&self, id: Id<AddonBackup>) -> Result<VaultReader> {
-        let path = self.path(id);
-        let context = || format!("opening {}", path.display());
-        let file = File::open(&path).await.with_context(context)?;
-        let length = file.metadata().await.with_context(context)?.len();
-        let mut file = BufReader::with_capacity(SEALED_PIECE, file);
-        let mut header = [0; PIECES_HEADER_BYTES];
-        file.read_exact(&mut header).await.context("the file is cut off")?;
-        let pieces = self.sealer.open_pieces(NOUN, id.as_uuid(), &header);
-        Ok(VaultReader {
-            pieces: pieces.context("the file is damaged")?,
-            file,
-            left: length.saturating_sub(PIECES_HEADER_BYTES as u64),
-            is_over: false,
-        })
+        VaultReader::open(self.sealer, (NOUN, id.as_uuid()), &self.path(id)).await
     }
 
     /// Reads all of a backup: an error says that it is damaged. How many bytes there are in it.
@@ -119,6 +92,31 @@ impl Vault<'_> {
 }
 
 impl VaultWriter {
+    /// What is sealed for one thing is opened as that thing alone.
+    pub(super) async fn create(sealer: &Sealer, (noun, row): (&'static str, &Uuid), path: PathBuf) -> Result<Self> {
+        let draft = path.with_extension(DRAFT);
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft);
+        let file = file.await.with_context(|| format!("making {}", draft.display()))?;
+        let (header, pieces) = sealer.seal_pieces(noun, row);
+        let mut file = BufWriter::with_capacity(SEALED_PIECE, file);
+        file.write_all(&header).await?;
+        Ok(Self {
+            pieces,
+            file,
+            draft,
+            path,
+            waiting: BytesMut::new(),
+            bytes: 0,
+        })
+    }
+
+    /// The same as [`Self::finish`], under a name that nobody knew before.
+    pub(super) async fn finish_as(mut self, path: PathBuf) -> Result<u64> {
+        self.path = path;
+        self.finish().await
+    }
+
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -156,6 +154,28 @@ impl VaultWriter {
 }
 
 impl VaultReader {
+    pub(super) async fn open(sealer: &Sealer, (noun, row): (&'static str, &Uuid), path: &Path) -> Result<Self> {
+        let context = || format!("opening {}", path.display());
+        let file = File::open(path).await.with_context(context)?;
+        let length = file.metadata().await.with_context(context)?.len();
+        let mut file = BufReader::with_capacity(SEALED_PIECE, file);
+        let mut header = [0; PIECES_HEADER_BYTES];
+        file.read_exact(&mut header).await.context("the file is cut off")?;
+        let pieces = sealer.open_pieces(noun, row, &header);
+        Ok(Self {
+            pieces: pieces.context("the file is damaged")?,
+            file,
+            left: length.saturating_sub(PIECES_HEADER_BYTES as u64),
+            is_over: false,
+        })
+    }
+
+    /// How many bytes will come out of it, if it is whole.
+    pub(crate) fn bytes(&self) -> u64 {
+        let pieces = self.left.div_ceil(SEALED_PIECE as u64).max(1);
+        self.left.saturating_sub(pieces * PIECE_TAG_BYTES as u64)
+    }
+
     /// The next piece; `None` after the last one.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
         if self.is_over {
@@ -212,6 +232,7 @@ mod tests {
                 writer.write(piece).await.unwrap();
             }
             assert_eq!(writer.finish().await.unwrap(), length as u64);
+            assert_eq!(vault.open(id).await.unwrap().bytes(), length as u64);
             assert_eq!(read(&vault, id).await.unwrap(), &text[..length], "{length}");
             assert_eq!(vault.check(id).await.unwrap(), length as u64);
         }

@@ -14,13 +14,16 @@ use paas_store::{
     account::Account,
     addon::{self, AddonRow},
     addon_attachment::{self, AttachmentRow},
-    app, new_id,
+    addon_resource, app, new_id,
     release::ReleaseRow,
 };
+use serde_json::{Map, Value};
 
 use super::{
     access::{self, Granted},
-    account, addon_attachment as attachments, addon_name, addon_service,
+    account, addon_attachment as attachments, addon_name,
+    addon_rollback::{self, Beginning},
+    addon_service,
     auth::{Caller, OwnApp},
     body::Body,
     error::ApiError,
@@ -109,26 +112,49 @@ pub(super) async fn create(
             "The request body does not fit: missing field `plan`, such as heroku-postgresql:essential-0.",
         ));
     };
-    for option in new.config.iter().flat_map(serde_json::Map::keys) {
-        if !matches!(option.as_str(), "version" | "region") {
-            return Err(ApiError::invalid(format!(
-                "This platform does not know the option {option} of an add-on. Leave it out."
-            )));
-        }
-    }
     let name = new.name.as_deref().filter(|name| !name.is_empty());
     let name = name.map(str::parse::<AddonName>).transpose()?;
     let attachment = new.attachment.and_then(|attachment| attachment.name);
     let attachment = attachment.map(|name| name.parse::<AttachmentName>()).transpose()?;
+    let config = new.config.unwrap_or_default();
+    let options = options(&api, plan.as_str(), config.clone())?;
+    // What a provider is told is the provider's business.
+    let beginning = if options.is_empty() {
+        addon_rollback::beginning(&api, (&caller, row.app.id), plan.as_str(), &config).await?
+    } else {
+        None
+    };
     let wanted = WantedAddon {
         plan: plan.as_str(),
         name,
         attachment,
+        options,
+        beginning,
     };
     let (made, release) = make(&api, row.app.id, wanted, api.stamp(&caller.account)).await?;
     api.announce(row.app.id, &release.release.description, &caller.account);
     api.begin_release(release).await;
     Ok((StatusCode::CREATED, Json(shown(&api, &made).await?)))
+}
+
+/// What a provider is told besides the plan; a service of this platform has no options.
+fn options(api: &Api, plan: &str, given: Map<String, Value>) -> Result<addon::Values, ApiError> {
+    let is_elsewhere = addon_service::offer(api, plan)?.is_elsewhere;
+    let mut options = addon::Values::new();
+    for (option, value) in given {
+        if is_elsewhere {
+            let value = match value {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            options.insert(option, value);
+        } else if !matches!(option.as_str(), "version" | "region") && !addon_rollback::is_option(&option) {
+            return Err(ApiError::invalid(format!(
+                "This platform does not know the option {option} of an add-on. Leave it out."
+            )));
+        }
+    }
+    Ok(options)
 }
 
 /// What an `app.json` asks for.
@@ -142,6 +168,8 @@ pub(crate) async fn order(
         plan: &order.plan,
         name: None,
         attachment: order.attachment.clone(),
+        options: addon::Values::new(),
+        beginning: None,
     };
     make(&Api::new(Arc::clone(platform)), app, wanted, stamp).await
 }
@@ -151,6 +179,9 @@ pub(super) struct WantedAddon<'a> {
     pub(super) plan: &'a str,
     pub(super) name: Option<AddonName>,
     pub(super) attachment: Option<AttachmentName>,
+    /// For the provider of a service that runs elsewhere.
+    pub(super) options: addon::Values,
+    pub(super) beginning: Option<Beginning>,
 }
 
 /// A new add-on of an app.
@@ -160,31 +191,42 @@ pub(super) async fn make(
     wanted: WantedAddon<'_>,
     stamp: Stamp,
 ) -> Result<(AddonRow, ReleaseRow), ApiError> {
-    let (service, plan) = addon_service::choose(api, wanted.plan)?;
+    let offer = addon_service::offer(api, wanted.plan)?;
     let mut attempt = 1;
     loop {
         let mut transaction = api.store().begin().await?;
         let attachment = match &wanted.attachment {
             Some(name) => name.clone(),
-            None => addon_name::attachment(api, &mut transaction, &service.name, app).await?,
+            None => addon_name::attachment(api, &mut transaction, &offer.service, app).await?,
         };
         let name = match &wanted.name {
             Some(name) => name.clone(),
-            None => addon_name::invent(service)?,
+            None => addon_name::invent(&offer.naming.prefix)?,
         };
         let new = addon::NewAddon {
             id: new_id(stamp.at),
             app,
             name: name.clone(),
-            service: service.name.clone(),
-            plan: plan.name.clone(),
-            version: service.kind.version.clone(),
-            suffixes: service.suffixes(),
-            secret: Credentials::invent().values().clone(),
+            service: offer.service.clone(),
+            plan: offer.plan_name.clone(),
+            version: offer.version.clone(),
+            suffixes: offer.naming.suffixes.clone(),
+            secret: match &wanted.beginning {
+                // Who comes to what its provider runs is the provider's business.
+                _ if offer.is_elsewhere => addon::Values::new(),
+                Some(beginning) => beginning.secret.clone(),
+                None => Credentials::invent().values().clone(),
+            },
             attachment: attachment.clone(),
         };
         match addon::create(&mut transaction, &api.store().sealer, new, stamp).await {
             Ok(made) => {
+                if !wanted.options.is_empty() {
+                    addon::choose(&mut transaction, made.0.addon.id, &wanted.options, stamp).await?;
+                }
+                if let Some(beginning) = &wanted.beginning {
+                    paas_store::addon_rollback::begin(&mut transaction, &beginning.of(made.0.addon.id)).await?;
+                }
                 transaction.commit().await?;
                 api.platform.wake_addons.notify_one();
                 return Ok(made);
@@ -243,14 +285,14 @@ fn chosen_plan(api: &Api, row: &AddonRow, plan: &str) -> Result<String, ApiError
     } else {
         format!("{}:{plan}", row.addon.service)
     };
-    let (service, plan) = addon_service::choose(api, &whole)?;
-    if service.name != row.addon.service {
+    let offer = addon_service::offer(api, &whole)?;
+    if offer.service != row.addon.service {
         return Err(ApiError::invalid(format!(
             "{} is a {}: it cannot become a {}. Create another add-on, and attach it.",
-            row.addon.name, row.addon.service, service.name
+            row.addon.name, row.addon.service, offer.service
         )));
     }
-    Ok(plan.name.clone())
+    Ok(offer.plan_name)
 }
 
 /// Answers at once: the server learns the new password, then the apps get it with a release.
@@ -375,8 +417,13 @@ pub(super) async fn resolve(
     Ok(Page::whole(answers))
 }
 
-/// The add-on of this name or id, if the caller gets to see an app that pays for it or uses it.
+/// The add-on of this name or id, if the caller gets to see an app that pays for it or uses it; `app::name` as that app calls it.
 pub(super) async fn seen(api: &Api, caller: &Caller, name: &str) -> Result<AddonRow, ApiError> {
+    if let (Some(app), name) = addon_name::split(None, name) {
+        let (app, granted) = access::app_of(api, caller, &app).await?;
+        granted.require(Permissions::VIEW)?;
+        return in_app(api, app.app.id, &name).await;
+    }
     let mut connection = api.connection().await?;
     let row = addon::find(&mut connection, name).await?.ok_or_else(not_found)?;
     let uses = addon_attachment::list_of_addon(&mut connection, row.addon.id).await?;
@@ -432,6 +479,11 @@ pub(super) async fn shown(api: &Api, row: &AddonRow) -> Result<paas_api::Addon, 
     let used = addon::disk_bytes(&mut connection, row.addon.id).await?;
     let service = api.platform.catalogue.service(&row.addon.service);
     let plan = service.and_then(|service| service.plan(&row.addon.plan));
+    if row.trouble.is_none()
+        && let Some(message) = addon_resource::message(&mut connection, row.addon.id).await?
+    {
+        shown.provision_message = Some(message);
+    }
     if let (Some(used_bytes), Some(plan)) = (used, plan) {
         let plan_bytes = plan.disk_bytes();
         let fill = AddonFill { used_bytes, plan_bytes };
@@ -439,12 +491,16 @@ pub(super) async fn shown(api: &Api, row: &AddonRow) -> Result<paas_api::Addon, 
             shown.provision_message = Some(fill_in_words(fill, row));
         }
     }
+    if shown.provision_message.is_none() {
+        shown.provision_message = paas_store::addon_archive::alarm(&mut connection, row.addon.id).await?;
+    }
     Ok(shown)
 }
 
 fn answer(api: &Api, row: &AddonRow, uses: &[AttachmentRow]) -> paas_api::Addon {
     let addon = &row.addon;
     let (service, plan) = addon_service::of_row(api, row);
+    let provider = api.platform.catalogue.provider(&addon.service);
     let app = NamedRef {
         id: *addon.app.as_uuid(),
         name: row.app_name.clone(),
@@ -479,7 +535,7 @@ fn answer(api: &Api, row: &AddonRow, uses: &[AttachmentRow]) -> paas_api::Addon 
         }
         .to_owned(),
         updated_at: addon.updated_at.into(),
-        web_url: None,
+        web_url: provider.and_then(|provider| Some(provider.sso_url.as_ref()?.as_str().to_owned())),
     }
 }
 

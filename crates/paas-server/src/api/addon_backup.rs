@@ -20,7 +20,7 @@ use paas_api::{NewRestore, PublicUrl, ScheduleRef, Transfer, TransferLog, Transf
 use paas_core::{AddonBackup, AddonState, BackupKind, BackupState, Permissions};
 use paas_store::{
     addon::{self, AddonRow},
-    addon_backup, app,
+    addon_backup, app, authorization, collaborator,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -31,7 +31,10 @@ use super::{
 };
 pub(super) use schedule::{database_info, schedule, schedules, unschedule};
 
-use crate::{control, sessions::Holder};
+use crate::{
+    control,
+    sessions::{Holder, Session},
+};
 
 /// How long a backup can be fetched without a token, as on Heroku.
 const PUBLIC_FOR: TimeDelta = TimeDelta::hours(1);
@@ -156,20 +159,7 @@ pub(super) async fn public_url(
 /// The bytes of a backup, for whoever has its address.
 pub(super) async fn download(State(api): State<Arc<Api>>, Path(segment): Path<String>) -> Result<Response, ApiError> {
     let (backup, link) = opened(&api, &segment).await?;
-    let mut connection = api.connection().await?;
-    let is_there = app::by_id(&mut connection, backup.app).await?.is_some();
-    drop(connection);
-    let held = if is_there {
-        let holder = Holder {
-            account: link.account.into(),
-            authorization: link.authorization.into(),
-            app: backup.app,
-        };
-        let held = access::hold(&api, holder).await?;
-        Some(held.ok_or_else(|| ApiError::not_found("backup"))?)
-    } else {
-        None
-    };
+    let held = held(&api, &backup, &link).await?;
     let reader = control::vault_of(&api.platform)
         .open(backup.id)
         .await
@@ -200,7 +190,7 @@ pub(super) async fn capture(
     Ok((StatusCode::CREATED, Json(answer(&made))))
 }
 
-/// From a backup of ours, by the address that [`public_url`] gave out: who has it has had the right to what is in it.
+/// From a backup of ours, by the address that [`public_url`] gave out, while whoever asked for it has the right to what is in it.
 pub(super) async fn restore(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
@@ -222,7 +212,8 @@ pub(super) async fn restore(
              your own goes in with pg_restore or psql: `paas pg:psql < dump.sql`.",
         ));
     };
-    let (source, _) = opened(&api, segment).await?;
+    let (source, link) = opened(&api, segment).await?;
+    held(&api, &source, &link).await?;
     let kind = |service: &str| {
         api.platform
             .catalogue
@@ -316,6 +307,38 @@ async fn opened(api: &Api, segment: &str) -> Result<(AddonBackup, Link), ApiErro
     Ok((backup, link))
 }
 
+/// Whoever asked for an address still has the right to what is behind it; what comes back ends with that. `None`: its app is gone,
+/// and was theirs.
+async fn held(api: &Api, backup: &AddonBackup, link: &Link) -> Result<Option<Session>, ApiError> {
+    let (account, authorization) = (link.account.into(), link.authorization.into());
+    let mut connection = api.connection().await?;
+    if app::by_id(&mut connection, backup.app).await?.is_none() {
+        let living = authorization::living(&mut connection, &[authorization], api.now()).await?;
+        let left = addon_backup::list_of_gone(&mut connection, &backup.app.to_string(), account).await?;
+        let is_theirs = !living.is_empty() && left.iter().any(|one| one.id == backup.id);
+        return if is_theirs { Ok(None) } else { Err(lost()) };
+    }
+    drop(connection);
+    let holder = Holder {
+        account,
+        authorization,
+        app: backup.app,
+    };
+    // Registered before the look at what allows it: a right that goes in between ends it.
+    let session = access::hold(api, holder).await?.ok_or_else(lost)?;
+    let mut connection = api.connection().await?;
+    let standing = collaborator::standing(&mut connection, backup.app, account).await?;
+    if standing.permissions().any_of(RUN) {
+        Ok(Some(session))
+    } else {
+        Err(lost())
+    }
+}
+
+fn lost() -> ApiError {
+    ApiError::not_found("backup")
+}
+
 fn nothing_in(backup: &AddonBackup) -> ApiError {
     ApiError::invalid(format!(
         "There is nothing in {}: see paas pg:backups:info {0}",
@@ -348,6 +371,7 @@ fn answer(backup: &AddonBackup) -> Transfer {
         BackupState::Canceled => vec![log("canceled".to_owned())],
     };
     Transfer {
+        addon_id: *backup.addon.as_uuid(),
         canceled_at: backup
             .finished_at
             .filter(|_| backup.state == BackupState::Canceled)

@@ -60,6 +60,12 @@ pub(super) async fn create(
     let credential = new.name.parse::<CredentialName>()?;
     let stamp = api.stamp(&caller.account);
     let mut connection = api.connection().await?;
+    let own = addons::secret(&mut connection, &api.store().sealer, row.addon.id).await?;
+    if credential.as_str() == Credentials::from_values(own).user() {
+        return Err(ApiError::invalid(format!(
+            "{credential} is the user of the default credential. Choose another name."
+        )));
+    }
     let new = addon_credential::NewCredential {
         id: new_id(stamp.at),
         addon: row.addon.id,
@@ -133,7 +139,8 @@ pub(super) async fn rotate_all(
     Body(CredentialRotation { forced: _ }): Body<CredentialRotation>,
 ) -> Result<Page<AddonCredential>, ApiError> {
     let row = changeable(&api, &caller, &name).await?;
-    for credential in all(&api, &row).await? {
+    let lasting = |credential: &AddonCredential| credential.state != CredentialState::Revoking.as_str();
+    for credential in all(&api, &row).await?.into_iter().filter(lasting) {
         rotate_one(&api, &caller, &row, &credential.name).await?;
     }
     all(&api, &row).await.map(Page::whole)

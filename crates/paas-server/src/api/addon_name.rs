@@ -8,7 +8,6 @@ use paas_store::{
 };
 
 use super::{addon_service, error::ApiError, haiku, state::Api};
-use crate::addon::Service;
 
 /// What follows the first attachment of a service, as on Heroku.
 const COLOURS: [&str; 19] = [
@@ -17,11 +16,11 @@ const COLOURS: [&str; 19] = [
 ];
 
 /// `postgresql-curved-12345`
-pub(super) fn invent(service: &Service) -> Result<AddonName, ApiError> {
+pub(super) fn invent(prefix: &str) -> Result<AddonName, ApiError> {
     let words = haiku::invent();
     let mut parts = words.as_str().split('-');
     let (adjective, number) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
-    Ok(format!("{}-{adjective}-{number}", service.prefix).parse()?)
+    Ok(format!("{prefix}-{adjective}-{number}").parse()?)
 }
 
 /// What an app calls an add-on of this service when nobody says: `DATABASE`, and `HEROKU_POSTGRESQL_RED` where that is taken.
@@ -31,24 +30,20 @@ pub(super) async fn attachment(
     service: &str,
     app: Id<App>,
 ) -> Result<AttachmentName, ApiError> {
-    let service = addon_service::find(api, service)?;
+    let naming = addon_service::naming(api, service)?;
     let attachments = addon_attachment::list_of_app(connection, app).await?;
     let head = release::head(connection, app).await?;
     let head = head.ok_or_else(|| ApiError::not_found("app"))?;
     let config = release::config(connection, &api.store().sealer, head.release.id).await?;
     let is_free = |name: &AttachmentName| {
         let is_taken = attachments.iter().any(|row| row.attachment.name == *name);
-        let mut keys = service.kind.config.keys().filter_map(|suffix| name.config_key(suffix));
+        let mut keys = naming.suffixes.iter().filter_map(|suffix| name.config_key(suffix));
         !is_taken && keys.all(|key| config.get(key.as_str()).is_none())
     };
-    if is_free(&service.first_attachment) {
-        return Ok(service.first_attachment.clone());
+    if is_free(&naming.first_attachment) {
+        return Ok(naming.first_attachment);
     }
-    let coloured = |ending: &str| {
-        format!("{}_{ending}", service.attachment)
-            .parse::<AttachmentName>()
-            .ok()
-    };
+    let coloured = |ending: &str| format!("{}_{ending}", naming.attachment).parse::<AttachmentName>().ok();
     let mut more = COLOURS
         .iter()
         .filter_map(|colour| coloured(colour))

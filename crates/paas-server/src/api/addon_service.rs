@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, State},
 };
 use paas_api::{AddonService, NamedRef, Price};
+use paas_core::AttachmentName;
 use paas_store::addon::AddonRow;
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
     page::{Field, Key, Page, Wanted, page},
     state::Api,
 };
-use crate::addon::{Plan, Service};
+use crate::addon::{Plan, Provider, Service};
 
 const SERVICE_FIELDS: [Field<AddonService>; 2] = [
     Field {
@@ -48,12 +49,11 @@ pub(super) async fn list(
     _: Caller,
     Wanted(range): Wanted,
 ) -> Result<Page<AddonService>, ApiError> {
-    let services = api.platform.catalogue.services();
-    page(
-        &range,
-        services.map(|service| answer(service)).collect(),
-        &SERVICE_FIELDS,
-    )
+    let catalogue = &api.platform.catalogue;
+    let ours = catalogue.services().map(|service| answer(service));
+    let providers = catalogue.providers().all();
+    let theirs = providers.iter().map(|provider| answer_provider(provider));
+    page(&range, ours.chain(theirs).collect(), &SERVICE_FIELDS)
 }
 
 pub(super) async fn info(
@@ -61,7 +61,10 @@ pub(super) async fn info(
     Path(name): Path<String>,
     _: Caller,
 ) -> Result<Json<AddonService>, ApiError> {
-    Ok(Json(answer(find(&api, &name)?)))
+    Ok(Json(match api.platform.catalogue.provider(&name) {
+        Some(provider) => answer_provider(&provider),
+        None => answer(find(&api, &name)?),
+    }))
 }
 
 pub(super) async fn plans(
@@ -70,6 +73,10 @@ pub(super) async fn plans(
     _: Caller,
     Wanted(range): Wanted,
 ) -> Result<Page<paas_api::Plan>, ApiError> {
+    if let Some(provider) = api.platform.catalogue.provider(&name) {
+        let plans = provider.plans.iter().map(|plan| answer_plan_of(&provider, plan));
+        return page(&range, plans.collect(), &PLAN_FIELDS);
+    }
     let service = find(&api, &name)?;
     let plans = service.plans.iter().map(|plan| answer_plan(service, plan));
     page(&range, plans.collect(), &PLAN_FIELDS)
@@ -80,10 +87,8 @@ pub(super) async fn plan_of(
     Path((name, plan)): Path<(String, String)>,
     _: Caller,
 ) -> Result<Json<paas_api::Plan>, ApiError> {
-    let service = find(&api, &name)?;
-    let plan = plan.strip_prefix(&format!("{}:", service.name)).unwrap_or(&plan);
-    let plan = service.plan(plan).ok_or_else(|| unknown_plan(service, plan))?;
-    Ok(Json(answer_plan(service, plan)))
+    let plan = plan.rsplit_once(':').map_or(plan.as_str(), |(_, plan)| plan);
+    Ok(Json(offer(&api, &format!("{name}:{plan}"))?.plan))
 }
 
 pub(super) async fn plan(
@@ -91,17 +96,115 @@ pub(super) async fn plan(
     Path(name): Path<String>,
     _: Caller,
 ) -> Result<Json<paas_api::Plan>, ApiError> {
-    let (service, plan) = choose(&api, &name)?;
-    Ok(Json(answer_plan(service, plan)))
+    Ok(Json(offer(&api, &name)?.plan))
 }
 
+/// What an add-on is made by, whoever runs it.
+pub(super) struct Offer {
+    pub(super) plan: paas_api::Plan,
+    pub(super) service: String,
+    pub(super) plan_name: String,
+    pub(super) version: String,
+    pub(super) naming: Naming,
+    /// Where its provider runs it, and not this platform.
+    pub(super) is_elsewhere: bool,
+}
+
+/// How add-ons of a service and their attachments are called.
+pub(super) struct Naming {
+    pub(super) prefix: String,
+    pub(super) first_attachment: AttachmentName,
+    /// What all others begin with, before a colour.
+    pub(super) attachment: AttachmentName,
+    pub(super) suffixes: Vec<String>,
+}
+
+/// `heroku-postgresql:essential-0`, a service alone, or the id of a plan.
+pub(super) fn offer(api: &Api, name: &str) -> Result<Offer, ApiError> {
+    if let Some((provider, plan)) = of_provider(api, name)? {
+        return Ok(Offer {
+            plan: answer_plan_of(&provider, &plan),
+            service: provider.name.clone(),
+            plan_name: plan,
+            version: String::new(),
+            naming: naming(api, &provider.name)?,
+            is_elsewhere: true,
+        });
+    }
+    let (service, plan) = choose(api, name)?;
+    Ok(Offer {
+        plan: answer_plan(service, plan),
+        service: service.name.clone(),
+        plan_name: plan.name.clone(),
+        version: service.kind.version.clone(),
+        naming: naming(api, &service.name)?,
+        is_elsewhere: false,
+    })
+}
+
+fn of_provider(api: &Api, name: &str) -> Result<Option<(Arc<Provider>, String)>, ApiError> {
+    let catalogue = &api.platform.catalogue;
+    let by_id = |provider: Arc<Provider>| {
+        let plan = provider
+            .plans
+            .iter()
+            .find(|plan| provider.plan_id(plan).to_string() == name);
+        let plan = plan.cloned();
+        plan.map(|plan| (provider, plan))
+    };
+    if let Some(found) = catalogue.providers().all().into_iter().find_map(by_id) {
+        return Ok(Some(found));
+    }
+    let (service, plan) = name
+        .split_once(':')
+        .map_or((name, None), |(service, plan)| (service, Some(plan)));
+    let Some(provider) = catalogue.provider(service) else {
+        return Ok(None);
+    };
+    let plan = plan.unwrap_or(provider.default_plan());
+    let is_it = |known: &&String| *known == plan || provider.plan_id(known).to_string() == plan;
+    match provider.plans.iter().find(is_it).cloned() {
+        Some(plan) => Ok(Some((provider, plan))),
+        None => Err(ApiError::not_found("plan").saying(format!(
+            "Couldn't find that plan ({service}:{plan}). {} has: {}.",
+            provider.human_name,
+            provider.plans.join(", ")
+        ))),
+    }
+}
+
+pub(super) fn naming(api: &Api, service: &str) -> Result<Naming, ApiError> {
+    if let Some(provider) = api.platform.catalogue.provider(service) {
+        return Ok(Naming {
+            prefix: provider.name.clone(),
+            first_attachment: provider.prefix.clone(),
+            attachment: provider.prefix.clone(),
+            suffixes: provider.suffixes.clone(),
+        });
+    }
+    let service = find(api, service)?;
+    Ok(Naming {
+        prefix: service.prefix.clone(),
+        first_attachment: service.first_attachment.clone(),
+        attachment: service.attachment.clone(),
+        suffixes: service.suffixes(),
+    })
+}
+
+/// A service that runs here.
 pub(super) fn find<'a>(api: &'a Api, name: &str) -> Result<&'a Arc<Service>, ApiError> {
-    api.platform.catalogue.service(name).ok_or_else(|| {
-        let names: Vec<_> = api
-            .platform
-            .catalogue
-            .services()
-            .map(|service| service.name.as_str())
+    let catalogue = &api.platform.catalogue;
+    catalogue.service(name).ok_or_else(|| {
+        let providers = catalogue.providers().all();
+        if let Some(provider) = providers.iter().find(|provider| provider.name == name) {
+            return ApiError::invalid(format!(
+                "{} runs at its provider: this can only be done there. `paas addons:open` says where.",
+                provider.human_name
+            ));
+        }
+        let ours = catalogue.services().map(|service| service.name.as_str());
+        let names: Vec<_> = ours
+            .chain(providers.iter().map(|provider| provider.name.as_str()))
             .collect();
         ApiError::not_found_as("add-on service", "add_on_service").saying(format!(
             "Couldn't find that add-on service ({name}). There are: {}.",
@@ -180,9 +283,50 @@ pub(super) fn answer_plan(service: &Service, plan: &Plan) -> paas_api::Plan {
     }
 }
 
+fn answer_provider(provider: &Provider) -> AddonService {
+    AddonService {
+        cli_plugin_name: None,
+        created_at: epoch(),
+        human_name: provider.human_name.clone(),
+        id: provider.service_id,
+        name: provider.name.clone(),
+        state: "ga".to_owned(),
+        supported_generations: vec![app::generation()],
+        supports_multiple_installations: true,
+        supports_sharing: true,
+        updated_at: epoch(),
+    }
+}
+
+fn answer_plan_of(provider: &Provider, plan: &str) -> paas_api::Plan {
+    paas_api::Plan {
+        addon_service: NamedRef {
+            id: provider.service_id,
+            name: provider.name.clone(),
+        },
+        compliance: None,
+        created_at: epoch(),
+        default: plan == provider.default_plan(),
+        description: format!("{} {}, at its provider", provider.human_name, human(plan)),
+        human_name: human(plan),
+        id: provider.plan_id(plan),
+        installable_inside_private_network: true,
+        installable_outside_private_network: true,
+        name: format!("{}:{plan}", provider.name),
+        price: price(),
+        space_default: false,
+        state: "ga".to_owned(),
+        updated_at: epoch(),
+        visible: true,
+    }
+}
+
 /// The service and the plan of an add-on, also where the catalogue has them no more.
 pub(super) fn of_row(api: &Api, row: &AddonRow) -> (AddonService, paas_api::Plan) {
     let addon = &row.addon;
+    if let Some(provider) = api.platform.catalogue.provider(&addon.service) {
+        return (answer_provider(&provider), answer_plan_of(&provider, &addon.plan));
+    }
     let service = api.platform.catalogue.service(&addon.service);
     if let Some(service) = service
         && let Some(plan) = service.plan(&addon.plan)

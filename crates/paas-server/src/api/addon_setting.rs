@@ -6,13 +6,16 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use paas_api::{DataFact, DataStore, Said, WaitStatus};
+use paas_api::{DataFact, DataStore, DatabaseReset, Said, WaitStatus};
 use paas_core::{AddonState, Permissions};
 use paas_store::addon::{self as addons, AddonRow, Values};
 use serde_json::{Map, Value, json};
 
 use super::{addon, addon_service, auth::Caller, body::Body, error::ApiError, state::Api};
-use crate::{addon::Service, control};
+use crate::{
+    addon::{Kind, Service},
+    control,
+};
 
 /// What an add-on is, and its address with the password.
 pub(super) async fn info(
@@ -95,9 +98,7 @@ pub(super) async fn update(
     caller: Caller,
     Body(wanted): Body<Map<String, Value>>,
 ) -> Result<Json<Value>, ApiError> {
-    let row = addon::seen(&api, &caller, &name).await?;
-    addon::require(&api, &caller, &row, Permissions::OPERATE).await?;
-    let service = addon_service::find(&api, &row.addon.service)?;
+    let (row, service) = changeable(&api, &caller, &name).await?;
     let mut chosen = Values::new();
     for (name, value) in wanted {
         let Some(setting) = service.kind.settings.get(&name) else {
@@ -135,17 +136,62 @@ pub(super) async fn reset_stats(
     Path(name): Path<String>,
     caller: Caller,
 ) -> Result<Json<Said>, ApiError> {
-    let row = addon::seen(&api, &caller, &name).await?;
-    addon::require(&api, &caller, &row, Permissions::OPERATE).await?;
-    let service = addon_service::find(&api, &row.addon.service)?;
-    let Some(script) = &service.kind.reset_stats else {
-        return Err(ApiError::invalid(format!("{} counts nothing.", service.human_name)));
+    let done = ("Reset statistics of", "Stats reset successful.");
+    run(&api, &caller, &name, done, |kind| &kind.reset_stats).await
+}
+
+/// Takes everything out of a database.
+pub(super) async fn empty(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    caller: Caller,
+    Body(DatabaseReset { extensions }): Body<DatabaseReset>,
+) -> Result<Json<Said>, ApiError> {
+    if extensions.is_some_and(|extensions| !extensions.is_empty()) {
+        return Err(ApiError::invalid(
+            "Extensions are not made by a reset. Reset it without, and make them after: paas pg:psql -c 'create extension …'",
+        ));
+    }
+    run(&api, &caller, &name, ("Reset", "Reset successful."), |kind| &kind.empty).await
+}
+
+/// Ends the connections of all credentials.
+pub(super) async fn hang_up(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    caller: Caller,
+) -> Result<Json<Said>, ApiError> {
+    let done = ("End all connections to", "Connections terminated.");
+    run(&api, &caller, &name, done, |kind| &kind.hang_up).await
+}
+
+async fn changeable<'a>(api: &'a Api, caller: &Caller, name: &str) -> Result<(AddonRow, &'a Service), ApiError> {
+    let row = addon::seen(api, caller, name).await?;
+    addon::require(api, caller, &row, Permissions::OPERATE).await?;
+    let service = addon_service::find(api, &row.addon.service)?;
+    Ok((row, service))
+}
+
+/// Does to a running add-on what its kind has a script for, and says so.
+async fn run(
+    api: &Api,
+    caller: &Caller,
+    name: &str,
+    (what, done): (&str, &str),
+    script: fn(&Kind) -> &Option<String>,
+) -> Result<Json<Said>, ApiError> {
+    let (row, service) = changeable(api, caller, name).await?;
+    let what = format!("{what} {}", row.addon.name);
+    let Some(script) = script(&service.kind) else {
+        let name = &service.human_name;
+        return Err(ApiError::invalid(format!("{what}: {name} has nothing of the kind.")));
     };
-    control::run_in_addon(&api.platform, row.addon.id, script)
-        .await
-        .map_err(|error| ApiError::invalid(format!("The statistics could not be reset: {error:#}")))?;
-    let message = "Stats reset successful.".to_owned();
-    Ok(Json(Said { message }))
+    api.announce(row.addon.app, &what, &caller.account);
+    let ran = control::run_in_addon(&api.platform, row.addon.id, script).await;
+    ran.map_err(|error| ApiError::invalid(format!("{what}: {error:#}")))?;
+    Ok(Json(Said {
+        message: done.to_owned(),
+    }))
 }
 
 fn waits_for(row: &AddonRow) -> Option<&'static str> {

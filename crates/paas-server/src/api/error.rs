@@ -297,6 +297,10 @@ impl From<StoreError> for ApiError {
             )),
             StoreError::WebhookGone => Self::not_found("webhook"),
             StoreError::AddonGone => Self::not_found_as("add-on", "add_on"),
+            StoreError::CredentialGone => Self::not_found("credential"),
+            StoreError::ProviderInUse => {
+                Self::invalid("Apps have add-ons of this provider. Destroy those first: it has to hear of that.")
+            }
             StoreError::BackupRunning => Self::invalid(
                 "Another backup or restore of this add-on is running. Wait for it, or stop it with `paas pg:backups:cancel`.",
             ),

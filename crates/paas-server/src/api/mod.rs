@@ -33,9 +33,14 @@ mod addon_attachment;
 mod addon_backup;
 mod addon_client;
 mod addon_credential;
+mod addon_exposure;
 mod addon_name;
+mod addon_partner;
+mod addon_provider;
+mod addon_rollback;
 mod addon_service;
 mod addon_setting;
+mod addon_sso;
 mod app;
 mod app_feature;
 mod app_setup;
@@ -45,6 +50,7 @@ mod buildpack_installation;
 mod buildpack_registry;
 mod collaborator;
 mod config_var;
+mod data;
 mod disk;
 mod domain;
 mod dyno;
@@ -123,9 +129,8 @@ fn endpoints() -> Router<Arc<Api>> {
         .merge(teams())
         .merge(apps())
         .merge(addons())
-        .merge(addon_backups())
-        .merge(credentials())
-        .merge(data_stores())
+        .merge(addon_providers())
+        .merge(data::routes())
         .merge(absent())
         .merge(names())
         .merge(webhooks())
@@ -275,6 +280,13 @@ fn addons() -> Router<Arc<Api>> {
     Router::new()
         .route("/addons", get(addon::list))
         .route("/addons/{addon}", get(addon::info))
+        .route("/addon-exposures", get(addon_exposure::list))
+        .route(
+            "/addons/{addon}/exposure",
+            get(addon_exposure::info)
+                .put(addon_exposure::set)
+                .delete(addon_exposure::delete),
+        )
         .route("/addons/{addon}/actions/client", post(addon_client::create))
         .route("/addons/{addon}/actions/copy", post(addon_client::copy))
         .route(
@@ -313,82 +325,21 @@ fn addons() -> Router<Arc<Api>> {
         .route("/plans/{plan}", get(addon_service::plan))
 }
 
-fn addon_backups() -> Router<Arc<Api>> {
+/// Add-ons that run elsewhere.
+fn addon_providers() -> Router<Arc<Api>> {
     Router::new()
-        .route("/client/v11/apps/{name}/transfers", get(addon_backup::list))
         .route(
-            "/client/v11/apps/{name}/transfers/{transfer}",
-            get(addon_backup::info).delete(addon_backup::delete),
+            "/addon-providers",
+            get(addon_provider::list).post(addon_provider::create),
         )
+        .route("/addon-providers/{provider}", delete(addon_provider::delete))
+        .route("/addons/{addon}/sso", get(addon_sso::show))
         .route(
-            "/client/v11/apps/{name}/transfers/{transfer}/actions/cancel",
-            post(addon_backup::cancel),
+            "/addons/{addon}/config",
+            get(addon_partner::config).patch(addon_partner::set_config),
         )
-        .route(
-            "/client/v11/apps/{name}/transfers/{transfer}/actions/prove",
-            post(addon_backup::prove),
-        )
-        .route(
-            "/client/v11/apps/{name}/transfers/{transfer}/actions/public-url",
-            post(addon_backup::public_url),
-        )
-        .route("/client/v11/databases/{addon}", get(addon_backup::database_info))
-        .route("/client/v11/databases/{addon}/backups", post(addon_backup::capture))
-        .route("/client/v11/databases/{addon}/restores", post(addon_backup::restore))
-        .route(
-            "/client/v11/databases/{addon}/transfer-schedules",
-            get(addon_backup::schedules).post(addon_backup::schedule),
-        )
-        .route(
-            "/client/v11/databases/{addon}/transfer-schedules/{schedule}",
-            delete(addon_backup::unschedule),
-        )
-        .route("/backups/{segment}", get(addon_backup::download))
-}
-
-/// Those of databases, by the paths of Heroku's data API.
-fn credentials() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/addons/{addon}/config/{namespace}", get(addon_credential::config))
-        .route(
-            "/postgres/v0/databases/{addon}/credentials",
-            get(addon_credential::list).post(addon_credential::create),
-        )
-        .route(
-            "/postgres/v0/databases/{addon}/credentials/{credential}",
-            get(addon_credential::info).delete(addon_credential::delete),
-        )
-        .route(
-            "/postgres/v0/databases/{addon}/credentials/{credential}/credentials_rotation",
-            post(addon_credential::rotate),
-        )
-        .route(
-            "/postgres/v0/databases/{addon}/credentials_rotation",
-            post(addon_credential::rotate_all),
-        )
-        .route(
-            "/postgres/v0/databases/{addon}/repair-default",
-            post(addon_credential::repair),
-        )
-}
-
-/// What is in add-ons, by the paths of Heroku's data API.
-fn data_stores() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/redis/v0/databases/{addon}", get(addon_setting::info))
-        .route("/redis/v0/databases/{addon}/wait", get(addon_setting::wait))
-        .route(
-            "/redis/v0/databases/{addon}/config",
-            get(addon_setting::list).patch(addon_setting::update),
-        )
-        .route(
-            "/redis/v0/databases/{addon}/credentials_rotation",
-            post(addon::rotate_credentials),
-        )
-        .route(
-            "/redis/v0/databases/{addon}/stats/reset",
-            post(addon_setting::reset_stats),
-        )
+        .route("/addons/{addon}/actions/provision", post(addon_partner::provision))
+        .route("/addons/{addon}/actions/deprovision", post(addon_partner::deprovision))
 }
 
 /// What there is none of.

@@ -140,6 +140,10 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /addons", Account(READ)),
     // Which apps pay for it and use it is asked for by the handlers of those whose path names no app.
     ("GET /addons/{addon}", Account(READ)),
+    ("GET /addon-exposures", Account(READ)),
+    ("GET /addons/{addon}/exposure", Account(READ_PROTECTED)),
+    ("PUT /addons/{addon}/exposure", Account(WRITE_PROTECTED)),
+    ("DELETE /addons/{addon}/exposure", Account(WRITE)),
     ("POST /addons/{addon}/actions/client", Account(WRITE_PROTECTED)),
     ("POST /addons/{addon}/actions/copy", Account(WRITE_PROTECTED)),
     (
@@ -161,6 +165,15 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /apps/{app}/addon-attachments", App(VIEW, READ)),
     ("GET /apps/{app}/addon-attachments/{attachment}", App(VIEW, READ)),
     ("POST /actions/addon-attachments/resolve", Account(READ)),
+    // Providers: the operator's choice. What they say themselves comes with a token of the add-on, which the handlers ask for.
+    ("GET /addon-providers", Account(READ)),
+    ("POST /addon-providers", Account(GLOBAL)),
+    ("DELETE /addon-providers/{provider}", Account(GLOBAL)),
+    ("GET /addons/{addon}/sso", Account(READ_PROTECTED)),
+    ("GET /addons/{addon}/config", Public),
+    ("PATCH /addons/{addon}/config", Public),
+    ("POST /addons/{addon}/actions/provision", Public),
+    ("POST /addons/{addon}/actions/deprovision", Public),
     // Backups: an app of this name may be gone. The handlers ask for permissions on it, or who owned it.
     ("GET /client/v11/apps/{name}/transfers", Account(READ)),
     ("GET /client/v11/apps/{name}/transfers/{transfer}", Account(READ)),
@@ -223,6 +236,10 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
         Account(WRITE_PROTECTED),
     ),
     // data stores
+    ("GET /client/v11/databases/{addon}/wait_status", Account(READ)),
+    ("PUT /client/v11/databases/{addon}/reset", Account(WRITE)),
+    ("POST /client/v11/databases/{addon}/connection_reset", Account(WRITE)),
+    ("PUT /client/v11/databases/{addon}/stats_reset", Account(WRITE)),
     ("GET /redis/v0/databases/{addon}", Account(READ_PROTECTED)),
     ("GET /redis/v0/databases/{addon}/wait", Account(READ)),
     ("GET /redis/v0/databases/{addon}/config", Account(READ)),

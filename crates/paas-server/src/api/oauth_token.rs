@@ -24,7 +24,7 @@ use paas_store::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{auth, error::ApiError, login::field, oauth_authorization::change, state::Api};
+use super::{addon_partner, auth, error::ApiError, login::field, oauth_authorization::change, state::Api};
 
 /// As long as Heroku's.
 const LIFE: TimeDelta = TimeDelta::hours(8);
@@ -37,6 +37,12 @@ enum Refused {
 }
 
 pub(super) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, form: Bytes) -> Response {
+    // Providers of add-ons come with codes and tokens of their own.
+    match addon_partner::token(&api, &headers, &form).await {
+        Ok(None) => {}
+        Ok(Some(token)) => return ([(header::CACHE_CONTROL, "no-store")], Json(token)).into_response(),
+        Err(error) => return error.into_response(),
+    }
     let given = match field(&form, "grant_type").as_deref() {
         Some("authorization_code") => for_code(&api, &headers, &form).await,
         Some("refresh_token") => for_refresh_token(&api, &headers, &form).await,

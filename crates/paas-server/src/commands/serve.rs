@@ -30,8 +30,9 @@ use crate::{
     clock::Clock,
     config::Settings,
     control::{
-        self, AddonsController, AppsController, BackupsController, CertificatesController, FirewallController,
-        GitBackend, LastAccount, OneOffs, RouterFeed, Transfers, Turns, WebhooksController,
+        self, AddonsController, AppsController, Archives, ArchivesController, BackupsController,
+        CertificatesController, FirewallController, GitBackend, LastAccount, OneOffs, RouterFeed, Transfers, Turns,
+        WebhooksController,
     },
     dns::{AddressFinder, Metadata},
     failpoint,
@@ -119,6 +120,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         catalogue,
         wake_addons: Notify::new(),
         transfers: Transfers::default(),
+        archives: Archives::default(),
         wake_log_drains: Notify::new(),
         wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),
@@ -165,6 +167,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
     let certificates = Arc::new(CertificatesController::new(Arc::clone(platform), Arc::clone(&feed))?);
     let addons = Arc::new(AddonsController::new(Arc::clone(platform)));
     let backups = BackupsController::new(Arc::clone(platform));
+    let archives = Arc::new(ArchivesController::new(Arc::clone(platform)));
     let firewall = FirewallController::new(Arc::clone(platform), firewall);
     let log_drains = LogDrainsController::new(Arc::clone(platform))?;
     let webhooks = WebhooksController::new(Arc::clone(platform))?;
@@ -196,6 +199,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("certificates", certificates.run()),
         ends("add-ons", addons.run()),
         ends("backups", backups.run()),
+        ends("archives", archives.run()),
         ends("router feed", feed.run()),
         ends("rendezvous", rendezvous.run()),
         ends("SSH", ssh.run()),
@@ -303,6 +307,7 @@ pub(super) fn make_data_dir(settings: &Settings) -> Result<()> {
         settings.hooks(),
         settings.registry(),
         settings.backups(),
+        settings.archive(),
     ];
     for dir in private {
         let context = || format!("making {}", dir.display());

@@ -5,10 +5,13 @@
 //! controller looks again. So a container that was lost is made anew on its volume, and whatever a dead server was at is
 //! found again from rows and containers.
 
+mod archive;
 mod backup;
 mod copy;
 mod credential;
 mod fill;
+mod provider;
+mod rollback;
 mod run;
 mod step;
 mod stream;
@@ -23,22 +26,26 @@ use std::{
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
-use paas_core::{Addon, AddonStep, AddonWanted, App, Id, SeenAddon, SeenAddonState};
+use paas_core::{
+    Addon, AddonStep, AddonWanted, App, Id, KnownResource, ResourceStep, ResourceWanted, SeenAddon, SeenAddonState,
+};
 use paas_engine::{Container, ContainerId, ContainerState, EngineError, Pool, Role};
 use paas_store::{self as store, addon::AddonRow};
 use tokio::time::sleep;
 use uuid::Uuid;
 
 pub(crate) use self::{
+    archive::{Archives, ArchivesController, archiving, catch_up, earliest, moments},
     backup::{
         BackupsController, Transfers, abandon as abandon_backups, can_back_up, capture as capture_backup,
         prove as prove_backup, restore as restore_backup, throw_away as throw_backup_away, vault as vault_of,
     },
     copy::{Copy, copy},
     run::client_command,
+    tell::released,
 };
 use super::certificates::server_id;
-use crate::platform::Platform;
+use crate::{addon::Provider, platform::Platform};
 
 /// A pass without a reason, in case a wake-up was lost.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -62,13 +69,23 @@ pub(crate) struct AddonsController {
     server: Uuid,
 }
 
+/// What is to be done about an add-on, and by whom.
+enum Duty {
+    Server(AddonStep),
+    Provider(Arc<Provider>, ResourceStep),
+}
+
 /// What a pass looks at.
 struct Seen {
     rows: Vec<AddonRow>,
     apps: HashMap<Id<Addon>, BTreeSet<Id<App>>>,
     /// Those with credentials that their servers have to learn or to forget.
     unsettled: HashSet<Id<Addon>>,
+    /// Those whose volumes are to be filled before their servers start.
+    unfilled: HashSet<Id<Addon>>,
     containers: HashMap<Id<Addon>, Vec<SeenAddon>>,
+    /// What providers know of theirs.
+    resources: HashMap<Id<Addon>, KnownResource>,
 }
 
 impl AddonsController {
@@ -112,7 +129,7 @@ impl AddonsController {
         let now = self.platform.clock.now();
         // What a task does meanwhile may be missing from the list: to this pass it is at work to the end.
         let busy = self.at_work().clone();
-        let Some(seen) = self.look().await? else {
+        let Some(mut seen) = self.look().await? else {
             return Ok(PERIOD);
         };
         let mut next: Option<DateTime<Utc>> = None;
@@ -121,9 +138,23 @@ impl AddonsController {
             if busy.contains(&id) {
                 continue;
             }
+            if let Some(provider) = self.platform.catalogue.provider(&row.addon.service) {
+                let wanted = ResourceWanted {
+                    state: row.addon.state,
+                    plan: row.addon.plan.clone(),
+                    known: seen.resources.remove(&id),
+                    retry_at: row.retry_at,
+                };
+                match wanted.decide(now) {
+                    ResourceStep::Rest(at) => next = earlier(next, at),
+                    step => self.spawn(row, Duty::Provider(provider, step)),
+                }
+                continue;
+            }
             let wanted = AddonWanted {
                 state: row.addon.state,
                 generation: row.generation,
+                is_to_fill: seen.unfilled.contains(&id),
                 is_rotating: row.is_rotating,
                 owes_farewell: backup::owes_farewell(&self.platform, &row),
                 has_news: seen.unsettled.contains(&id),
@@ -133,9 +164,8 @@ impl AddonsController {
             };
             let containers = seen.containers.get(&id).map_or(&[][..], Vec::as_slice);
             match wanted.decide(containers, now) {
-                AddonStep::Rest(None) => {}
-                AddonStep::Rest(Some(at)) => next = Some(next.map_or(at, |next| next.min(at))),
-                step => self.spawn(row, step),
+                AddonStep::Rest(at) => next = earlier(next, at),
+                step => self.spawn(row, Duty::Server(step)),
             }
         }
         let wait = next.map_or(TimeDelta::MAX, |next| next - now);
@@ -147,6 +177,8 @@ impl AddonsController {
         // Containers before rows: a container that is listed has a row, unless it was destroyed since.
         let listed = self.platform.engine.list().await?;
         let mut conn = self.platform.store.connection().await?;
+        let providers = store::addon_provider::all(&mut conn).await?;
+        self.platform.catalogue.providers().replace(&providers);
         let rows = store::addon::all(&mut conn).await?;
         let mut apps: HashMap<_, BTreeSet<_>> = HashMap::new();
         for (addon, app) in store::addon_attachment::networks(&mut conn).await? {
@@ -154,6 +186,9 @@ impl AddonsController {
         }
         let unsettled = store::addon::unsettled(&mut conn).await?;
         let unsettled = unsettled.into_iter().collect();
+        let resources = store::addon_resource::all(&mut conn).await?.into_iter().collect();
+        let unfilled = store::addon_rollback::unfilled(&mut conn).await?;
+        let unfilled = unfilled.into_iter().map(|rollback| rollback.addon).collect();
         drop(conn);
         let mut ready = self.ready();
         ready.retain(|id| {
@@ -171,12 +206,14 @@ impl AddonsController {
             rows,
             apps,
             unsettled,
+            unfilled,
             containers,
+            resources,
         }))
     }
 
     /// Does a step in a task of its own, unless one is at work on this add-on.
-    fn spawn(self: &Arc<Self>, row: AddonRow, step: AddonStep) {
+    fn spawn(self: &Arc<Self>, row: AddonRow, duty: Duty) {
         let id = row.addon.id;
         if !self.at_work().insert(id) {
             return;
@@ -184,7 +221,7 @@ impl AddonsController {
         let controller = Arc::clone(self);
         let stop = self.platform.stop.clone();
         self.platform.tracker.spawn(async move {
-            let done = stop.run_until_cancelled(controller.take(&row, step)).await;
+            let done = stop.run_until_cancelled(controller.take(&row, duty)).await;
             if let Some(Err(error)) = done {
                 tracing::warn!(
                     addon.name = %row.addon.name,
@@ -199,7 +236,7 @@ impl AddonsController {
     }
 
     /// One step, by whoever holds the lease.
-    async fn take(&self, row: &AddonRow, step: AddonStep) -> Result<()> {
+    async fn take(&self, row: &AddonRow, duty: Duty) -> Result<()> {
         let now = self.platform.clock.now();
         let mut conn = self.platform.store.connection().await?;
         if !store::addon::lease(&mut conn, row.addon.id, self.server, now + LEASE, now).await? {
@@ -208,7 +245,10 @@ impl AddonsController {
             return Ok(());
         }
         drop(conn);
-        self.step(row, step).await
+        match duty {
+            Duty::Server(step) => self.step(row, step).await,
+            Duty::Provider(provider, step) => self.ask_provider(row, &provider, step).await,
+        }
     }
 
     fn ready(&self) -> MutexGuard<'_, HashSet<ContainerId>> {
@@ -273,6 +313,10 @@ pub(crate) async fn run_in(platform: &Platform, id: Id<Addon>, script: &str) -> 
     let container = container_of(platform, id).await?;
     let container = container.context("its server does not run at the moment")?;
     run::script(&platform.engine, &container, script, step::APPLY_LIMIT).await
+}
+
+fn earlier(one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    one.into_iter().chain(other).min()
 }
 
 fn seen(container: &Container, is_ready: bool) -> Option<(Id<Addon>, SeenAddon)> {

@@ -19,7 +19,7 @@ use paas_store as store;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{
-    RouterFeed, destroy, dyno, is_temporary, probe,
+    RouterFeed, destroy, dyno, exposure, is_temporary, probe,
     router_feed::Receipt,
     sleep as sleeping,
     work::{InFlight, Work},
@@ -130,7 +130,8 @@ impl AppsController {
             .map(|wanted| routes(wanted, round.dynos.get(&wanted.app).map_or(&[], Vec::as_slice)))
             .collect();
         // Nothing is started or stopped behind the back of a router that cannot be told: the next one wakes us.
-        if let Some(receipt) = self.feed.publish(&table).await {
+        let exposures = exposure::entries(&self.platform, &containers).await?;
+        if let Some(receipt) = self.feed.publish(&table, exposures).await {
             if has_swapped {
                 // Not in time, or not at all: whoever starts or stops something waits for itself.
                 let _ = timeout(SWAP_LIMIT, self.feed.applied(&receipt)).await;

@@ -69,16 +69,19 @@ pub(crate) fn exec(platform: &Arc<Platform>, beside: BesideDyno, exec: ExecSpec)
             mut invitation,
             session,
         } = beside;
-        let come = timeout(platform.rendezvous.limits.attach, invitation.visitors.recv());
-        let visitor = tokio::select! {
-            visitor = come => visitor.ok().flatten(),
-            () = session.ended().cancelled() => None,
-            () = platform.stop.cancelled() => None,
-        };
-        if let Some(visitor) = visitor {
+        if let Some(visitor) = visitor(&platform, &mut invitation, &session).await {
             join(&platform, &container, &exec, visitor, &session).await;
         }
     });
+}
+
+/// The first who comes in time, and while the session lasts.
+pub(super) async fn visitor(platform: &Platform, invitation: &mut Invitation, session: &Session) -> Option<Visitor> {
+    tokio::select! {
+        visitor = timeout(platform.rendezvous.limits.attach, invitation.visitors.recv()) => visitor.ok().flatten(),
+        () = session.ended().cancelled() => None,
+        () = platform.stop.cancelled() => None,
+    }
 }
 
 /// Connects for whoever comes, again and again.

@@ -14,6 +14,7 @@ mod deploy;
 mod destroy;
 mod disk;
 mod dyno;
+mod exposure;
 mod firewall;
 mod git_backend;
 mod image;
@@ -36,9 +37,10 @@ mod work;
 mod tests;
 
 pub(crate) use addons::{
-    AddonsController, BackupsController, Copy, Transfers, abandon_backups, can_back_up, capture_backup, client_command,
-    container_of as container_of_addon, copy as copy_addon, prove_backup, restore_backup, run_in as run_in_addon,
-    throw_backup_away, vault_of,
+    AddonsController, Archives, ArchivesController, BackupsController, Copy, Transfers, abandon_backups, archiving,
+    can_back_up, capture_backup, catch_up as catch_up_archive, client_command, container_of as container_of_addon,
+    copy as copy_addon, earliest as earliest_moment, moments, prove_backup, released as released_by_addon,
+    restore_backup, run_in as run_in_addon, throw_backup_away, vault_of,
 };
 pub(crate) use apps::AppsController;
 pub(crate) use beside::{BesideDyno, SHELL, container_of_one_off, exec, forward, join, relay};

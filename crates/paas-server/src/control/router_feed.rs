@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     env,
+    net::IpAddr,
     path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
@@ -10,10 +11,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use paas_core::{App, AppRoutes, Hostname, Id, LogLine, LogSource};
 use paas_router::feed::{
-    AppEntry, Certificate, Challenge, DrainOutcome, FeedClient, FeedError, PlatformHost, Report, Reports, Table,
+    AppEntry, Certificate, Challenge, DrainOutcome, Exposure, FeedClient, FeedError, PlatformHost, Report, Reports,
+    Table,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -56,6 +59,7 @@ struct Contents {
     /// The same.
     certificates: Option<Vec<Arc<Certificate>>>,
     challenges: Vec<Challenge>,
+    exposures: Vec<Exposure>,
 }
 
 /// One connection to a router. A second one to the same router is another: what was sent over the first may be lost.
@@ -147,13 +151,14 @@ impl RouterFeed {
         self.platform.settings.data_dir.join("router.pid")
     }
 
-    /// Sends what is new in the table with these routes, which may be nothing.
+    /// Sends what is new in the table with these routes and exposures, which may be nothing.
     ///
     /// `None` while no router takes it. Never waits for one, because dynos have to be looked after all the same; a router
     /// that comes wakes the controller.
-    pub(crate) async fn publish(&self, routes: &[AppRoutes]) -> Option<Receipt> {
+    pub(crate) async fn publish(&self, routes: &[AppRoutes], exposures: Vec<Exposure>) -> Option<Receipt> {
         let mut contents = self.contents.lock().await;
         contents.routes = Some(routes.to_vec());
+        contents.exposures = exposures;
         self.send(&contents).await
     }
 
@@ -269,6 +274,7 @@ impl RouterFeed {
             platform_hosts,
             certificates: certificates.clone(),
             challenges: contents.challenges.clone(),
+            exposures: contents.exposures.clone(),
         })
     }
 
@@ -405,6 +411,16 @@ impl RouterFeed {
                     Report::Refused { .. } => self.platform.wake.notify_one(),
                     Report::Wake { app } => self.call(Id::from_uuid(app), Call::Wake),
                     Report::Idle { app } => self.call(Id::from_uuid(app), Call::Sleep),
+                    Report::TurnedAway {
+                        at,
+                        app,
+                        name,
+                        peer,
+                        more,
+                    } => {
+                        let line = turned_away(at, &name, (peer, more));
+                        lines.entry(app).or_default().push(line);
+                    }
                     Report::Dropped { count } => tracing::warn!(count, "router lines were lost: too many at once"),
                 }
             }
@@ -422,4 +438,18 @@ fn own_program() -> PathBuf {
         .ok()
         .filter(|program| program.is_file())
         .unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
+}
+
+/// Who knocks at the door of an exposed add-on, for the log of its app.
+fn turned_away(at: DateTime<Utc>, name: &str, (peer, more): (IpAddr, u32)) -> LogLine {
+    let more = match more {
+        0 => String::new(),
+        more => format!(" ({more} more since the last such line)"),
+    };
+    LogLine {
+        at,
+        source: LogSource::Heroku,
+        process: name.to_owned(),
+        message: format!("at=warning A connection from {peer} was refused: it is not on the allow-list{more}"),
+    }
 }

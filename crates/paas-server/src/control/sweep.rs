@@ -19,6 +19,8 @@ use crate::{platform::Platform, registry};
 const PERIOD: Duration = Duration::from_secs(10);
 /// How many periods pass between two searches for what is left over; the first is at the start.
 const LEFTOVER_PERIODS: u32 = 60;
+/// The same until all is found that a dead server left.
+const FIRST_LEFTOVER_PERIODS: u32 = 2;
 
 /// Sweeps until the platform stops.
 pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
@@ -38,7 +40,11 @@ pub(crate) async fn sweep(platform: Arc<Platform>) -> Result<()> {
                 let was_busy = is_busy();
                 remove_leftovers(&platform).await?;
                 has_found_all |= !was_busy && !is_busy();
-                until_leftovers = if has_found_all { LEFTOVER_PERIODS } else { 0 };
+                until_leftovers = if has_found_all {
+                    LEFTOVER_PERIODS
+                } else {
+                    FIRST_LEFTOVER_PERIODS
+                };
             }
             anyhow::Ok(())
         };

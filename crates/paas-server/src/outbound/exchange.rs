@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http1};
@@ -30,9 +30,20 @@ pub(crate) enum ExchangeError {
 pub(crate) async fn exchange(
     connector: &Connector,
     target: &Target,
-    mut request: Request<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
     limit: Duration,
 ) -> Result<StatusCode, ExchangeError> {
+    let answered = ask(connector, target, request, limit).await;
+    answered.map(|(status, _)| status)
+}
+
+/// The same, and what it says: only its beginning, where that is too long or does not come in time.
+pub(crate) async fn ask(
+    connector: &Connector,
+    target: &Target,
+    mut request: Request<Full<Bytes>>,
+    limit: Duration,
+) -> Result<(StatusCode, Bytes), ExchangeError> {
     let socket = connector.connect(target).await?;
     let deadline = Instant::now() + limit;
     request
@@ -55,8 +66,9 @@ pub(crate) async fn exchange(
             limit,
         };
         let (head, body) = answered.map_err(silent)?.map_err(broken)?.into_parts();
-        let _ = timeout_at(deadline, listen(body)).await;
-        Ok(head.status)
+        let mut said = BytesMut::new();
+        let _ = timeout_at(deadline, listen(body, &mut said)).await;
+        Ok((head.status, said.freeze()))
     };
     tokio::select! {
         answered = ask => answered,
@@ -64,12 +76,13 @@ pub(crate) async fn exchange(
     }
 }
 
-/// What an answer says does not matter, but some receivers stop their work when nobody listens to it.
-async fn listen(mut body: Incoming) {
-    let mut bytes = 0;
+/// Some receivers stop their work when nobody listens to what they say.
+async fn listen(mut body: Incoming, said: &mut BytesMut) {
     while let Some(Ok(frame)) = body.frame().await {
-        bytes += frame.data_ref().map_or(0, Bytes::len);
-        if bytes > LONGEST_ANSWER {
+        let Some(data) = frame.data_ref() else { continue };
+        let room = LONGEST_ANSWER - said.len();
+        said.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
             break;
         }
     }

@@ -116,7 +116,9 @@ pub async fn set_plan(
     }
     sqlx::query!(
         "update addons
-        set plan = $2, generation = generation + 1, updated_at = $3, retry_at = null
+        set plan = $2, generation = generation + 1, updated_at = $3, retry_at = null,
+            -- Measured anew against the disk of the other plan, which may be smaller.
+            disk_bytes = null
         where id = $1
             and plan <> $2",
         id.as_uuid(),

@@ -1,14 +1,15 @@
 //! How add-ons are backed up by themselves, and what is alarming about that.
 
 use chrono::{DateTime, Utc};
-use paas_core::{Addon, AddonState, BackupSchedule, Id};
+use paas_core::{Addon, BackupSchedule, Id};
 use serde_json::json;
 use sqlx::Connection;
+use uuid::Uuid;
 
 use crate::{
     PgConnection, Stamp, StoreError,
     addon::AddonRow,
-    column::{integer, parse, unsigned},
+    column::{integer, unsigned},
     event::{self, Change},
 };
 
@@ -16,41 +17,31 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upkeep {
     pub addon: Id<Addon>,
-    pub state: AddonState,
-    pub created_at: DateTime<Utc>,
     /// `None`: only when somebody asks for it.
     pub schedule: Option<BackupSchedule>,
-    pub alarm: Option<String>,
 }
 
 /// How all add-ons are backed up.
 pub async fn upkeep(conn: &mut PgConnection) -> Result<Vec<Upkeep>, StoreError> {
-    let rows = sqlx::query!(
-        "select id, state, created_at, backs_up, backup_hour, backup_timezone, backup_alarm
+    let rows = sqlx::query_as!(
+        Row,
+        "select id, backs_up, backup_hour, backup_timezone
         from addons
         order by id"
     );
     let rows = rows.fetch_all(conn).await?.into_iter();
-    rows.map(|row| {
-        let addon = Id::from_uuid(row.id);
-        Ok(Upkeep {
-            addon,
-            state: parse("addon", &row.state)?,
-            created_at: row.created_at,
-            schedule: row
-                .backs_up
-                .then(|| schedule(addon, row.backup_hour, &row.backup_timezone))
-                .transpose()?,
-            alarm: row.backup_alarm,
-        })
-    })
-    .collect()
+    rows.map(Upkeep::try_from).collect()
 }
 
 pub async fn upkeep_of(conn: &mut PgConnection, addon: Id<Addon>) -> Result<Upkeep, StoreError> {
-    let all = upkeep(conn).await?;
-    let found = all.into_iter().find(|upkeep| upkeep.addon == addon);
-    found.ok_or(StoreError::AddonGone)
+    let row = sqlx::query_as!(
+        Row,
+        "select id, backs_up, backup_hour, backup_timezone
+        from addons
+        where id = $1",
+        addon.as_uuid(),
+    );
+    row.fetch_optional(conn).await?.ok_or(StoreError::AddonGone)?.try_into()
 }
 
 /// `None`: it is copied only when somebody asks for it.
@@ -114,6 +105,28 @@ fn of_addon(id: &Id<Addon>) -> Change<'_> {
         action: "update",
         resource: "addon",
         id: id.as_uuid(),
+    }
+}
+
+struct Row {
+    id: Uuid,
+    backs_up: bool,
+    backup_hour: Option<i32>,
+    backup_timezone: String,
+}
+
+impl TryFrom<Row> for Upkeep {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let addon = Id::from_uuid(row.id);
+        let when = row
+            .backs_up
+            .then(|| schedule(addon, row.backup_hour, &row.backup_timezone));
+        Ok(Self {
+            addon,
+            schedule: when.transpose()?,
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use paas_store::{addon::AddonRow, addon_attachment, addon_backup};
 
 use super::{
     super::{addon as addons, addon_attachment as attachments, auth::Caller, body::Body, error::ApiError, state::Api},
-    database,
+    database, internal,
 };
 use crate::control;
 
@@ -40,6 +40,12 @@ pub(in crate::api) async fn database_info(
         fact("Version", row.version.clone()),
         fact("Created", row.addon.created_at.format("%Y-%m-%d %H:%M UTC").to_string()),
     ];
+    if control::archiving(&api.platform, &row).is_ok() {
+        let earliest = control::earliest_moment(&api.platform, row.addon.id).await;
+        let earliest = earliest.map_err(|error| internal(&error))?;
+        let words = earliest.map(|at| format!("earliest from {}", at.format("%Y-%m-%d %H:%M UTC")));
+        info.push(fact("Rollback", words.unwrap_or_else(|| "Unavailable".to_owned())));
+    }
     info.extend(row.backup_alarm.clone().map(|alarm| fact("Backups", alarm)));
     Ok(Json(DatabaseInfo {
         addon: row.addon.name.to_string(),

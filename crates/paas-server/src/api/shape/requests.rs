@@ -67,6 +67,9 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
         "arguments [str]; credential str?; env obj?; force_no_tty bool?; program str?",
     ),
     ("POST /addons/{addon}/actions/copy", "source! str"),
+    ("PUT /addons/{addon}/exposure", "allow! [str]; until str?"),
+    ("POST /addon-providers", "manifest obj?; plans [str]; url str?"),
+    ("PATCH /addons/{addon}/config", "config! [{name:str, value:str?}]"),
     ("POST /postgres/v0/databases/{addon}/credentials", "name! str"),
     (
         "POST /postgres/v0/databases/{addon}/credentials/{credential}/credentials_rotation",
@@ -76,6 +79,7 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
         "POST /postgres/v0/databases/{addon}/credentials_rotation",
         "forced bool?",
     ),
+    ("PUT /client/v11/databases/{addon}/reset", "extensions [str]?"),
     ("PATCH /redis/v0/databases/{addon}/config", "* any"),
     (
         "POST /actions/addons/resolve",

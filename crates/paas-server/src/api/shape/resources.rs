@@ -315,6 +315,22 @@ pub(in crate::api) const RESOURCES: &[Resource] = &[
         fields: "name str; value str?",
     },
     Resource {
+        name: "add-on-exposure",
+        description: "An add-on that addresses outside may come to.",
+        fields: "addon {id:uuid, name:str}; allow [str]; app {id:uuid, name:str}; created_at time; expires_at time; host str; \
+                 port int; updated_at time; url str?",
+    },
+    Resource {
+        name: "add-on-provider",
+        description: "Who runs add-ons elsewhere, behind the Add-on Partner API.",
+        fields: "base_url str; client_secret str?; config_vars [str]; human_name str; id uuid; name str; plans [str]; sso_url str?",
+    },
+    Resource {
+        name: "add-on-sso",
+        description: "What a browser sends to the page that a provider has for an add-on.",
+        fields: "action str; method str; params {*:str}",
+    },
+    Resource {
         name: "data-store",
         description: "What an add-on says of itself.",
         fields: "addon_id uuid; created_at time; info [{name:str, values:[str]}]; name str; plan str; resource_url str?",
@@ -337,7 +353,7 @@ pub(in crate::api) const RESOURCES: &[Resource] = &[
     Resource {
         name: "transfer",
         description: "A backup of an add-on, or one that is put back.",
-        fields: "canceled_at time?; created_at time; finished_at time?; from_name str; from_type str; kind \
+        fields: "addon_id uuid; canceled_at time?; created_at time; finished_at time?; from_name str; from_type str; kind \
                  enum(manual/scheduled/before restore/last/restore); logs [{created_at:time, message:str}]; name str; num \
                  int; processed_bytes int; proof {created_at:time, message:str, succeeded:bool}?; schedule {uuid:uuid}?; \
                  source_bytes int; started_at time?; succeeded bool?; to_name str; to_type str; updated_at time; uuid uuid; \

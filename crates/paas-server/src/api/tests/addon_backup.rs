@@ -81,6 +81,31 @@ async fn an_address_of_a_backup_needs_no_token_and_is_good_for_an_hour() {
 }
 
 #[tokio::test]
+async fn an_address_is_good_no_longer_than_the_right_of_whoever_asked_for_it() {
+    let server = server().await;
+    server.app("hello").await;
+    let (row, _) = server.backed_up("hello", "heroku-postgresql").await;
+    let collaborator = server.stranger("eve@example.com").await;
+    let body = json!({ "user": "eve@example.com" });
+    server.post("/apps/hello/collaborators", body).await.ok();
+    let ask = async || {
+        let path = "/client/v11/apps/hello/transfers/b001/actions/public-url";
+        let mut request = server.request(Method::POST, path);
+        let bearer = HeaderValue::from_str(&format!("Bearer {collaborator}")).unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, bearer);
+        server.send(request).await
+    };
+    let public = ask().await.ok();
+    let path = Server::path_of(&public["url"]);
+    assert_eq!(server.without_token(&path).await.text, DUMP);
+    server.delete("/apps/hello/collaborators/eve@example.com").await.ok();
+    assert_eq!(server.without_token(&path).await.status, StatusCode::NOT_FOUND);
+    let restores = format!("/client/v11/databases/{}/restores", row.addon.id);
+    let refused = server.post(&restores, json!({ "backup_url": public["url"] })).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND, "{}", refused.text);
+}
+
+#[tokio::test]
 async fn strangers_learn_nothing_of_backups_and_take_none() {
     let server = server().await;
     server.app("hello").await;

@@ -3,6 +3,8 @@
 mod access;
 mod addon;
 mod addon_backup;
+mod addon_exposure;
+mod addon_provider;
 mod buildpacks;
 mod builds;
 mod destroy;

@@ -10,7 +10,8 @@ mod upkeep;
 mod work;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -30,7 +31,7 @@ pub(crate) use upkeep::BackupsController;
 
 use super::{container_of, stream};
 use crate::{
-    addon::{Kind, Vault},
+    addon::{DRAFT, Kind, Vault},
     control::certificates::server_id,
     platform::Platform,
 };
@@ -95,7 +96,7 @@ pub(crate) async fn capture(
     let (task, row, begun) = (Arc::clone(platform), row.clone(), backup.clone());
     platform.tracker.spawn(async move {
         // The row says how it ended.
-        let _ = work::take(&task, &row, &begun).await;
+        let _ = work::take(&task, &row, &begun, &task.stop).await;
     });
     Ok(backup)
 }
@@ -110,8 +111,7 @@ pub(crate) async fn restore(
     let backup = begin(platform, row, BackupKind::Restore, Some(source.id), Some(by)).await?;
     let (task, row, begun) = (Arc::clone(platform), row.clone(), backup.clone());
     platform.tracker.spawn(async move {
-        let before = begin(&task, &row, BackupKind::Before, None, Some(by)).await;
-        work::replace(&task, &row, &begun, before, &source).await;
+        work::replace(&task, &row, (&begun, &source), by).await;
     });
     Ok(backup)
 }
@@ -149,7 +149,7 @@ pub(super) async fn farewell(platform: &Arc<Platform>, row: &AddonRow) -> Result
         sleep(LOOK_AGAIN).await;
     }
     let backup = begin(platform, row, BackupKind::Last, None, None).await?;
-    work::take(platform, row, &backup)
+    work::take(platform, row, &backup, &platform.stop)
         .await
         .context("its last backup could not be taken")?;
     let mut conn = platform.store.connection().await?;
@@ -163,7 +163,7 @@ pub(crate) async fn throw_away(platform: &Platform, backup: &AddonBackup, by: Op
     Ok(store::addon_backup::delete(&mut conn, backup, by, platform.clock.now()).await?)
 }
 
-/// Fails what a server before this one was at, and removes files that are nobody's. Before this one begins any.
+/// Fails what a server before this one was at, and removes what is left of files. Before this one begins any.
 pub(crate) async fn abandon(platform: &Platform) -> Result<()> {
     let server = server_id(&platform.settings);
     let mut conn = platform.store.connection().await?;
@@ -191,16 +191,17 @@ pub(crate) async fn abandon(platform: &Platform) -> Result<()> {
         store::addon_backup::end(&mut conn, backup.id, reason, backup.bytes, now).await?;
     }
     proof::sweep(platform).await?;
-    let mut conn = platform.store.connection().await?;
-    let known = store::addon_backup::all_of(&mut conn, server).await?;
-    drop(conn);
-    let known: HashSet<String> = known.iter().map(|backup| backup.id.to_string()).collect();
-    let folder = platform.settings.backups();
+    sweep(&platform.settings.backups()).await
+}
+
+/// Removes drafts: a server that died wrote them, and nothing can be read out of them. What is whole stays, also when no row
+/// knows of it: then this database is a copy that is older than the file, and who put it there will want it.
+async fn sweep(folder: &Path) -> Result<()> {
     let reading = || format!("reading {}", folder.display());
-    let mut entries = tokio::fs::read_dir(&folder).await.with_context(reading)?;
+    let mut entries = tokio::fs::read_dir(folder).await.with_context(reading)?;
     while let Some(entry) = entries.next_entry().await.with_context(reading)? {
-        if !known.contains(&*entry.file_name().to_string_lossy()) {
-            let path = entry.path();
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == DRAFT) {
             let removed = tokio::fs::remove_file(&path).await;
             removed.with_context(|| format!("removing {}", path.display()))?;
         }

@@ -1,21 +1,21 @@
 //! What is in an add-on, copied into another one: a dump on its way to a restore, with nothing kept in between.
 //!
-//! Like a shell it belongs to a person's stream and ends with it. What breaks off changes nothing: a restore is made beside what
-//! is there, and takes its place when it is whole.
+//! Like a shell it belongs to a person's stream and ends with it. What breaks off is never taken for the end of a dump. Whether it
+//! leaves the target as it was is its service's business: Postgres restores beside what is there and swaps the two, `MariaDB` fills
+//! the original table by table after a trial beside it, and `MongoDB` replaces collection by collection. One thing at a time is put
+//! into a server: `restore` holds a lock there.
 
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use paas_engine::{ContainerId, Output, OutputStream};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::stream::{Pipe, into, out_of};
 use crate::{
+    control::beside::visitor,
     platform::Platform,
     rendezvous::{Invitation, Visitor},
     sessions::Session,
@@ -44,13 +44,7 @@ pub(crate) fn copy(platform: &Arc<Platform>, copy: Copy) {
             mut invitation,
             session,
         } = copy;
-        let come = timeout(platform.rendezvous.limits.attach, invitation.visitors.recv());
-        let visitor = tokio::select! {
-            visitor = come => visitor.ok().flatten(),
-            () = session.ended().cancelled() => None,
-            () = platform.stop.cancelled() => None,
-        };
-        if let Some(visitor) = visitor {
+        if let Some(visitor) = visitor(&platform, &mut invitation, &session).await {
             serve(&platform, (&from, &to), visitor, &session).await;
         }
     });

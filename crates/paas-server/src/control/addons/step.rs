@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use paas_build::{ServiceRecipe, Stack};
-use paas_core::{AddonStep, App, Backoff, Id, ImageRef};
+use paas_core::{AddonState, AddonStep, App, Backoff, Id, ImageRef};
 use paas_engine::{ContainerId, ContainerSpec, ContainerState, Environment, Limits, Role, Tmpfs, User, VolumeMount};
 use paas_store::{
     self as store,
@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{AddonsController, backup, run, tell};
+use super::{AddonsController, archive, backup, rollback, run, tell};
 use crate::{
     addon::{Credentials, Image, Plan, Service, host},
     control::is_temporary,
@@ -33,6 +33,8 @@ const MEBIBYTE: u64 = 1024 * 1024;
 const RUN_DIR: &str = "/run/addon";
 const RUN_DIR_BYTES: u64 = 64 * MEBIBYTE;
 const PIDS: u32 = 512;
+/// An eighth of its disk is for what waits to be archived.
+const SPOOL_MIB_PER_GIB: u64 = 128;
 
 impl AddonsController {
     pub(super) async fn step(&self, row: &AddonRow, step: AddonStep) -> Result<()> {
@@ -41,6 +43,7 @@ impl AddonsController {
             AddonStep::Remove { container, has_crashed } => {
                 self.remove(row, &ContainerId::new(container), has_crashed).await
             }
+            AddonStep::Fill => self.or_trouble(row, self.roll_back(row).await).await,
             AddonStep::Start => self.or_trouble(row, self.start(row).await).await,
             AddonStep::Join { container, app } => self.join(row, &ContainerId::new(container), app).await,
             AddonStep::Leave { container, app } => self.leave(&ContainerId::new(container), app).await,
@@ -65,7 +68,7 @@ impl AddonsController {
     }
 
     /// What is no passing trouble is kept for people, and tried again ever more slowly.
-    async fn or_trouble(&self, row: &AddonRow, done: Result<()>) -> Result<()> {
+    pub(super) async fn or_trouble(&self, row: &AddonRow, done: Result<()>) -> Result<()> {
         let Err(error) = done else { return Ok(()) };
         if is_temporary(&error) {
             return Err(error);
@@ -125,12 +128,16 @@ impl AddonsController {
         let (id, generation) = (addon.id, row.generation);
         let role = Role::Addon { addon: id, generation };
         let name = format!("paas-addon-{id}-{generation}");
-        let spec = ContainerSpec {
+        let mut spec = ContainerSpec {
             network: Some(network.name),
             aliases: vec![host(id)],
             hostname: Some(host(id)),
             ..server(service, plan, (name, role, volume(id)), image)
         };
+        if service.kind.archive.is_some() {
+            let mebibytes = plan.size.disk_gib * SPOOL_MIB_PER_GIB;
+            spec.environment = spec.environment.with("ADDON_SPOOL_MIB", mebibytes.to_string());
+        }
         let container = platform.engine.start(&spec).await?;
         if let ContainerState::Exited(exit) = container.state {
             bail!("its server ended with status {}", exit.code);
@@ -139,7 +146,7 @@ impl AddonsController {
     }
 
     /// The image that it has had from the beginning; made, where it is not there.
-    async fn image(&self, row: &AddonRow, service: &Service) -> Result<ImageRef> {
+    pub(super) async fn image(&self, row: &AddonRow, service: &Service) -> Result<ImageRef> {
         let platform = &self.platform;
         if let Some(image) = &row.image
             && platform.engine.image(image).await?.is_some()
@@ -216,11 +223,14 @@ impl AddonsController {
             sleep(ASK_AGAIN).await;
         }
         self.apply(service, container).await?;
-        if row.is_rotating || row.addon.state == paas_core::AddonState::Provisioning {
+        if row.is_rotating || row.addon.state == AddonState::Provisioning {
             self.publish(row, service, &credentials).await?;
         }
-        let mut conn = platform.store.connection().await?;
-        store::addon::clear_trouble(&mut conn, row.addon.id).await?;
+        // What a last backup has failed of counts on: where each of them takes the server down, there is an end of them.
+        if row.addon.state != AddonState::Deprovisioning {
+            let mut conn = platform.store.connection().await?;
+            store::addon::clear_trouble(&mut conn, row.addon.id).await?;
+        }
         self.ready().insert(container.clone());
         Ok(())
     }
@@ -270,9 +280,11 @@ impl AddonsController {
         Ok(())
     }
 
-    /// The volume, then the row: a crash in between is found again.
+    /// The volume and the archive, then the row: a crash in between is found again.
     async fn delete(&self, row: &AddonRow) -> Result<()> {
         let platform = &self.platform;
+        rollback::clear(platform, row.addon.id).await?;
+        archive::remove(platform, row.addon.id).await?;
         platform.engine.remove_volume(&volume(row.addon.id)).await?;
         let mut conn = platform.store.connection().await?;
         store::addon::delete(&mut conn, row.addon.id).await?;
@@ -337,6 +349,6 @@ pub(super) fn server(
 }
 
 /// The volume of an add-on. It carries no app's label: what goes with an app never takes it along.
-fn volume(addon: Id<paas_core::Addon>) -> String {
+pub(super) fn volume(addon: Id<paas_core::Addon>) -> String {
     format!("paas-addon-{addon}")
 }

@@ -27,7 +27,7 @@ pub(super) async fn log(platform: &Platform, addon: &Addon, message: &str) {
 }
 
 /// Lets the apps run what add-ons gave them.
-pub(super) async fn released(platform: &Arc<Platform>, releases: Vec<ReleaseRow>) {
+pub(crate) async fn released(platform: &Arc<Platform>, releases: Vec<ReleaseRow>) {
     for release in releases {
         let created = format!("Release {} created by {}", release.release.version, release.actor.email);
         let description = release.release.description.clone();

@@ -177,6 +177,7 @@ async fn measure(platform: &Platform) -> Result<DiskAccount> {
         plain("fetched buildpacks", files.buildpacks),
         plain("registry", files.registry),
         plain("backups", files.backups),
+        plain("archive", files.archive),
         plain("database", files.database.max(database_bytes)),
     ];
     let mut apps: Vec<_> = apps
@@ -209,6 +210,7 @@ struct Files {
     /// What was pushed to `registry.`, until no tag leads to it.
     registry: u64,
     backups: u64,
+    archive: u64,
     /// Of the embedded database, with its journal.
     database: u64,
 }
@@ -224,6 +226,7 @@ impl Files {
             buildpacks: bytes_in(&settings.buildpacks()),
             registry: bytes_in(&settings.registry()),
             backups: bytes_in(&settings.backups()),
+            archive: bytes_in(&settings.archive()),
             database: bytes_in(&settings.data_dir.join("postgres")),
             ..Self::default()
         };

@@ -285,6 +285,66 @@ async fn what_a_dead_server_was_at_has_failed_and_its_files_are_gone() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_older_than_its_files_takes_none_of_them_away() {
+    let server = Server::new().await;
+    server.run().await;
+    let row = server.database().await;
+    let newer = server.captured(&row).await;
+    let mut connection = server.platform.store.connection().await.unwrap();
+    let now = server.platform.clock.now();
+    addon_backup::delete(&mut connection, &newer, None, now).await.unwrap();
+    std::fs::create_dir(server.platform.settings.backups().join("lost+found")).unwrap();
+    abandon_backups(&server.platform).await.unwrap();
+    assert!(server.file(&newer).exists());
+}
+
+#[tokio::test]
+async fn a_restore_that_is_cancelled_leaves_nothing_running() {
+    let server = Server::new().await;
+    server.run().await;
+    let row = server.database().await;
+    let source = server.captured(&row).await;
+    let cancel = async |id| server.becomes(async || server.platform.transfers.cancel(id)).await;
+    let stuck = Behaviour::runs().saying("the first half");
+    server.engine.teach_command(PG_DUMP, stuck);
+
+    // In the midst of the copy before it.
+    let restore = restore_backup(&server.platform, &row, source.clone(), server.account.id)
+        .await
+        .unwrap();
+    let is_copying = async || server.backups(&row).await.len() == 3;
+    assert!(server.becomes(is_copying).await);
+    assert!(cancel(restore.id).await);
+    let ended = server.settled(&row).await;
+    assert_eq!(
+        ended[1..].iter().map(|backup| &backup.state).collect::<Vec<_>>(),
+        [&BackupState::Canceled; 2]
+    );
+
+    // While it waits for others.
+    let app = server.app("busy").await;
+    let mut others = Vec::new();
+    for _ in 0..2 {
+        let made = server.addon(&app, "heroku-postgresql").await;
+        assert!(server.is_provisioned(made.addon.id).await);
+        let other = server.row(made.addon.id).await.unwrap();
+        let begun = capture_backup(&server.platform, &other, BackupKind::Manual, None).await;
+        others.push((other, begun.unwrap()));
+    }
+    let restore = restore_backup(&server.platform, &row, source, server.account.id)
+        .await
+        .unwrap();
+    assert!(cancel(restore.id).await);
+    let ended = server.settled(&row).await;
+    assert_eq!(ended.last().unwrap().state, BackupState::Canceled);
+    assert_eq!(ended.len(), 4, "nothing was copied before it");
+    for (_, begun) in &others {
+        assert!(cancel(begun.id).await);
+    }
+    server.settled(&others[0].0).await;
+}
+
+#[tokio::test]
 async fn a_destroyed_addon_leaves_a_last_backup_for_a_week() {
     let server = Server::new().await;
     server.run().await;

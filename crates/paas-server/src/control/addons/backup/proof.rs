@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use paas_core::{AddonBackup, BackupProof};
-use paas_engine::{ContainerId, Role};
+use paas_engine::{ContainerId, ContainerState, Role};
 use paas_store::{
     self as store,
     addon::{AddonRow, Values},
@@ -122,9 +122,7 @@ async fn proof(
     };
     let reader = vault.open(backup.id).await?;
     if let Err(error) = stream::into(pipe(restore), reader.into_stream()).await {
-        if crate::control::is_temporary(&error) || cancel.is_cancelled() {
-            return Err(error);
-        }
+        let error = blamed(platform, &container, cancel, error).await?;
         return Ok(told(false, format!("it cannot be restored: {error:#}")));
     }
     let Some(prove) = &service.kind.prove else {
@@ -144,8 +142,32 @@ async fn proof(
             let words = String::from_utf8_lossy(&said);
             told(true, words.trim().chars().take(MOST_WORDS).collect())
         }
-        Err(error) => told(false, format!("what is in it cannot be counted: {error:#}")),
+        Err(error) => {
+            let error = blamed(platform, &container, cancel, error).await?;
+            told(false, format!("what is in it cannot be counted: {error:#}"))
+        }
     })
+}
+
+/// What a backup is blamed for; an error is the platform's own: it stops, the engine does not answer, or the scratch server was
+/// taken away.
+async fn blamed(
+    platform: &Platform,
+    container: &ContainerId,
+    cancel: &CancellationToken,
+    error: anyhow::Error,
+) -> Result<anyhow::Error> {
+    if crate::control::is_temporary(&error) || cancel.is_cancelled() {
+        return Err(error);
+    }
+    let seen = platform.engine.inspect(container).await?;
+    match seen.map(|container| container.state) {
+        Some(ContainerState::Running { .. }) => Ok(error),
+        Some(ContainerState::Exited(exit)) if exit.out_of_memory => {
+            Ok(error.context("it needs more memory than the plan has"))
+        }
+        _ => Err(error.context("the scratch server was lost")),
+    }
 }
 
 /// A server of the same kind and size, on a volume of its own.

@@ -9,10 +9,10 @@ use std::{
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use paas_core::{
-    Addon, AddonBackup, AddonState, BackupKind, BackupState, BackupTurn, Id, backup_to_prove, is_backup_overdue,
-    newest_good, surplus_backups,
+    Addon, AddonBackup, AddonState, BackupKind, BackupSchedule, BackupState, BackupTurn, Id, backup_to_prove,
+    is_backup_overdue, newest_good, surplus_backups,
 };
-use paas_store::{self as store, StoreError, addon::AddonRow, addon_backup::Upkeep};
+use paas_store::{self as store, StoreError, addon::AddonRow};
 use tokio::time::sleep;
 
 use super::{super::tell, can_back_up, capture, proof, throw_away};
@@ -72,31 +72,44 @@ impl BackupsController {
         for row in &rows {
             let id = row.addon.id;
             let own = of_addons.get(&id).map_or(&[][..], Vec::as_slice);
-            let Some(upkeep) = upkeep.iter().find(|upkeep| upkeep.addon == id) else {
+            let upkeep = upkeep.iter().find(|upkeep| upkeep.addon == id);
+            let Some(schedule) = upkeep.and_then(|upkeep| upkeep.schedule) else {
                 continue;
             };
-            if upkeep.state == AddonState::Provisioned && can_back_up(platform, row) {
-                self.look_after(row, upkeep, own).await?;
+            if row.addon.state == AddonState::Provisioned
+                && can_back_up(platform, row)
+                && let Err(error) = self.look_after(row, schedule, own).await
+            {
+                tracing::warn!(
+                    addon.name = %row.addon.name,
+                    error = format!("{error:#}"),
+                    "could not look after the backups of an add-on; trying again"
+                );
             }
         }
         for (addon, own) in &of_addons {
             let is_living = rows.iter().any(|row| row.addon.id == *addon);
             for backup in surplus_backups(own, is_living, platform.clock.now()) {
                 tracing::info!(backup.id = %backup.id, "the time of a backup is over");
-                throw_away(platform, backup, None).await?;
+                if let Err(error) = throw_away(platform, backup, None).await {
+                    tracing::warn!(
+                        backup.id = %backup.id,
+                        error = format!("{error:#}"),
+                        "a backup whose time is over could not be removed; trying again"
+                    );
+                }
             }
         }
         Ok(())
     }
 
-    async fn look_after(&self, row: &AddonRow, upkeep: &Upkeep, own: &[AddonBackup]) -> Result<()> {
+    async fn look_after(&self, row: &AddonRow, schedule: BackupSchedule, own: &[AddonBackup]) -> Result<()> {
         let (platform, now) = (&self.platform, self.platform.clock.now());
-        let Some(schedule) = upkeep.schedule else { return Ok(()) };
         let scheduled = own.iter().filter(|backup| backup.kind == BackupKind::Scheduled);
         let good = scheduled.clone().filter(|backup| backup.is_good());
         let turn = BackupTurn {
             schedule,
-            created_at: upkeep.created_at,
+            created_at: row.addon.created_at,
             last_begun: scheduled.map(|backup| backup.created_at).max(),
             last_good: good.map(|backup| backup.created_at).max(),
         };
@@ -108,7 +121,7 @@ impl BackupsController {
                 Err(error) => Err(error.into()),
             };
         }
-        self.alarm(row, upkeep, own).await?;
+        self.alarm(row, own).await?;
         if let Some(backup) = backup_to_prove(own, now) {
             self.prove(row, backup, now);
         }
@@ -116,10 +129,10 @@ impl BackupsController {
     }
 
     /// Says once that there is no good backup any more, and once that there is one again.
-    async fn alarm(&self, row: &AddonRow, upkeep: &Upkeep, own: &[AddonBackup]) -> Result<()> {
+    async fn alarm(&self, row: &AddonRow, own: &[AddonBackup]) -> Result<()> {
         let (platform, now) = (&self.platform, self.platform.clock.now());
-        let is_overdue = is_backup_overdue(own, upkeep.created_at, now);
-        if is_overdue == upkeep.alarm.is_some() {
+        let is_overdue = is_backup_overdue(own, row.addon.created_at, now);
+        if is_overdue == row.backup_alarm.is_some() {
             return Ok(());
         }
         let alarm = is_overdue.then(|| words(own));

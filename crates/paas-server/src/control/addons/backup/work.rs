@@ -4,17 +4,17 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
-use paas_core::{AddonBackup, BackupKind, LogSource, newest_good};
-use paas_store::{self as store, StoreError, addon::AddonRow, addon_backup::Ending};
+use paas_core::{AddonBackup, BackupKind, Id, LogSource, newest_good};
+use paas_store::{self as store, account::Account, addon::AddonRow, addon_backup::Ending};
 use tokio::{
     sync::mpsc,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{container_of, stream, tell},
-    SERVER_ENDED, script, vault,
+    SERVER_ENDED, begin, script, vault,
 };
 use crate::{
     addon::VaultWriter,
@@ -26,6 +26,8 @@ use crate::{
 /// Longer than any of these takes.
 const LIMIT: Duration = Duration::from_hours(12);
 const QUEUED_PIECES: usize = 8;
+/// Between two tries to say how it ended.
+const WRITE_AGAIN: Duration = Duration::from_secs(1);
 /// Between two words about how far it is.
 const TELL_AGAIN: Duration = Duration::from_secs(2);
 /// So many bytes of the disk are not for backups: the database of the platform needs some, too.
@@ -34,9 +36,14 @@ const MEBIBYTE: u64 = 1024 * 1024;
 /// Between two looks at the disk.
 const LOOK_AFTER: u64 = 16 * MEBIBYTE;
 
-/// Copies, and says in the row how that ended.
-pub(super) async fn take(platform: &Arc<Platform>, row: &AddonRow, backup: &AddonBackup) -> Result<()> {
-    let taken = run(platform, backup, async |cancel| {
+/// Copies, and says in the row how that ended. It ends with `parent`, too.
+pub(super) async fn take(
+    platform: &Arc<Platform>,
+    row: &AddonRow,
+    backup: &AddonBackup,
+    parent: &CancellationToken,
+) -> Result<()> {
+    let taken = run(platform, backup, parent, async |cancel| {
         copy(platform, row, backup, &cancel).await
     })
     .await;
@@ -47,13 +54,15 @@ pub(super) async fn take(platform: &Arc<Platform>, row: &AddonRow, backup: &Addo
 pub(super) async fn replace(
     platform: &Arc<Platform>,
     row: &AddonRow,
-    backup: &AddonBackup,
-    before: Result<AddonBackup, StoreError>,
-    source: &AddonBackup,
+    (backup, source): (&AddonBackup, &AddonBackup),
+    by: Id<Account>,
 ) {
-    let replaced = run(platform, backup, async |cancel| {
+    let replaced = run(platform, backup, &platform.stop, async |cancel| {
         let advice = "what is there now could not be copied before; restore into a new add-on instead";
-        take(platform, row, &before.context(advice)?).await.context(advice)?;
+        // Not before its turn has come: whoever never begins leaves no row that nobody ends.
+        let before = begin(platform, row, BackupKind::Before, None, Some(by)).await;
+        let before = before.context(advice)?;
+        take(platform, row, &before, &cancel).await.context(advice)?;
         put_back(platform, row, (backup, source), &cancel).await?;
         Ok(source.bytes)
     });
@@ -65,9 +74,10 @@ pub(super) async fn replace(
 async fn run(
     platform: &Platform,
     backup: &AddonBackup,
+    parent: &CancellationToken,
     work: impl AsyncFnOnce(CancellationToken) -> Result<u64>,
 ) -> Ended {
-    let cancel = platform.stop.child_token();
+    let cancel = parent.child_token();
     platform.transfers.begin(backup.id, cancel.clone());
     let turn = async {
         // What is copied before has the turn of what it is copied for.
@@ -205,12 +215,18 @@ async fn end(platform: &Platform, row: &AddonRow, backup: &AddonBackup, ended: E
             (Ending::Failed { reason: &reason }, 0, message)
         }
     };
-    if ending != Ending::Succeeded && backup.kind != BackupKind::Restore {
-        vault(platform).remove(backup.id).await?;
+    // While the row says that it runs, no other one is taken: so it is told until it is written down.
+    while let Err(error) = write_down(platform, backup, ending, bytes).await {
+        tracing::warn!(
+            backup = name,
+            error = format!("{error:#}"),
+            "how a transfer ended could not be written down; trying again"
+        );
+        if platform.stop.run_until_cancelled(sleep(WRITE_AGAIN)).await.is_none() {
+            // The next start ends it.
+            return Err(error);
+        }
     }
-    let mut conn = platform.store.connection().await?;
-    store::addon_backup::end(&mut conn, backup.id, ending, bytes, platform.clock.now()).await?;
-    drop(conn);
     if backup.kind == BackupKind::Last {
         // No app uses it any more.
         let (app, name) = (row.addon.app, row.addon.name.as_str());
@@ -224,6 +240,16 @@ async fn end(platform: &Platform, row: &AddonRow, backup: &AddonBackup, ended: E
         Ended::Canceled => bail!("it was canceled"),
         Ended::Broken(error) => Err(error),
     }
+}
+
+/// What is not whole has no file, and then its row has an end.
+async fn write_down(platform: &Platform, backup: &AddonBackup, ending: Ending<'_>, bytes: u64) -> Result<()> {
+    if ending != Ending::Succeeded && backup.kind != BackupKind::Restore {
+        vault(platform).remove(backup.id).await?;
+    }
+    let mut conn = platform.store.connection().await?;
+    store::addon_backup::end(&mut conn, backup.id, ending, bytes, platform.clock.now()).await?;
+    Ok(())
 }
 
 /// The disk that backups are on.

@@ -1,6 +1,10 @@
 //! Addresses that belong together.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use thiserror::Error;
 
@@ -27,6 +31,41 @@ impl Network {
         let host_bits = width - u32::from(self.bits);
         let prefix = |address: u128| address.checked_shr(host_bits).unwrap_or(0);
         prefix(network) == prefix(address)
+    }
+
+    /// How many bits its addresses have in common.
+    pub const fn bits(&self) -> u8 {
+        self.bits
+    }
+
+    pub const fn is_ipv4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
+    /// The same network with no bits but those that count, and as IPv4 where it is written as IPv6 (`::ffff:203.0.113.7`).
+    #[must_use]
+    pub fn canonical(self) -> Self {
+        if let (IpAddr::V6(address), 96..) = (self.address, self.bits)
+            && let Some(address) = address.to_ipv4_mapped()
+        {
+            let bits = self.bits - 96;
+            return Self {
+                address: address.into(),
+                bits,
+            }
+            .canonical();
+        }
+        let address = match self.address {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.bits)).unwrap_or(0);
+                Ipv4Addr::from_bits(address.to_bits() & mask).into()
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0);
+                Ipv6Addr::from_bits(address.to_bits() & mask).into()
+            }
+        };
+        Self { address, ..self }
     }
 }
 
@@ -76,6 +115,16 @@ mod tests {
         assert!(any.contains("8.8.8.8".parse().unwrap()) && !any.contains("::1".parse().unwrap()));
         let every: Network = "::/0".parse().unwrap();
         assert!(every.contains("2001:db8::1".parse().unwrap()));
+        for (written, canonical) in [
+            ("203.0.113.7/24", "203.0.113.0/24"),
+            ("::ffff:203.0.113.7", "203.0.113.7/32"),
+            ("::ffff:203.0.113.7/120", "203.0.113.0/24"),
+            ("2001:db8::7/32", "2001:db8::/32"),
+            ("10.1.2.3/0", "0.0.0.0/0"),
+        ] {
+            let network: Network = written.parse().unwrap();
+            assert_eq!(network.canonical().to_string(), canonical);
+        }
         for wrong in [
             "",
             "10.0.0.0/33",

@@ -1,0 +1,365 @@
+//! Archives of add-ons: the segments of their logs are taken out of their spools, and copies are made that the log leads on from.
+//!
+//! A segment leaves its spool when all of it is in the archive, and never before: whoever dies in between does it again. A copy
+//! gets its name when its program has ended well. Nothing is known but the names of files, so a start has nothing to
+//! find out; what was lost shows as a gap, which is told, and closed by another copy.
+
+mod base;
+mod frames;
+mod spool;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
+use paas_core::{Addon, AddonState, Backoff, BackupSchedule, Id, Lineage, LineageName, Moments};
+use paas_store::{self as store, addon::AddonRow};
+use tokio::time::sleep;
+
+use super::{container_of, run, tell};
+use crate::{
+    addon::{Archive, Archiving},
+    control::{certificates::server_id, disk::Fill},
+    platform::Platform,
+};
+
+const PERIOD: Duration = Duration::from_secs(5);
+/// Between two looks into a spool: a server hands on what is in its memory each minute.
+const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(1);
+/// After a look that brought so many bytes, the next one comes at once.
+const MANY_BYTES: u64 = 16 * MEBIBYTE;
+/// What has not worked for so long is told.
+const PATIENCE: TimeDelta = TimeDelta::minutes(15);
+/// Longer than it takes to hand on a segment.
+const SWITCH_LIMIT: Duration = Duration::from_secs(30);
+/// So many bytes of the disk are not for archives: the database of the platform needs some, too.
+const RESERVE: u64 = 256 * MEBIBYTE;
+const MEBIBYTE: u64 = 1024 * 1024;
+/// As long as any lease: see [`super::LEASE`].
+const LEASE: TimeDelta = TimeDelta::minutes(60);
+
+/// Who is at the archive of which add-on.
+#[derive(Default)]
+pub(crate) struct Archives {
+    turns: Mutex<HashMap<Id<Addon>, Arc<tokio::sync::Mutex<()>>>>,
+    /// One at a time: a copy reads all that is there.
+    copying: tokio::sync::Mutex<()>,
+}
+
+impl Archives {
+    /// Whoever writes to an archive, or removes it, holds this.
+    fn turn(&self, addon: Id<Addon>) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(addon).or_default())
+    }
+
+    fn forget(&self, addon: Id<Addon>) {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.remove(&addon);
+    }
+}
+
+pub(crate) struct ArchivesController {
+    platform: Arc<Platform>,
+    turns: Mutex<HashMap<Id<Addon>, Turn>>,
+    at_work: Mutex<HashSet<Id<Addon>>>,
+}
+
+/// What this process knows of an add-on. A restart looks at once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Turn {
+    look_at: DateTime<Utc>,
+    copy_at: DateTime<Utc>,
+    failures: u32,
+    failing_since: Option<DateTime<Utc>>,
+}
+
+/// How an archive is, as far as that is known yet.
+enum Verdict {
+    Unknown,
+    Well,
+    Ill(String),
+}
+
+impl ArchivesController {
+    pub(crate) fn new(platform: Arc<Platform>) -> Self {
+        Self {
+            platform,
+            turns: Mutex::default(),
+            at_work: Mutex::default(),
+        }
+    }
+
+    /// Runs until the platform stops.
+    pub(crate) async fn run(self: Arc<Self>) -> Result<()> {
+        let platform = Arc::clone(&self.platform);
+        loop {
+            match platform.stop.run_until_cancelled(self.pass()).await {
+                None => return Ok(()),
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::warn!(
+                    error = format!("{error:#}"),
+                    "could not look after the archives; trying again"
+                ),
+            }
+            tokio::select! {
+                () = sleep(PERIOD) => {}
+                () = platform.stop.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// Begins whatever is due.
+    pub(crate) async fn pass(self: &Arc<Self>) -> Result<()> {
+        let platform = &self.platform;
+        let now = platform.clock.now();
+        let mut conn = platform.store.connection().await?;
+        let rows = store::addon::all(&mut conn).await?;
+        for row in rows {
+            let is_due = self.turn(row.addon.id).look_at <= now;
+            if row.addon.state != AddonState::Provisioned || archiving(platform, &row).is_err() || !is_due {
+                continue;
+            }
+            let server = server_id(&platform.settings);
+            let leased = store::addon::lease(&mut conn, row.addon.id, server, now + LEASE, now);
+            if leased.await? && self.at_work().insert(row.addon.id) {
+                self.spawn(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(self: &Arc<Self>, row: AddonRow) {
+        let controller = Arc::clone(self);
+        let stop = self.platform.stop.clone();
+        self.platform.tracker.spawn(async move {
+            let id = row.addon.id;
+            let looked = stop.run_until_cancelled(controller.look_after(&row)).await;
+            if let Some(Err(error)) = looked {
+                tracing::warn!(addon.name = %row.addon.name, error = format!("{error:#}"), "an archive does not go on");
+            }
+            controller.at_work().remove(&id);
+        });
+    }
+
+    /// Empties the spool, makes a copy where one is due, removes what is old, and says what is wrong.
+    async fn look_after(self: &Arc<Self>, row: &AddonRow) -> Result<()> {
+        let (platform, id) = (&self.platform, row.addon.id);
+        let now = platform.clock.now();
+        let emptied = spool::empty(platform, row).await;
+        let is_busy = emptied.as_ref().is_ok_and(|bytes| *bytes > MANY_BYTES);
+        let look_at = if is_busy { now } else { now + LOOK_AGAIN };
+        self.change(id, |turn| turn.look_at = look_at);
+        let archive = archive_of(platform, id);
+        let lineages = archive.lineages().await?;
+        match self.judge(row, &lineages, emptied.as_ref().err(), now) {
+            Verdict::Unknown => {}
+            Verdict::Well => self.tell(row, None, now).await?,
+            Verdict::Ill(trouble) => self.tell(row, Some(&trouble), now).await?,
+        }
+        emptied?;
+        let newest = newest(&lineages);
+        let is_due = newest.is_none_or(|(_, lineage)| lineage.is_base_due(&BackupSchedule::quiet(id), now));
+        if is_due && self.turn(id).copy_at <= now {
+            self.begin_copy(row, now);
+        }
+        let window = archiving(platform, row)?.window(&row.addon.plan);
+        for (name, lineage) in &lineages {
+            let is_over = newest.is_none_or(|(newest, _)| newest != name);
+            for file in lineage.surplus(is_over, window, now) {
+                archive.remove(name, file).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// In a task of its own: meanwhile the spool has to be emptied, or the copy would never come to its end.
+    fn begin_copy(self: &Arc<Self>, row: &AddonRow, now: DateTime<Utc>) {
+        let Ok(()) = self.platform.archives.copying.try_lock().map(drop) else {
+            return;
+        };
+        let (controller, row) = (Arc::clone(self), row.clone());
+        // Not another one before this one has ended, or its task has.
+        self.change(row.addon.id, |turn| turn.copy_at = now + TimeDelta::days(1));
+        self.platform.tracker.spawn(async move {
+            let (platform, id) = (&controller.platform, row.addon.id);
+            let copied = platform.stop.run_until_cancelled(base::copy(platform, &row)).await;
+            let now = platform.clock.now();
+            match copied {
+                None => {}
+                Some(Ok(())) => controller.change(id, |turn| {
+                    turn.failures = 0;
+                    turn.copy_at = now;
+                    turn.look_at = now;
+                }),
+                Some(Err(error)) => {
+                    tracing::warn!(
+                        addon.name = %row.addon.name,
+                        error = format!("{error:#}"),
+                        "an add-on could not be copied for its archive; trying again"
+                    );
+                    controller.change(id, |turn| {
+                        turn.failures = turn.failures.saturating_add(1);
+                        turn.copy_at = now + Backoff::after(turn.failures);
+                        turn.failing_since.get_or_insert(now);
+                    });
+                }
+            }
+        });
+    }
+
+    /// How an archive is.
+    fn judge(
+        &self,
+        row: &AddonRow,
+        lineages: &BTreeMap<LineageName, Lineage>,
+        trouble: Option<&anyhow::Error>,
+        now: DateTime<Utc>,
+    ) -> Verdict {
+        let id = row.addon.id;
+        if let Some(error) = trouble {
+            self.change(id, |turn| _ = turn.failing_since.get_or_insert(now));
+            let since = self.turn(id).failing_since.unwrap_or(now);
+            if since + PATIENCE > now {
+                return Verdict::Unknown;
+            }
+            return Verdict::Ill(format!(
+                "Its log has not been archived since {}: {error:#}. Until it is, pg:rollback does not reach beyond that",
+                minute(since)
+            ));
+        }
+        match newest(lineages) {
+            Some((_, lineage)) if lineage.is_whole() => {
+                self.change(id, |turn| turn.failing_since = None);
+                Verdict::Well
+            }
+            Some((_, lineage)) if !lineage.bases().is_empty() => {
+                let until = lineage.moments().last().map(|moments| minute(moments.to));
+                let until = until.unwrap_or_else(|| "its last copy".to_owned());
+                Verdict::Ill(format!(
+                    "Its log has a gap after {until}: pg:rollback reaches no moment from there until another copy is made, which is \
+                     under way"
+                ))
+            }
+            _ => match self.turn(id).failing_since {
+                Some(since) if since + PATIENCE <= now => Verdict::Ill(
+                    "It could not be copied for its archive, and is tried again: pg:rollback has nothing to begin with"
+                        .to_owned(),
+                ),
+                _ => Verdict::Unknown,
+            },
+        }
+    }
+
+    async fn tell(&self, row: &AddonRow, trouble: Option<&str>, now: DateTime<Utc>) -> Result<()> {
+        let platform = &self.platform;
+        let mut conn = platform.store.connection().await?;
+        let is_news = store::addon_archive::set_alarm(&mut conn, row, trouble, now).await?;
+        drop(conn);
+        if !is_news {
+            return Ok(());
+        }
+        if let Some(alarm) = trouble {
+            tracing::error!(addon.name = %row.addon.name, alarm, "the archive of an add-on does not go on");
+        }
+        let words = trouble.unwrap_or("Its log is archived again");
+        tell::log(platform, &row.addon, words).await;
+        platform.wake_webhooks.notify_one();
+        Ok(())
+    }
+
+    fn turn(&self, id: Id<Addon>) -> Turn {
+        let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.get(&id).copied().unwrap_or_default()
+    }
+
+    fn change(&self, id: Id<Addon>, change: impl FnOnce(&mut Turn)) {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        change(turns.entry(id).or_default());
+    }
+
+    fn at_work(&self) -> std::sync::MutexGuard<'_, HashSet<Id<Addon>>> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The archive of an add-on.
+pub(crate) fn archive_of(platform: &Platform, addon: Id<Addon>) -> Archive<'_> {
+    Archive {
+        sealer: &platform.store.sealer,
+        folder: platform.settings.archive(),
+        addon,
+    }
+}
+
+/// How a kind of server is archived.
+pub(crate) fn archiving<'a>(platform: &'a Platform, row: &AddonRow) -> Result<&'a Archiving> {
+    let service = platform.catalogue.service(&row.addon.service);
+    let archiving = service.and_then(|service| service.kind.archive.as_ref());
+    archiving.with_context(|| format!("{} keeps no log that could be gone back in", row.addon.service))
+}
+
+/// Since when an add-on can be gone back to any moment, without a gap.
+pub(crate) async fn earliest(platform: &Platform, addon: Id<Addon>) -> Result<Option<DateTime<Utc>>> {
+    let lineages = archive_of(platform, addon).lineages().await?;
+    Ok(newest(&lineages).and_then(|(_, lineage)| lineage.earliest()))
+}
+
+/// The moments that an add-on can be gone back to, in order.
+pub(crate) async fn moments(platform: &Platform, addon: Id<Addon>) -> Result<Vec<Moments>> {
+    let lineages = archive_of(platform, addon).lineages().await?;
+    let mut moments: Vec<_> = lineages.values().flat_map(Lineage::moments).collect();
+    moments.sort_unstable_by_key(|moments| moments.from);
+    Ok(moments)
+}
+
+/// Brings all that was committed until now into the archive.
+pub(crate) async fn catch_up(platform: &Platform, row: &AddonRow) -> Result<()> {
+    let container = container_of(platform, row.addon.id).await?;
+    let container = container.context("its server does not run")?;
+    let switch = &archiving(platform, row)?.switch;
+    run::script(&platform.engine, &container, switch, SWITCH_LIMIT).await?;
+    spool::empty(platform, row).await.map(drop)
+}
+
+/// Everything of an add-on that goes.
+pub(super) async fn remove(platform: &Platform, addon: Id<Addon>) -> Result<()> {
+    let turn = platform.archives.turn(addon);
+    let _turn = turn.lock().await;
+    archive_of(platform, addon).remove_all().await?;
+    platform.archives.forget(addon);
+    Ok(())
+}
+
+/// The one that goes on.
+fn newest(lineages: &BTreeMap<LineageName, Lineage>) -> Option<(&LineageName, &Lineage)> {
+    lineages.iter().max_by_key(|(_, lineage)| lineage.newest())
+}
+
+/// An add-on that is going gets no archive any more.
+async fn is_living(platform: &Platform, addon: Id<Addon>) -> Result<bool> {
+    let mut conn = platform.store.connection().await?;
+    let row = store::addon::by_id(&mut conn, addon).await?;
+    Ok(row.is_some_and(|row| row.addon.state == AddonState::Provisioned))
+}
+
+fn has_room(platform: &Platform, bytes: u64) -> Result<()> {
+    let path = platform.settings.archive();
+    let Some(fill) = Fill::of(&path) else { return Ok(()) };
+    ensure!(
+        fill.free_bytes >= bytes + RESERVE,
+        "the disk at {} has {} MB free, and {} MB are needed: see what takes room with paas disk",
+        path.display(),
+        fill.free_bytes / MEBIBYTE,
+        (bytes + RESERVE) / MEBIBYTE,
+    );
+    Ok(())
+}
+
+fn minute(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
