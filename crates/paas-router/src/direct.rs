@@ -30,6 +30,8 @@ use tokio::{
 };
 use tokio_util::io::poll_read_buf;
 
+use crate::dyno_io::acknowledge;
+
 /// As many as hyper has room for: with more, it says what is wrong.
 const MAX_HEADERS: usize = 100;
 /// A head that is longer is left to hyper.
@@ -159,6 +161,10 @@ impl Direct {
                     Parsed::Part if !has_ended && all.len() < MAX_HEAD_BYTES => None,
                     Parsed::Part | Parsed::Other => Some(Answer::Other(Bytes::copy_from_slice(all))),
                 };
+                let is_whole = matches!(&answer, Some(Answer::Plain(response)) if response.body().left == 0);
+                if !is_whole {
+                    acknowledge(&self.stream, piece.len());
+                }
                 if is_first && answer.is_none() {
                     held.extend_from_slice(piece);
                 }
@@ -185,6 +191,9 @@ impl Direct {
             return Poll::Ready(Some(Err(ErrorKind::UnexpectedEof.into())));
         }
         body.left -= read as u64;
+        if body.left > 0 {
+            acknowledge(&self.stream, read);
+        }
         Poll::Ready(Some(Ok(chunk.into_inner().freeze())))
     }
 }
@@ -307,6 +316,12 @@ fn names_close(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rustix::net::sockopt;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
     use super::*;
 
     fn plain(bytes: &str, method: &Method) -> Option<(Response<PlainBody>, bool)> {
@@ -375,6 +390,37 @@ mod tests {
         let many = format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 0\r\n\r\n");
         assert!(matches!(parse(many.as_bytes(), &Method::GET), Parsed::Other));
         assert!(matches!(parse(b"HTTP/1.1 200 OK\r\nConte", &Method::GET), Parsed::Part));
+    }
+
+    #[tokio::test]
+    async fn a_dyno_that_writes_in_pieces_is_not_kept_waiting() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut dyno, _) = listener.accept().await.unwrap();
+        let mut direct = Direct::new(stream);
+        let request = Request::get("/").body(()).unwrap();
+        let mut asked = [0; 64];
+        // The kernel takes the connection for one that answers what it is asked, which it acknowledges with what it says next.
+        for _ in 0..3 {
+            let whole = async {
+                assert!(dyno.read(&mut asked).await.unwrap() > 0);
+                dyno.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                    .await
+                    .unwrap();
+            };
+            let (answer, ()) = tokio::join!(direct.ask(&request), whole);
+            assert!(matches!(answer, Ok(Answer::Plain(response)) if response.body().left == 0));
+        }
+        let head = async {
+            assert!(dyno.read(&mut asked).await.unwrap() > 0);
+            dyno.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+                .await
+                .unwrap();
+        };
+        assert!(!sockopt::tcp_quickack(&direct.stream).unwrap());
+        let (answer, ()) = tokio::join!(direct.ask(&request), head);
+        assert!(matches!(answer, Ok(Answer::Plain(response)) if response.body().left == 2));
+        assert!(sockopt::tcp_quickack(&direct.stream).unwrap());
     }
 
     #[test]
