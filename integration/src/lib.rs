@@ -48,7 +48,7 @@ pub use load::{Failure, Load, Target, Traffic};
 pub use node::Node;
 pub use output::Output;
 pub use own_engine::OwnEngine;
-pub use pebble::{NameServer, Pebble, PebbleOptions};
+pub use pebble::{NameServer, Pebble, PebbleOptions, free_address};
 pub use platform::{Options, Platform};
 pub use process::{Process, processes};
 pub use python::Python;

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use crate::{Background, Output, front::Front, request, within};
 
 /// Both answer within moments.
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(30);
 /// Another process may take a port between the look and the use.
 const ATTEMPTS: usize = 5;
 /// Below the ports that the kernel gives out by itself, above those of the platforms.
@@ -399,8 +399,8 @@ fn dot(name: &str) -> String {
     format!("{name}.")
 }
 
-/// A port of the loopback that nobody uses, TCP and UDP.
-fn free_address() -> SocketAddr {
+/// A port of the loopback that nobody uses, TCP and UDP, and that the kernel gives to nobody.
+pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let span = PORTS.end - PORTS.start;
     // Tests that run at once begin at different places.

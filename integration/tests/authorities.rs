@@ -86,7 +86,7 @@ fn the_first_order_of_a_name_is_rehearsed_and_its_renewals_are_not() {
     is_trusted(&visitor, "www.example.com");
     assert_eq!((staging.orders(), platform.pebble().orders()), (1, 1));
     let visits = visitor.keep_visiting("www.example.com");
-    let renewed = within(SOON, || (visits.seen().leaves.len() == 2).then_some(()));
+    let renewed = within(2 * SOON, || (visits.seen().leaves.len() == 2).then_some(()));
     assert!(renewed.is_some(), "{:?}", visits.seen());
     assert_eq!((staging.orders(), platform.pebble().orders()), (1, 2));
 }
@@ -103,7 +103,7 @@ fn with_fallback(first: PebbleOptions) -> (Platform, Pebble) {
     });
     let (http, https) = (platform.http().port(), platform.https().port());
     let fallback = Pebble::start(PebbleOptions {
-        validity: Duration::from_mins(1),
+        validity: Duration::from_mins(2),
         ..PebbleOptions::new(platform.names(), http, https)
     });
     platform.pebble().trust_also(&fallback);
@@ -141,7 +141,7 @@ fn an_authority_that_is_down_is_replaced_by_the_second_until_it_is_back() {
     platform.pebble().run();
     let both = format!("{}\n{}", platform.pebble().root(), fallback.root());
     let visits = Visitor::new(platform.https(), &both).keep_visiting("www.example.com");
-    let renewed = within(SOON, || (visits.seen().leaves.len() == 2).then_some(()));
+    let renewed = within(2 * SOON, || (visits.seen().leaves.len() == 2).then_some(()));
     let seen = visits.seen();
     assert!(renewed.is_some(), "{seen:?}");
     assert!(seen.failures.is_empty(), "{seen:?}");

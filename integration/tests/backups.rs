@@ -43,7 +43,6 @@ fn what_was_in_a_database_comes_back() {
 
 /// Captured, lost, put back, counted.
 fn comes_back(app: &App<'_>) {
-    app.paas(&["pg:backups"]).expect_success().expect("No backups.");
     app.paas(&["pg:backups:schedules"]).expect_success().expect("daily at");
     // Not while this runs.
     let seconds = SystemTime::now()
@@ -52,8 +51,10 @@ fn comes_back(app: &App<'_>) {
         .as_secs();
     let hour = (seconds / 3600 + 12) % 24;
     let at = format!("{hour}:00 Etc/UTC");
-    app.paas(&["pg:backups:schedule", "DATABASE", "--at", &at])
-        .expect_success();
+    for addon in ["DATABASE", "REDIS"] {
+        app.paas(&["pg:backups:schedule", addon, "--at", &at]).expect_success();
+    }
+    app.paas(&["pg:backups"]).expect_success().expect("No backups.");
     app.paas(&["pg:backups:capture"]).expect_success().expect("b001");
     app.paas(&["pg:backups:capture", "REDIS"])
         .expect_success()

@@ -19,12 +19,16 @@ fn build_with(app: &App<'_>, command: &str) {
 fn pushes_to_one_app_come_one_after_the_other() {
     let platform = Platform::start();
     let app = platform.app("hello");
-    build_with(&app, "echo the slow one begins && sleep 3 && exit 1");
+    build_with(&app, "echo the slow one begins && sleep infinity");
     let first = app.start_push();
     first.hears("the slow one begins", SOON);
+    let id = app.builds()[0]["id"].as_str().expect("a build has an id").to_owned();
     build_with(&app, "echo the next one begins && sleep 3");
     let second = app.start_push();
     second.hears("Waiting for another", SOON);
+    platform
+        .call("DELETE", &format!("/apps/hello/builds/{id}"), "")
+        .expect_status(200);
     first.finish(SOON).expect_code(1).expect_no("the next one");
     second.hears("the next one begins", SOON);
 

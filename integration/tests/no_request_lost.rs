@@ -11,7 +11,7 @@ use paas_integration::{App, Load, Platform, Target, eventually};
 
 const SOON: Duration = Duration::from_mins(1);
 /// Longer than a push takes, shorter than the router's patience.
-const SLOW_SECONDS: u32 = 20;
+const SLOW_SECONDS: u32 = 26;
 
 #[test]
 #[ignore = "needs docker"]

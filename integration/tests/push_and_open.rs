@@ -12,7 +12,9 @@ fn a_push_builds_an_app_and_a_second_push_replaces_it() {
     let platform = Platform::start();
     let app = platform.app("hello");
     eventually("the app without a release has its page", SOON, || {
-        app.get("/").status == 503
+        // The API is up before the router listens.
+        let answer = platform.get(&app.host(), "/");
+        answer.is_some_and(|answer| answer.status == 503)
     });
 
     let commit = app.commit();

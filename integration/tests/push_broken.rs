@@ -76,7 +76,9 @@ fn a_first_deploy_that_crashes_is_told_and_tried_again() {
         .expect_success()
         .expect("crashed: it exited with status 3")
         .expect("NEEDED is not set");
-    assert_eq!(app.states()["web.1"], "crashed");
+    // It is started again after ten seconds, and crashes again.
+    let crashed = within(SOON, || (app.states().get("web.1")? == "crashed").then_some(()));
+    assert!(crashed.is_some(), "{:?}", app.states());
     app.get("/").expect_status(503);
     app.logs("code=H10 desc=\"App crashed\"", SOON);
     app.paas(&["config:set", "NEEDED=yes"]).expect_success();

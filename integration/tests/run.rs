@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use paas_integration::{App, Background, Platform, Terminal, binary, eventually};
+use paas_integration::{App, Background, Platform, Terminal, binary, eventually, free_address};
 
 const SOON: Duration = Duration::from_mins(1);
 const TEN_MEGABYTES: usize = 10 * 1024 * 1024;
@@ -67,6 +67,7 @@ fn commands_run_once_byte_for_byte_and_the_next_server_knows_them() {
     let detached = app.paas(&["run:detached", "--", "sh", "-c", script]);
     let detached = dyno_in(&detached.expect_success().stdout);
     app.logs(&format!("app[{detached}]: before"), SOON);
+    eventually("what ran before is gone", SOON, || app.states().len() == 2);
     let attached = app.start_paas(&[
         "run",
         "sh",
@@ -136,7 +137,7 @@ fn programs_files_and_connections_beside_a_dyno() {
         .expect_code(1)
         .expect("Couldn't find that dyno");
 
-    let port = free_port();
+    let port = free_address().port();
     let forwarding = app.start_paas(&["ps:forward", &format!("{port}:5000")]);
     forwarding.hears("Use CTRL+C", SOON);
     for _ in 0..3 {
@@ -145,7 +146,7 @@ fn programs_files_and_connections_beside_a_dyno() {
     }
     forwarding.kill();
 
-    let port = free_port();
+    let port = free_address().port();
     let proxy = app.start_paas(&["ps:socks", "--port", &port.to_string()]);
     proxy.hears("Use CTRL+C", SOON);
     // By name, as the dyno knows it: its own.
@@ -198,10 +199,4 @@ fn ask(mut stream: TcpStream, introduction: &[u8]) -> String {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("it answers");
     String::from_utf8_lossy(&answer).into_owned()
-}
-
-/// A port that nobody has now.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    listener.local_addr().expect("a listener has an address").port()
 }

@@ -138,7 +138,7 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            now = ticks.tick() => look(&shared, now),
+            _ = ticks.tick() => look(&shared, Instant::now()),
             () = shared.stop.cancelled() => return,
         }
     }

@@ -143,7 +143,7 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
 /// Short where a test waits for the end of it.
 fn rendezvous_limits() -> rendezvous::Limits {
     rendezvous::Limits {
-        attach: Duration::from_millis(500),
+        attach: Duration::from_secs(5),
         hang_up: Duration::from_millis(20),
         stop: Duration::from_millis(500),
         ..rendezvous::Limits::default()

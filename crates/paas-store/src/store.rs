@@ -46,6 +46,11 @@ pub struct Transaction(sqlx::Transaction<'static, Postgres>);
 impl Store {
     /// A store at this address. Connects when first used, so that an API can start before its database.
     pub fn new(address: &DatabaseAddress, sealer: Sealer) -> Self {
+        Self::patient(address, sealer, ACQUIRE_TIMEOUT)
+    }
+
+    /// One that waits so long for its database.
+    pub(crate) fn patient(address: &DatabaseAddress, sealer: Sealer, patience: Duration) -> Self {
         // A waiting lock or a forgotten transaction must not stop everybody else for ever.
         let options = address
             .0
@@ -54,7 +59,7 @@ impl Store {
             .options([("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "60s")]);
         let pool = PgPoolOptions::new()
             .max_connections(MAXIMUM_CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .acquire_timeout(patience)
             .idle_timeout(IDLE_TIMEOUT)
             .connect_lazy_with(options);
         Self { pool, sealer }

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeZone, Utc};
@@ -22,6 +23,9 @@ use crate::{
     store::MIGRATOR,
 };
 
+/// The server shares its processors with many tests.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A migrated database of one test, with a sealer of its own.
 pub struct TestDatabase {
     pub store: Store,
@@ -33,7 +37,7 @@ pub async fn database() -> TestDatabase {
     let (_, template) = server().await;
     let address = create_from(template).await;
     TestDatabase {
-        store: Store::new(&address, Sealer::ephemeral()),
+        store: Store::patient(&address, Sealer::ephemeral(), PATIENCE),
         address,
     }
 }

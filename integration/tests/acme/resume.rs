@@ -61,7 +61,10 @@ async fn saying_a_thing_twice_does_no_harm() {
         .advance(&authority, &order, &key, ChallengeKind::Dns01, state)
         .await;
     if let OrderState::Validate(validations) = authority.look(&order).await.unwrap() {
-        assert_eq!(validations[0].state, ValidationState::Told);
+        // The authority may have looked between the order and its authorizations.
+        let state = validations[0].state;
+        let is_told = matches!(state, ValidationState::Told | ValidationState::Valid);
+        assert!(is_told, "{state:?}");
     }
     let again = authority.ready(&order, "www.example.com", ChallengeKind::Dns01);
     again.await.unwrap();

@@ -219,7 +219,13 @@ fn dynos_are_scaled_restarted_and_stopped() {
         let now = ids();
         now.len() == 3 && now[2] != before[2]
     });
+    let before = ids();
     run(&["ps:restart"]).expect_success();
+    // Between two dynos of a worker's slot there is none that could be stopped.
+    eventually("worker.1 is another one again", SOON, || {
+        let now = ids();
+        now.len() == 3 && now[2] != before[2]
+    });
     run(&["ps:stop", "worker.1"]).expect_success();
 
     run(&["ps:type"])

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use paas_integration::{Background, Heroku, Output, Platform, eventually, request, within};
+use paas_integration::{Background, Heroku, Output, Platform, eventually, free_address, request, within};
 
 const SOON: Duration = Duration::from_mins(1);
 /// Written into the client.
@@ -77,8 +77,7 @@ fn people_come_to_running_dynos_by_ssh() {
     assert!(copied.stdout.starts_with(sum), "{copied:?} is not {sum}");
     // The client never ends when it is told that there is no such file: it throws, and keeps its connection.
 
-    let near = TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr();
-    let near = near.expect("a listener has an address");
+    let near = free_address();
     let forwarding = heroku.start(&["ps:forward", &format!("{}:{port}", near.port()), "-a", "hello"]);
     forwarding.hears("SOCKSv5 proxy server started on port 1080", SOON);
     eventually("the app answers at the forwarded port", SOON, || answers(near));

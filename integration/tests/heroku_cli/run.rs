@@ -122,7 +122,7 @@ fn a_person_sits_at_a_terminal_in_a_dyno() {
         .sees("up, run.", SOON)
         .types("echo is $((6 * 7))\r")
         .sees("is 42", SOON);
-    assert_eq!(app.states().len(), 2);
+    eventually("only this one is left", SOON, || app.states().len() == 2);
     drop(terminal);
     app.logs("Client connection closed. Sending SIGHUP to all processes", SOON);
     eventually("only the web dyno is left", SOON, || app.states().len() == 1);

@@ -66,7 +66,9 @@ fn quantities_ports_and_files_are_chosen() {
     let paas = folder(&[
         (
             "Other",
-            "web: echo $PORT $A$B; sleep 0.5\nworker: echo $PORT; sleep 100\n",
+            // The first that ends takes the others with it: it waits until all have said what they are to say.
+            "web: echo $PORT $A$B; touch $PORT; while [ ! -e 7000 ] || [ ! -e 7001 ] || [ ! -e 7100 ]; do sleep 0.05; done\n\
+             worker: echo $PORT; touch $PORT; sleep 100\n",
         ),
         ("one.env", "A=one\nB=lost\n"),
         ("two.env", r#"{ "b": "two" }"#),

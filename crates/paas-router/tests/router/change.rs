@@ -256,15 +256,17 @@ async fn a_change_among_thousands_of_hosts_is_as_quick_as_among_few() {
         ..Table::default()
     };
     world.publish(table.clone()).await;
-    let began = Instant::now();
+    let mut quickest = Duration::MAX;
     for number in 0..50 {
         table.apps[number].state = serving(&[&dyno]);
+        let began = Instant::now();
         let version = world.feed.publish(table.clone()).await.unwrap();
         world.feed.applied(version).await.unwrap();
+        quickest = quickest.min(began.elapsed());
         table.apps[number].state = AppState::NoWeb;
     }
-    // Even without optimisation and on a busy machine; whole tables would take many times as long.
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // Even without optimisation; whole tables would take many times as long, every time.
+    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
     assert_eq!(ask(&world, "app-49.test").await, (200, "web.1".to_owned()));
     assert_eq!(ask(&world, "app-48.test").await.0, 503);
 }

@@ -10,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::support::{Answer, HOST, TestDyno, World, app, full, quick, read_until, serving};
+use crate::support::{Answer, HOST, TestDyno, World, app, full, hasty, quick, read_until, serving};
 
 #[tokio::test]
 async fn states_without_a_dyno_answer_with_their_code() {
@@ -57,10 +57,10 @@ async fn the_line_of_a_record_is_herokus() {
 #[tokio::test]
 async fn a_dyno_without_a_first_byte_in_time_is_h12() {
     let dyno = TestDyno::answering("web.1", |_| std::future::pending()).await;
-    let mut world = World::serving(quick(), &[&dyno]).await;
+    let mut world = World::serving(hasty(), &[&dyno]).await;
     let started = Instant::now();
     let record = world.expect_code(Code::H12).await;
-    assert!(started.elapsed() >= quick().first_byte);
+    assert!(started.elapsed() >= hasty().first_byte);
     assert_eq!(record.dyno.as_deref(), Some("web.1"));
 }
 
@@ -140,7 +140,7 @@ async fn a_dyno_whose_backlog_is_full_is_h19() {
     while paas_router::probe(dyno.address, Duration::from_millis(300)).await {
         waiting.push(tokio::net::TcpStream::connect(dyno.address).await.unwrap());
     }
-    let mut world = World::serving(quick(), &[&dyno]).await;
+    let mut world = World::serving(hasty(), &[&dyno]).await;
     world.expect_code(Code::H19).await;
 }
 

@@ -125,19 +125,19 @@ async fn a_request_that_comes_with_the_end_of_the_handshake_is_answered() {
 async fn a_connection_that_asks_for_nothing_is_closed() {
     let dyno = TestDyno::echoing_heads().await;
     let limits = Limits {
-        client_idle: Duration::from_millis(300),
+        client_idle: Duration::from_secs(2),
         ..ticking()
     };
     let world = World::serving(limits, &[&dyno]).await;
     for first in [None, Some("/")] {
+        let start = Instant::now();
         let mut stream = world.connect().await;
         if let Some(path) = first {
             stream.write_all(get(path).as_bytes()).await.unwrap();
             answered(&mut stream, path).await;
         }
-        let start = Instant::now();
         assert_eq!(Answer::read_to_end(&mut stream).await.raw, "");
-        assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
+        assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
     }
 }
 

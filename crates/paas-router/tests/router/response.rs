@@ -12,7 +12,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::support::{Answer, HOST, TestDyno, World, quick, read_until};
+use crate::support::{Answer, HOST, TestDyno, World, hasty, quick, read_until};
 
 /// Behind each trick: an answer that nobody asked for.
 const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
@@ -333,7 +333,7 @@ async fn interim_answers_without_end_are_no_first_byte() {
         }
     })
     .await;
-    let mut world = World::serving(quick(), &[&dyno]).await;
+    let mut world = World::serving(hasty(), &[&dyno]).await;
     world.expect_code(Code::H12).await;
 }
 

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::support::{Answer, Body, HOST, TestDyno, World, full, platform, quick, read_until};
+use crate::support::{Answer, Body, HOST, TestDyno, World, full, hasty, platform, quick, read_until};
 
 /// A response body that a test writes piece by piece.
 fn live(pieces: mpsc::Receiver<&'static str>) -> Body {
@@ -248,7 +248,7 @@ async fn head_and_304_keep_their_length_and_have_no_body() {
 
 #[tokio::test]
 async fn a_platform_host_has_no_timeouts() {
-    let limits = quick();
+    let limits = hasty();
     let silence = (limits.first_byte + limits.idle) * 2;
     let api = TestDyno::answering("api", move |_| async move {
         // The wait itself is what is tested.

@@ -47,17 +47,25 @@ pub(crate) struct World {
     pub(crate) directory: TempDir,
 }
 
-/// Numbers that make every timeout quick to reach, and none reached by accident.
+/// Numbers that make every timeout quick to reach but those that count how quickly a dyno answers: a test's dyno shares its
+/// processor with the router.
 pub(crate) fn quick() -> Limits {
     Limits {
-        connect: Duration::from_millis(500),
-        first_byte: Duration::from_millis(600),
         idle: Duration::from_millis(800),
         boot: Duration::from_millis(600),
         quarantine: Duration::from_millis(300),
         swap: Duration::from_millis(300),
         tick: Duration::from_millis(50),
         ..Limits::default()
+    }
+}
+
+/// For tests in which a dyno does not answer, or takes no connection.
+pub(crate) fn hasty() -> Limits {
+    Limits {
+        connect: Duration::from_millis(500),
+        first_byte: Duration::from_millis(600),
+        ..quick()
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::mpsc,
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tokio_util::task::TaskTracker;
 
@@ -188,18 +188,20 @@ async fn a_connect_to_a_dyno_that_left_is_given_up_at_once() {
     while paas_router::probe(leaving.address, Duration::from_millis(300)).await {
         waiting.push(TcpStream::connect(leaving.address).await.unwrap());
     }
-    let world = World::serving(Limits::default(), &[&leaving]).await;
+    let limits = Limits {
+        connect: Duration::from_mins(1),
+        ..Limits::default()
+    };
+    let world = World::serving(limits, &[&leaving]).await;
     let mut stream = world.connect().await;
     let request = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx");
     stream.write_all(request.as_bytes()).await.unwrap();
     // Whoever asks afterwards is answered first, so the request is on its way.
     let other_host = "GET / HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n";
     assert_eq!(world.send(other_host).await.status, 404);
-    let began = Instant::now();
     world.serve(&[&other]).await;
     // Long before the connect would have failed, and though nobody accepts there.
     assert_eq!(Answer::read_to_end(&mut stream).await.body, "web.2");
-    assert!(began.elapsed() < Limits::default().connect, "{:?}", began.elapsed());
     assert_eq!(
         world.feed.drained(leaving.id, DEADLINE).await.unwrap(),
         DrainOutcome::Drained

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use http::Response;
@@ -305,7 +306,11 @@ async fn an_answer_that_comes_late_is_nobodys() {
         }
     })
     .await;
-    let world = World::serving(quick(), &[&dyno]).await;
+    let limits = Limits {
+        first_byte: Duration::from_secs(5),
+        ..quick()
+    };
+    let world = World::serving(limits, &[&dyno]).await;
     assert_eq!(world.get("/").await.status, 503, "the router gave up");
     go.cancel();
     for _ in 0..5 {

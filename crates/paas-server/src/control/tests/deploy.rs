@@ -194,7 +194,7 @@ async fn two_deploys_of_one_app_take_turns() {
     let migration = server.container(&app, is_release).await;
     let second = server.submit(&app, "web: ./two").await;
     let waits = async || {
-        let output = server.output(uuid_of(second.build)).await;
+        let output = server.output_so_far(uuid_of(second.build)).await;
         output.contains("Waiting for another deploy of this app")
     };
     assert!(server.becomes(waits).await);

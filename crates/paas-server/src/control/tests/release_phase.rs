@@ -73,7 +73,7 @@ async fn an_engine_that_is_away_does_not_fail_a_release_phase() {
     let migration = server.container(&app, is_release).await;
     server.logs(&app, "app[release.3]: one").await;
     let says_so = async || {
-        let output = server.output(uuid_of(pushing.build)).await;
+        let output = server.output_so_far(uuid_of(pushing.build)).await;
         output.contains("       one\n")
     };
     assert!(server.becomes(says_so).await);

@@ -30,6 +30,8 @@ use crate::{logs::Filter, platform::Platform, testing};
 
 /// However busy the machine is.
 const LIMIT: Duration = Duration::from_secs(20);
+/// How long an output that goes on may be silent before it counts as read.
+const SHORT: Duration = Duration::from_secs(1);
 /// Between two looks at something that nobody announces.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -220,7 +222,9 @@ impl Server {
 
     pub(super) async fn end_of(&self, deploy: Deploy) -> Pushed {
         let verdict = timeout(LIMIT, deploy.verdict).await;
-        let output = self.output(*deploy.build.as_uuid()).await;
+        // The output of a deploy without an end has none either.
+        let silence = if verdict.is_ok() { LIMIT } else { SHORT };
+        let output = self.output_until(*deploy.build.as_uuid(), silence).await;
         let Ok(Ok(verdict)) = verdict else {
             panic!("the deploy has no end:\n{output}");
         };
@@ -245,13 +249,22 @@ impl Server {
         assert!(matches!(has_said, Ok(true)), "not {words:?}:\n{said}");
     }
 
-    /// An output, from its start to its end.
+    /// An output that has ended.
     pub(super) async fn output(&self, id: uuid::Uuid) -> String {
+        self.output_until(id, LIMIT).await
+    }
+
+    /// What an output that goes on has said so far.
+    pub(super) async fn output_so_far(&self, id: uuid::Uuid) -> String {
+        self.output_until(id, SHORT).await
+    }
+
+    async fn output_until(&self, id: uuid::Uuid, silence: Duration) -> String {
         let output = self.platform.outputs.follow(id).await.unwrap().unwrap();
         let mut output = std::pin::pin!(output);
         let mut bytes = Vec::new();
         // One that does not end is shown as far as it got.
-        while let Ok(chunk) = timeout(Duration::from_secs(1), output.try_next()).await {
+        while let Ok(chunk) = timeout(silence, output.try_next()).await {
             match chunk.unwrap() {
                 Some(chunk) => bytes.extend_from_slice(&chunk),
                 None => break,

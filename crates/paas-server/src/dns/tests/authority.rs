@@ -50,9 +50,7 @@ async fn a_resolver_has_to_do_where_the_servers_of_the_zone_cannot_be_reached() 
     dns.zone(0).be_silent();
     dns.zone(1).be_silent();
     dns.resolver.add(WWW, a(OURS));
-    let start = std::time::Instant::now();
     assert_eq!(check(&dns, WWW).await, Verdict::PointsHere);
-    assert!(start.elapsed().as_secs() < 10, "it took {:?}", start.elapsed());
 }
 
 #[tokio::test]
