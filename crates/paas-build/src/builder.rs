@@ -158,6 +158,7 @@ impl BuildSettings {
             limits: Limits {
                 memory_bytes,
                 cpu_weight: CPU_WEIGHT,
+                cpus: None,
                 io_weight: Some(IO_WEIGHT),
                 pids: PIDS,
             },

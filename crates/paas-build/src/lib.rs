@@ -19,6 +19,7 @@ mod heroku_yml;
 mod source;
 
 mod builder;
+mod cpus;
 mod delivery;
 mod discover;
 mod dockerfile;
@@ -40,6 +41,7 @@ pub use builder::{BuildRequest, BuildSettings, Builder, Built, Checkpoint, memor
 pub use buildpack::{Buildpack, NotOurs};
 pub use choice::{Choice, Pack, RemoteBuildpack, RemoteKind, UnknownBuildpack};
 pub use cnb::{CnbError, launch};
+pub use cpus::cpus;
 pub use dockerfile::own_command;
 pub use errors::{BuildError, StackError};
 pub use heroku_yml::HerokuYmlError;

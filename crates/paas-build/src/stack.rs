@@ -134,6 +134,7 @@ impl Default for StackSettings {
             limits: Limits {
                 memory_bytes: 2048 * MEBIBYTE,
                 cpu_weight: 256,
+                cpus: None,
                 io_weight: None,
                 pids: 1024,
             },

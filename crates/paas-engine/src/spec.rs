@@ -51,6 +51,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// The share of a busy CPU; 1024 is an ordinary container's.
     pub cpu_weight: u32,
+    /// The processors that it may use, the first and the last; `None`: all.
+    pub cpus: Option<(u16, u16)>,
     /// The share of a busy disk, 10 to 1000; `None` is the engine's ordinary one. Ignored where the kernel cannot.
     pub io_weight: Option<u16>,
     /// Processes and threads together.
@@ -115,11 +117,19 @@ impl User {
     };
 }
 
+impl Limits {
+    /// As the kernel writes them (cpuset(7), *List format*).
+    pub(crate) fn cpuset(&self) -> Option<String> {
+        self.cpus.map(|(first, last)| format!("{first}-{last}"))
+    }
+}
+
 impl From<DynoSize> for Limits {
     fn from(size: DynoSize) -> Self {
         Self {
             memory_bytes: size.memory_bytes(),
             cpu_weight: size.cpu_weight(),
+            cpus: None,
             io_weight: None,
             pids: size.pids(),
         }

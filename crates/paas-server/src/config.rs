@@ -86,6 +86,10 @@ pub(crate) struct SettingsArgs {
     #[arg(long, env = "PAAS_CONCURRENT_BUILDS", value_name = "NUMBER", global = true)]
     concurrent_builds: Option<usize>,
 
+    /// How many processors builds may use [default: all but one]
+    #[arg(long, env = "PAAS_BUILD_CPUS", value_name = "NUMBER", global = true)]
+    build_cpus: Option<u16>,
+
     /// How much memory a build may use, in MB [default: half of the machine's, shared by builds that run at the same time]
     #[arg(long, env = "PAAS_BUILD_MEMORY", value_name = "MB", global = true)]
     build_memory: Option<u64>,
@@ -255,6 +259,8 @@ pub(crate) struct Settings {
     pub(crate) network_pool: Pool,
     pub(crate) extra_ca: PathBuf,
     pub(crate) concurrent_builds: usize,
+    /// `None`: all but one.
+    pub(crate) build_cpus: Option<u16>,
     /// `None`: a share of the machine's.
     pub(crate) build_memory_bytes: Option<u64>,
     pub(crate) build_disk_bytes: u64,
@@ -351,6 +357,7 @@ impl SettingsArgs {
                 .or(file.extra_ca)
                 .unwrap_or_else(|| PathBuf::from("/usr/local/share/ca-certificates")),
             concurrent_builds: self.concurrent_builds.or(file.concurrent_builds).unwrap_or(1).max(1),
+            build_cpus: self.build_cpus.or(file.build_cpus),
             build_memory_bytes: build_memory(self.build_memory.or(file.build_memory))?,
             build_disk_bytes: self.build_disk.or(file.build_disk).unwrap_or(10 * 1024) * 1024 * 1024,
             build_timeout: Duration::from_secs(self.build_timeout.or(file.build_timeout).unwrap_or(15 * 60).max(1)),

@@ -169,6 +169,9 @@ impl DockerEngine {
             .networkmode(build.network.as_deref().unwrap_or("none"))
             .buildargs(&build.arguments.iter().collect::<HashMap<_, _>>())
             .labels(&self.labels.of(build.labels.clone(), build.app));
+        if let Some(cpuset) = build.limits.cpuset() {
+            options = options.cpusetcpus(&cpuset);
+        }
         if let Some(target) = &build.target {
             options = options.target(target);
         }

@@ -168,6 +168,7 @@ impl DockerEngine {
             // Together with memory: so no swap.
             memory_swap: Some(memory),
             cpu_shares: Some(spec.limits.cpu_weight.into()),
+            cpuset_cpus: spec.limits.cpuset(),
             blkio_weight: spec.limits.io_weight,
             pids_limit: Some(spec.limits.pids.into()),
             ulimits: Some(vec![ulimit("nofile", self.open_files), ulimit("core", 0)]),

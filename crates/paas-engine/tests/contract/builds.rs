@@ -23,6 +23,7 @@ async fn build(world: &World, steps: &str, cancel_at: Option<&str>) -> (Result<I
         limits: Limits {
             memory_bytes: 64 * MEBIBYTE,
             cpu_weight: 100,
+            cpus: None,
             io_weight: None,
             pids: 64,
         },

@@ -134,6 +134,7 @@ async fn a_dockerfile_is_built(world: &World) {
         limits: Limits {
             memory_bytes: 3 * 1024 * 1024 * 1024,
             cpu_weight: 100,
+            cpus: None,
             io_weight: None,
             pids: 64,
         },
@@ -220,6 +221,7 @@ fn adopted(world: &World, name: &str, app: u128) -> AdoptedImage {
         limits: Limits {
             memory_bytes: 1 << 30,
             cpu_weight: 100,
+            cpus: None,
             io_weight: None,
             pids: 64,
         },

@@ -175,6 +175,7 @@ impl World {
         let limits = Limits {
             memory_bytes: 32 * MEBIBYTE,
             cpu_weight: 512,
+            cpus: None,
             io_weight: Some(100),
             pids: 64,
         };

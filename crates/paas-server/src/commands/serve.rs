@@ -89,6 +89,8 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         None => paas_build::memory_share(memory_bytes, settings.concurrent_builds),
     };
 
+    build_settings.limits.cpus = paas_build::cpus(settings.build_cpus);
+
     let tracker = TaskTracker::new();
     // The database outlives everything that asks it.
     let database_stop = CancellationToken::new();

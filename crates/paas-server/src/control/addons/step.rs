@@ -323,6 +323,7 @@ pub(super) fn server(
     let limits = Limits {
         memory_bytes: plan.size.memory_mib * MEBIBYTE,
         cpu_weight: 1024,
+        cpus: None,
         io_weight: None,
         pids: PIDS,
     };

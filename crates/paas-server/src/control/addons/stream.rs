@@ -165,6 +165,7 @@ mod tests {
         let limits = Limits {
             memory_bytes: 1 << 20,
             cpu_weight: 1024,
+            cpus: None,
             io_weight: None,
             pids: 10,
         };
