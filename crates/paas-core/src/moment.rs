@@ -9,6 +9,7 @@ const MOMENT: &str = "Moment";
 const SPAN: &str = "Span of time";
 const FORMATS: [&str; 3] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S%.f"];
 const DAY: i64 = 24 * 60 * 60;
+const HOUR: i32 = 60 * 60;
 /// Nobody asks for more, and nothing overflows.
 const LONGEST_DAYS: i64 = 36_500;
 
@@ -29,6 +30,22 @@ const SHORT: [(&str, &str); 15] = [
     ("CET", "Europe/Paris"),
     ("CEST", "Europe/Paris"),
     ("", "UTC"),
+];
+
+/// What the same names say of a moment: one and the same offset on each day of the year.
+const HOURS: [(&str, i32); 12] = [
+    ("PST", -8),
+    ("PDT", -7),
+    ("MST", -7),
+    ("MDT", -6),
+    ("CST", -6),
+    ("CDT", -5),
+    ("EST", -5),
+    ("EDT", -4),
+    ("GMT", 0),
+    ("BST", 1),
+    ("CET", 1),
+    ("CEST", 2),
 ];
 
 /// A time zone by its name in the IANA database, or by a short name.
@@ -59,7 +76,12 @@ pub fn moment(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, NameError
     let mut formats = FORMATS.iter();
     let local = formats.find_map(|format| NaiveDateTime::parse_from_str(local, format).ok());
     let local = local.ok_or_else(odd)?;
-    if let Ok(offset) = zone.parse::<FixedOffset>() {
+    let short = HOURS.iter().find(|(short, _)| short.eq_ignore_ascii_case(zone));
+    let fixed = match short {
+        Some((_, hours)) => FixedOffset::east_opt(hours * HOUR),
+        None => zone.parse().ok(),
+    };
+    if let Some(offset) = fixed {
         return offset
             .from_local_datetime(&local)
             .single()
@@ -125,6 +147,11 @@ mod tests {
             ("2026-11-22 03:00:12.5 UTC", "2026-11-22T03:00:12.5Z"),
             ("2026-11-22 03:00 America/Los_Angeles", "2026-11-22T11:00:00Z"),
             ("2026-07-22 03:00 PDT", "2026-07-22T10:00:00Z"),
+            // Whatever the clocks of a place say on that day.
+            ("2026-07-22 03:00 GMT", "2026-07-22T03:00:00Z"),
+            ("2026-07-22 03:00 pst", "2026-07-22T11:00:00Z"),
+            ("2026-11-22 03:00 CEST", "2026-11-22T01:00:00Z"),
+            ("2026-10-25 02:30 CET", "2026-10-25T01:30:00Z"),
             ("2026-11-22 03:00 +05:30", "2026-11-21T21:30:00Z"),
             (" now ", "2026-11-22T12:00:00Z"),
         ] {
