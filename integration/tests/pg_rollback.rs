@@ -33,13 +33,13 @@ fn what_a_database_held_at_a_moment_comes_back_in_a_new_one() {
     let rolled_back = app.paas(&["pg:rollback", "--to", &moment, "--as", "BEFORE"]);
     rolled_back.expect_success().expect("BEFORE_URL");
     assert_eq!(sql(&app, "BEFORE", "select string_agg(id::text, ',') from people"), "1");
-    is_its_own(&app);
+    is_its_own(&platform, &app);
     refuses(&app);
     survives_every_death(&platform, &app);
 }
 
 /// Another password, and a database that can be written to, backed up and destroyed.
-fn is_its_own(app: &App<'_>) {
+fn is_its_own(platform: &Platform, app: &App<'_>) {
     let config = app.paas(&["config", "--json"]).expect_success().json();
     assert_ne!(config["DATABASE_URL"], config["BEFORE_URL"]);
     sql(app, "BEFORE", "insert into people values (9)");
@@ -47,6 +47,8 @@ fn is_its_own(app: &App<'_>) {
     can_go_back(app, "BEFORE");
     app.paas(&["addons:destroy", "BEFORE", "--confirm", app.name()])
         .expect_success();
+    // After its last backup.
+    eventually("its server is gone", SOON, || servers(platform).len() == 1);
 }
 
 fn refuses(app: &App<'_>) {
@@ -64,19 +66,20 @@ fn refuses(app: &App<'_>) {
 
 /// What was committed before a moment is there, whoever died since, and nothing of what came after.
 fn survives_every_death(platform: &Platform, app: &App<'_>) {
+    let host = host(app);
     sql(app, "DATABASE", "create table people (id int)");
     for (number, point) in ARCHIVING.iter().enumerate() {
         write(app, number);
         platform.kill();
         // Nobody takes it meanwhile.
-        hand_on(platform);
+        hand_on(platform, &host);
         platform.spawn(&["--failpoint", point]);
         let status = platform.ends(SOON);
         assert_eq!(status.signal(), ABORTED, "{point}: {status}");
         platform.serve(&[]);
         answers(app);
     }
-    let database = servers(platform).pop().expect("it runs");
+    let database = server(platform, &host);
     platform.engine().docker(&["kill", &database.id]).expect_success();
     answers(app);
     write(app, 7);
@@ -101,12 +104,12 @@ fn survives_every_death(platform: &Platform, app: &App<'_>) {
     let all = "select string_agg(id::text, ',' order by id) from people";
     assert_eq!(sql(app, "AFTER", all), "0,1,7");
     assert_eq!(sql(app, "DATABASE", all), "0,1,7,8");
-    assert_eq!(servers(platform).len(), 2, "nothing else is left");
+    eventually("nothing else is left", SOON, || servers(platform).len() == 2);
 }
 
 /// A database puts what is in its memory into its spool.
-fn hand_on(platform: &Platform) {
-    let database = servers(platform).pop().expect("it runs");
+fn hand_on(platform: &Platform, host: &str) {
+    let database = server(platform, host);
     let psql = "psql -XAt -h /run/addon -U postgres -d postgres";
     let switch = format!("{psql} -c 'select pg_switch_wal()'");
     let waiting = "ls /data/spool | wc -l";
@@ -120,10 +123,30 @@ fn hand_on(platform: &Platform) {
     });
 }
 
-/// The containers of databases.
+/// Where the database of an app is.
+fn host(app: &App<'_>) -> String {
+    let config = app.paas(&["config", "--json"]).expect_success().json();
+    let url = config["DATABASE_URL"].as_str().expect("it has one").to_owned();
+    let (_, rest) = url.split_once('@').expect("somebody logs in there");
+    rest.split([':', '/']).next().unwrap_or_default().to_owned()
+}
+
+/// The one that answers there.
+fn server(platform: &Platform, host: &str) -> Container {
+    let is_it = |container: &Container| {
+        let asked = platform.engine().exec(container, &["hostname"]);
+        asked.stdout.trim() == host
+    };
+    servers(platform).into_iter().find(is_it).expect("it runs")
+}
+
+/// The containers of databases, and of no proof or copy of one.
 fn servers(platform: &Platform) -> Vec<Container> {
     let mut containers = platform.engine().containers();
     containers.retain(|container| {
+        if container.role != "addon" {
+            return false;
+        }
         let asked = platform
             .engine()
             .exec(container, &["sh", "-c", "command -v pg_ctlcluster"]);
