@@ -4,7 +4,10 @@ mod create;
 mod open;
 mod show;
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use paas_api::{Addon, AddonQuestion, AddonRemoval, AddonUpdate, PageRange, Release};
@@ -78,6 +81,11 @@ pub(crate) struct DestroyArgs {
     #[arg(short, long, value_name = "NAME")]
     confirm: Option<String>,
 }
+
+/// What the platform says of an add-on that could not be made, and is tried again.
+const TROUBLE: &str = "It does not run";
+/// What passes by itself has passed by then. Whoever waits learns of the rest.
+const TROUBLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// `addons:wait`
 pub(crate) fn wait(args: &WaitArgs, context: &Context) -> Result<()> {
@@ -189,10 +197,21 @@ pub(crate) fn follow_to_its_end(context: &Context, addon: &Addon) -> Result<()> 
 
 /// Looks until it is there.
 fn follow(context: &Context, addon: &Addon, interval: Duration) -> Result<Addon> {
+    let mut troubled: Option<Instant> = None;
     let look = || loop {
         let now: Addon = context.client.get(&path(addon))?;
         if now.state != "provisioning" {
             return Ok(now);
+        }
+        match now.provision_message.filter(|message| message.starts_with(TROUBLE)) {
+            None => troubled = None,
+            Some(message) if troubled.get_or_insert_with(Instant::now).elapsed() > TROUBLE_LIMIT => {
+                return Err(Error::Usage(format!(
+                    "{}: {message}. Wait on with paas addons:wait {0}, or give it up with paas addons:destroy {0}",
+                    now.name
+                )));
+            }
+            Some(_) => {}
         }
         thread::sleep(interval);
     };

@@ -77,10 +77,12 @@ const FILE: &str = "File of an archive";
 /// Segments of 16 MB in 4 GB of log.
 const SEGMENTS_PER_FILE: u64 = 256;
 const NAME_LENGTH: usize = 24;
-/// A commit gets its time a moment before it gets its place in the log.
-const SLACK: TimeDelta = TimeDelta::minutes(1);
 
 impl Lineage {
+    /// A commit gets its time a moment before it gets its place in the log: one from before a moment may be in what was written so long
+    /// after it.
+    pub const SLACK: TimeDelta = TimeDelta::minutes(1);
+
     pub fn new(files: impl IntoIterator<Item = ArchiveFile>) -> Self {
         let mut lineage = Self::default();
         for file in files {
@@ -129,7 +131,7 @@ impl Lineage {
         let leads = |base: &&ArchiveBase| base.at <= moment && self.end_of(base).is_some_and(|end| end >= moment);
         let base = *self.bases.iter().rfind(leads)?;
         let run = self.run_of(&base);
-        let behind = run.iter().position(|archived| archived.at > moment + SLACK);
+        let behind = run.iter().position(|archived| archived.at > moment + Self::SLACK);
         Some(Road {
             base,
             segments: &run[..behind.map_or(run.len(), |last| last + 1)],
@@ -145,6 +147,13 @@ impl Lineage {
     /// Whether what comes now will follow the newest base without a gap.
     pub fn is_whole(&self) -> bool {
         self.bases.last().is_some_and(|base| self.is_unbroken_since(base))
+    }
+
+    /// Whether the log since the newest base does not reach this segment, which its server keeps no more: what comes now does not follow
+    /// what is there.
+    pub fn lacks(&self, segment: WalSegment) -> bool {
+        let is_needed = self.bases.last().is_some_and(|base| base.from <= segment);
+        is_needed && self.segments.last().is_none_or(|last| last.segment < segment)
     }
 
     /// Whether another base is to be made: there is none from which the log leads on, or it is the time of day for one. Where nothing

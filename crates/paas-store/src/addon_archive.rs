@@ -16,7 +16,8 @@ pub async fn alarm(conn: &mut PgConnection, addon: Id<Addon>) -> Result<Option<S
     Ok(alarm.fetch_optional(conn).await?)
 }
 
-/// Notes what is wrong, or that nothing is any more. `false` when that was known before: an event is recorded of what is new.
+/// Notes what is wrong, or that nothing is any more. `false` when that was known before, word for word: an event is recorded of what
+/// is new.
 pub async fn set_alarm(
     conn: &mut PgConnection,
     addon: &AddonRow,
@@ -29,13 +30,16 @@ pub async fn set_alarm(
         return Ok(false);
     }
     let before = self::alarm(&mut transaction, id).await?;
-    if before.is_some() == alarm.is_some() {
+    if before.as_deref() == alarm {
         return Ok(false);
     }
     match alarm {
         Some(alarm) => {
             sqlx::query!(
-                "insert into addon_archives (addon, alarm, alarmed_at) values ($1, $2, $3)",
+                "insert into addon_archives (addon, alarm, alarmed_at)
+                values ($1, $2, $3)
+                on conflict (addon) do update
+                set alarm = excluded.alarm, alarmed_at = excluded.alarmed_at",
                 id.as_uuid(),
                 alarm,
                 at,

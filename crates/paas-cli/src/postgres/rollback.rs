@@ -60,6 +60,10 @@ pub(crate) fn rollback(args: &RollbackArgs, context: &Context) -> Result<()> {
     let what = format!("Rolling back {} into a new database", source.name);
     let begin = || context.client.post::<Addon>(&path, &new);
     let made = context.output.action(&what, begin, |_| String::new())?;
+    if let Some(message) = &made.provision_message {
+        // Which moment was understood.
+        context.output.note(message)?;
+    }
     let keys = made.config_vars.join(", ");
     if args.no_wait {
         return context.output.line(format!(

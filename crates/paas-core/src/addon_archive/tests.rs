@@ -98,6 +98,18 @@ fn nothing_is_reached_over_a_gap() {
 }
 
 #[test]
+fn what_is_missing_at_the_end_is_known_from_what_the_server_keeps_no_more() {
+    let lineage = Lineage::new([base(4, 0), archived(4, 1), archived(5, 2)]);
+    assert!(!lineage.lacks(segment(5)) && lineage.lacks(segment(6)));
+    // Another base begins behind it.
+    let healed = Lineage::new([base(4, 0), archived(4, 1), base(7, 3)]);
+    assert!(!healed.lacks(segment(6)) && healed.lacks(segment(7)));
+    let fresh = Lineage::new([base(4, 0)]);
+    assert!(!fresh.lacks(segment(3)) && fresh.lacks(segment(4)));
+    assert!(!Lineage::default().lacks(segment(4)));
+}
+
+#[test]
 fn another_base_is_made_each_day_in_which_something_was_written() {
     let day = 24 * 60;
     assert!(Lineage::default().is_base_due(&quiet(), at(0)));

@@ -10,7 +10,7 @@ use paas_core::{Addon, ArchiveFile, Id, Lineage, LineageName};
 use paas_store::Sealer;
 use tokio::fs;
 
-use super::{VaultReader, VaultWriter};
+use super::{VaultReader, VaultWriter, vault};
 
 const NOUN: &str = "addon archive";
 /// A base is called so until it has its end.
@@ -63,6 +63,15 @@ impl Archive<'_> {
         is_gone(fs::remove_file(&path).await).with_context(|| format!("removing {}", path.display()))
     }
 
+    /// Of bases that broke off. Whoever calls this knows that none is being made.
+    pub(crate) async fn remove_drafts(&self) -> Result<()> {
+        for name in names(&self.own()).await? {
+            let path = self.own().join(name).join(DRAFT).with_extension(vault::DRAFT);
+            is_gone(fs::remove_file(&path).await).with_context(|| format!("removing {}", path.display()))?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn remove_all(&self) -> Result<()> {
         let path = self.own();
         is_gone(fs::remove_dir_all(&path).await).with_context(|| format!("removing {}", path.display()))
@@ -100,7 +109,40 @@ async fn names(folder: &PathBuf) -> Result<Vec<String>> {
 
 fn is_gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        // What is no folder holds no file.
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_a_base_that_broke_off_nothing_is_left_and_all_else_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let sealer = Sealer::ephemeral();
+        let archive = Archive {
+            sealer: &sealer,
+            folder: directory.path().to_owned(),
+            addon: Id::from_uuid(Uuid::from_u128(7)),
+        };
+        archive.remove_drafts().await.unwrap();
+        let lineage: LineageName = "15-77".parse().unwrap();
+        let segment: ArchiveFile = "000000010000000000000004.1795316400125".parse().unwrap();
+        let mut writer = archive.put(&lineage, segment).await.unwrap();
+        writer.write(b"a log").await.unwrap();
+        writer.finish().await.unwrap();
+        let mut draft = archive.draft(&lineage).await.unwrap();
+        draft.write(b"half of it").await.unwrap();
+        drop(draft);
+        let files = async || names(&archive.own().join(lineage.as_str())).await.unwrap();
+        assert_eq!(files().await.len(), 2);
+        archive.remove_drafts().await.unwrap();
+        assert_eq!(files().await, [segment.to_string()]);
+        archive.remove_drafts().await.unwrap();
     }
 }

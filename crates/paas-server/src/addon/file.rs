@@ -73,8 +73,12 @@ pub(crate) struct Archiving {
     pub(crate) base: String,
     /// Puts all that was committed until now into the spool.
     pub(crate) switch: String,
-    /// Fills an empty volume in a container where nothing else runs. Reads files, each after a line with its name and its size: `base`,
-    /// then segments; leaves what was there at `$ROLLBACK_TO`, for `start` to find.
+    /// Says `LINEAGE SEGMENT well`: the last segment that was handed on or let go (`-` for none), and `failing` in place of `well` while
+    /// the server cannot hand on any. Without it, nobody learns that the log has stopped coming.
+    pub(crate) state: Option<String>,
+    /// Fills a volume in a container where nothing else runs. Reads files, each after a line with its name and its size: `base`,
+    /// then segments; leaves what was there at `$ROLLBACK_TO`, for `start` to find. What broke off before is begun anew, and a volume
+    /// that it has filled to the end stays as it is: a server may have run on it since.
     pub(crate) replay: String,
 }
 

@@ -484,6 +484,11 @@ pub(super) async fn shown(api: &Api, row: &AddonRow) -> Result<paas_api::Addon, 
     {
         shown.provision_message = Some(message);
     }
+    if row.addon.state == AddonState::Provisioning && row.trouble.is_none() {
+        let unfilled = paas_store::addon_rollback::unfilled(&mut connection).await?;
+        let rollback = unfilled.iter().find(|rollback| rollback.addon == row.addon.id);
+        shown.provision_message = rollback.map(addon_rollback::becomes).or(shown.provision_message);
+    }
     if let (Some(used_bytes), Some(plan)) = (used, plan) {
         let plan_bytes = plan.disk_bytes();
         let fill = AddonFill { used_bytes, plan_bytes };

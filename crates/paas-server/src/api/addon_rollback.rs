@@ -1,7 +1,9 @@
 //! Add-ons that begin with what another one held at a moment: `{"rollback": "DATABASE_URL", "to": "10 minutes ago"}`.
 
-use chrono::{DateTime, Utc};
-use paas_core::{Addon, App, Id, Moments, Permissions, moment, span};
+use std::sync::Arc;
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use paas_core::{Addon, App, Id, Lineage, Moments, Permissions, moment, span};
 use paas_store::{
     addon::{self, AddonRow, Values},
     addon_attachment,
@@ -12,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{addon as addons, addon_name, addon_service, auth::Caller, error::ApiError, state::Api};
 use crate::{
-    addon::{Credentials, Service, host},
+    addon::{Credentials, Plan, Service, host},
     control,
 };
 
@@ -25,6 +27,8 @@ pub(super) struct Beginning {
     pub(super) secret: Values,
 }
 
+const SECOND: TimeDelta = TimeDelta::seconds(1);
+const MEBIBYTE: u64 = 1024 * 1024;
 const OPTIONS: [&str; 3] = ["rollback", "to", "by"];
 
 impl Beginning {
@@ -71,8 +75,7 @@ pub(super) async fn beginning(
     };
     let source = find(api, caller, app, name).await?;
     addons::require(api, caller, &source, Permissions::DEPLOY | Permissions::OPERATE).await?;
-    let (service, _) = addon_service::choose(api, plan)?;
-    is_fit(api, &source, service)?;
+    is_fit(api, &source, addon_service::choose(api, plan)?).await?;
     is_reached(api, &source, (moment, now)).await?;
     let mut connection = api.connection().await?;
     let secret = addon::secret(&mut connection, &api.store().sealer, source.addon.id).await?;
@@ -103,8 +106,8 @@ async fn find(api: &Api, caller: &Caller, app: Id<App>, name: &str) -> Result<Ad
     addons::seen(api, caller, name).await
 }
 
-/// Only a server of the same kind and version reads what another one has written.
-fn is_fit(api: &Api, source: &AddonRow, service: &Service) -> Result<(), ApiError> {
+/// Only a server of the same kind and version reads what another one has written, and only a disk as large holds it.
+async fn is_fit(api: &Api, source: &AddonRow, (service, plan): (&Arc<Service>, &Plan)) -> Result<(), ApiError> {
     control::archiving(&api.platform, source).map_err(|error| {
         ApiError::invalid(format!(
             "{} cannot be gone back to a moment: {error}. See its backups with paas pg:backups.",
@@ -116,6 +119,20 @@ fn is_fit(api: &Api, source: &AddonRow, service: &Service) -> Result<(), ApiErro
         return Err(ApiError::invalid(format!(
             "{} is a {} {}: what it held cannot be put into a {} {}.",
             source.addon.name, kind.name, source.version, service.kind.name, service.kind.version
+        )));
+    }
+    let mut connection = api.connection().await?;
+    let used = addon::disk_bytes(&mut connection, source.addon.id)
+        .await?
+        .unwrap_or_default();
+    if used > plan.disk_bytes() {
+        return Err(ApiError::invalid(format!(
+            "{} takes {} MB of its disk, and {}:{} has {} MB. Choose a larger plan.",
+            source.addon.name,
+            used / MEBIBYTE,
+            service.name,
+            plan.name,
+            plan.disk_bytes() / MEBIBYTE
         )));
     }
     Ok(())
@@ -138,18 +155,19 @@ async fn is_reached(
     let mut moments = control::moments(&api.platform, id)
         .await
         .map_err(|error| internal(&error))?;
-    if moments.last().is_none_or(|last| last.to < moment) {
+    let mut behind = String::new();
+    if moments.last().is_none_or(|last| last.to < moment + Lineage::SLACK) {
         match control::catch_up_archive(&api.platform, source).await {
             Ok(()) => {
                 moments = control::moments(&api.platform, id)
                     .await
                     .map_err(|error| internal(&error))?;
             }
-            Err(error) => tracing::warn!(
-                addon.name = %name,
-                error = format!("{error:#}"),
-                "what was written last is not in the archive"
-            ),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(addon.name = %name, error, "what was written last is not in the archive");
+                behind = format!(" What was written since is not archived yet: {error}. Try again in a minute.");
+            }
         }
     }
     if moments.iter().any(|part| part.from <= moment && moment <= part.to) {
@@ -157,11 +175,11 @@ async fn is_reached(
     }
     if moments.is_empty() {
         return Err(ApiError::invalid(format!(
-            "{name} cannot be gone back yet: its first copy is being made. Try again in a minute; paas pg:info says since when."
+            "{name} cannot be gone back yet: its first copy is being made. Try again in a minute; paas pg:info says since when.{behind}"
         )));
     }
     Err(ApiError::invalid(format!(
-        "{name} cannot be gone back to {}. It can be to every moment {}.",
+        "{name} cannot be gone back to {}. It can be to every moment {}.{behind}",
         words(moment),
         in_words(&moments)
     )))
@@ -171,9 +189,20 @@ async fn is_reached(
 fn in_words(moments: &[Moments]) -> String {
     let parts = moments.iter();
     let parts: Vec<_> = parts
-        .map(|part| format!("from {} to {}", words(part.from), words(part.to)))
+        .map(|part| format!("from {} to {}", words(round_up(part.from, SECOND)), words(part.to)))
         .collect();
     parts.join(", or ")
+}
+
+/// So that what is said of a beginning is not before it.
+pub(super) fn round_up(at: DateTime<Utc>, to: TimeDelta) -> DateTime<Utc> {
+    at.duration_round_up(to).unwrap_or(at)
+}
+
+/// What becomes of an add-on that is not there yet.
+pub(super) fn becomes(rollback: &Rollback) -> String {
+    let at = rollback.moment.format("%Y-%m-%d %H:%M:%S%.f UTC");
+    format!("It is being filled with what {} held at {at}.", rollback.source_name)
 }
 
 fn words(at: DateTime<Utc>) -> String {

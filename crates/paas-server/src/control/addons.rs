@@ -83,6 +83,8 @@ struct Seen {
     unsettled: HashSet<Id<Addon>>,
     /// Those whose volumes are to be filled before their servers start.
     unfilled: HashSet<Id<Addon>>,
+    /// Those whose archives are to fill such a volume.
+    promised: HashSet<Id<Addon>>,
     containers: HashMap<Id<Addon>, Vec<SeenAddon>>,
     /// What providers know of theirs.
     resources: HashMap<Id<Addon>, KnownResource>,
@@ -165,6 +167,8 @@ impl AddonsController {
             let containers = seen.containers.get(&id).map_or(&[][..], Vec::as_slice);
             match wanted.decide(containers, now) {
                 AddonStep::Rest(at) => next = earlier(next, at),
+                // With it goes its archive, on which somebody waits. Whoever is filled, or gone, wakes us.
+                AddonStep::Delete if seen.promised.contains(&id) => {}
                 step => self.spawn(row, Duty::Server(step)),
             }
         }
@@ -188,6 +192,7 @@ impl AddonsController {
         let unsettled = unsettled.into_iter().collect();
         let resources = store::addon_resource::all(&mut conn).await?.into_iter().collect();
         let unfilled = store::addon_rollback::unfilled(&mut conn).await?;
+        let promised = unfilled.iter().map(|rollback| rollback.source).collect();
         let unfilled = unfilled.into_iter().map(|rollback| rollback.addon).collect();
         drop(conn);
         let mut ready = self.ready();
@@ -207,6 +212,7 @@ impl AddonsController {
             apps,
             unsettled,
             unfilled,
+            promised,
             containers,
             resources,
         }))

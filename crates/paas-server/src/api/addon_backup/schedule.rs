@@ -6,13 +6,17 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use chrono::TimeDelta;
 use http::StatusCode;
 use paas_api::{DatabaseFact, DatabaseInfo, NewSchedule, Schedule};
 use paas_core::{AddonState, BackupSchedule, Permissions};
 use paas_store::{addon::AddonRow, addon_attachment, addon_backup};
 
 use super::{
-    super::{addon as addons, addon_attachment as attachments, auth::Caller, body::Body, error::ApiError, state::Api},
+    super::{
+        addon as addons, addon_attachment as attachments, addon_rollback::round_up, auth::Caller, body::Body,
+        error::ApiError, state::Api,
+    },
     database, internal,
 };
 use crate::control;
@@ -43,6 +47,7 @@ pub(in crate::api) async fn database_info(
     if control::archiving(&api.platform, &row).is_ok() {
         let earliest = control::earliest_moment(&api.platform, row.addon.id).await;
         let earliest = earliest.map_err(|error| internal(&error))?;
+        let earliest = earliest.map(|at| round_up(at, TimeDelta::minutes(1)));
         let words = earliest.map(|at| format!("earliest from {}", at.format("%Y-%m-%d %H:%M UTC")));
         info.push(fact("Rollback", words.unwrap_or_else(|| "Unavailable".to_owned())));
     }

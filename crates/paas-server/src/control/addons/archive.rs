@@ -6,6 +6,7 @@
 
 mod base;
 mod frames;
+mod server;
 mod spool;
 
 use std::{
@@ -34,11 +35,13 @@ const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(1);
 const MANY_BYTES: u64 = 16 * MEBIBYTE;
 /// What has not worked for so long is told.
 const PATIENCE: TimeDelta = TimeDelta::minutes(15);
+/// The same of copies, of which there is one a day.
+const COPY_PATIENCE: TimeDelta = TimeDelta::hours(26);
 /// Longer than it takes to hand on a segment.
 const SWITCH_LIMIT: Duration = Duration::from_secs(30);
 /// So many bytes of the disk are not for archives: the database of the platform needs some, too.
-const RESERVE: u64 = 256 * MEBIBYTE;
-const MEBIBYTE: u64 = 1024 * 1024;
+pub(super) const RESERVE: u64 = 256 * MEBIBYTE;
+pub(super) const MEBIBYTE: u64 = 1024 * 1024;
 /// As long as any lease: see [`super::LEASE`].
 const LEASE: TimeDelta = TimeDelta::minutes(60);
 
@@ -47,7 +50,7 @@ const LEASE: TimeDelta = TimeDelta::minutes(60);
 pub(crate) struct Archives {
     turns: Mutex<HashMap<Id<Addon>, Arc<tokio::sync::Mutex<()>>>>,
     /// One at a time: a copy reads all that is there.
-    copying: tokio::sync::Mutex<()>,
+    copying: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Archives {
@@ -75,7 +78,20 @@ struct Turn {
     look_at: DateTime<Utc>,
     copy_at: DateTime<Utc>,
     failures: u32,
+    /// Its log does not come.
     failing_since: Option<DateTime<Utc>>,
+    /// Nothing is there that its log could lead on from.
+    bare_since: Option<DateTime<Utc>>,
+    /// No copy has come off.
+    copy_failing_since: Option<DateTime<Utc>>,
+}
+
+/// What a look has found besides files.
+struct Found {
+    /// Why its log does not come.
+    trouble: Option<String>,
+    /// Something is missing behind the newest segment.
+    has_lost: bool,
 }
 
 /// How an archive is, as far as that is known yet.
@@ -150,25 +166,58 @@ impl ArchivesController {
     async fn look_after(self: &Arc<Self>, row: &AddonRow) -> Result<()> {
         let (platform, id) = (&self.platform, row.addon.id);
         let now = platform.clock.now();
+        // Before its spool is emptied: after that, all that it has handed on by now is in the archive.
+        let told = server::ask(platform, row).await;
         let emptied = spool::empty(platform, row).await;
         let is_busy = emptied.as_ref().is_ok_and(|bytes| *bytes > MANY_BYTES);
+        let is_empty = emptied.as_ref().is_ok_and(|bytes| *bytes < spool::MOST_BYTES);
         let look_at = if is_busy { now } else { now + LOOK_AGAIN };
         self.change(id, |turn| turn.look_at = look_at);
-        let archive = archive_of(platform, id);
-        let lineages = archive.lineages().await?;
-        match self.judge(row, &lineages, emptied.as_ref().err(), now) {
+        let lineages = archive_of(platform, id).lineages().await?;
+        let found = Found {
+            has_lost: is_empty && matches!(&told, Ok(Some(told)) if told.shows_gap(&lineages)),
+            trouble: match (&emptied, &told) {
+                (Err(error), _) | (_, Err(error)) => Some(format!("{error:#}")),
+                (Ok(_), Ok(Some(told))) if told.is_failing => Some("its server fails to hand it on".to_owned()),
+                _ => None,
+            },
+        };
+        match self.judge(row, &lineages, &found, now) {
             Verdict::Unknown => {}
             Verdict::Well => self.tell(row, None, now).await?,
             Verdict::Ill(trouble) => self.tell(row, Some(&trouble), now).await?,
         }
+        self.retain(row, &lineages, now).await?;
+        if emptied.is_err() {
+            base::tidy(platform, row).await?;
+        }
         emptied?;
-        let newest = newest(&lineages);
-        let is_due = newest.is_none_or(|(_, lineage)| lineage.is_base_due(&BackupSchedule::quiet(id), now));
+        let is_old = |(_, lineage): (_, &Lineage)| lineage.is_base_due(&BackupSchedule::quiet(id), now);
+        let is_due = found.has_lost || newest(&lineages).is_none_or(is_old);
         if is_due && self.turn(id).copy_at <= now {
             self.begin_copy(row, now);
         }
+        Ok(())
+    }
+
+    /// Removes what is old. Where the disk is full, this is what makes room: it waits for nothing that takes some.
+    async fn retain(
+        &self,
+        row: &AddonRow,
+        lineages: &BTreeMap<LineageName, Lineage>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let (platform, id) = (&self.platform, row.addon.id);
+        let mut conn = platform.store.connection().await?;
+        let unfilled = store::addon_rollback::unfilled(&mut conn).await?;
+        drop(conn);
+        // Somebody was promised that moment, however long it takes.
+        let promised = unfilled.iter().filter(|rollback| rollback.source == id);
+        let promised = promised.map(|rollback| now - rollback.moment).max();
         let window = archiving(platform, row)?.window(&row.addon.plan);
-        for (name, lineage) in &lineages {
+        let window = window.max(promised.unwrap_or_default());
+        let (archive, newest) = (archive_of(platform, id), newest(lineages));
+        for (name, lineage) in lineages {
             let is_over = newest.is_none_or(|(newest, _)| newest != name);
             for file in lineage.surplus(is_over, window, now) {
                 archive.remove(name, file).await?;
@@ -179,20 +228,22 @@ impl ArchivesController {
 
     /// In a task of its own: meanwhile the spool has to be emptied, or the copy would never come to its end.
     fn begin_copy(self: &Arc<Self>, row: &AddonRow, now: DateTime<Utc>) {
-        let Ok(()) = self.platform.archives.copying.try_lock().map(drop) else {
+        let Ok(one) = Arc::clone(&self.platform.archives.copying).try_lock_owned() else {
             return;
         };
         let (controller, row) = (Arc::clone(self), row.clone());
         // Not another one before this one has ended, or its task has.
         self.change(row.addon.id, |turn| turn.copy_at = now + TimeDelta::days(1));
         self.platform.tracker.spawn(async move {
+            let _one = one;
             let (platform, id) = (&controller.platform, row.addon.id);
             let copied = platform.stop.run_until_cancelled(base::copy(platform, &row)).await;
-            let now = platform.clock.now();
+            let (begun, now) = (now, platform.clock.now());
             match copied {
                 None => {}
                 Some(Ok(())) => controller.change(id, |turn| {
                     turn.failures = 0;
+                    turn.copy_failing_since = None;
                     turn.copy_at = now;
                     turn.look_at = now;
                 }),
@@ -204,8 +255,9 @@ impl ArchivesController {
                     );
                     controller.change(id, |turn| {
                         turn.failures = turn.failures.saturating_add(1);
-                        turn.copy_at = now + Backoff::after(turn.failures);
-                        turn.failing_since.get_or_insert(now);
+                        // For as long as it has kept all others from theirs, it leaves them theirs.
+                        turn.copy_at = now + Backoff::after(turn.failures).max(now - begun);
+                        turn.copy_failing_since.get_or_insert(begun);
                     });
                 }
             }
@@ -217,27 +269,38 @@ impl ArchivesController {
         &self,
         row: &AddonRow,
         lineages: &BTreeMap<LineageName, Lineage>,
-        trouble: Option<&anyhow::Error>,
+        found: &Found,
         now: DateTime<Utc>,
     ) -> Verdict {
         let id = row.addon.id;
-        if let Some(error) = trouble {
+        if let Some(trouble) = &found.trouble {
             self.change(id, |turn| _ = turn.failing_since.get_or_insert(now));
             let since = self.turn(id).failing_since.unwrap_or(now);
             if since + PATIENCE > now {
                 return Verdict::Unknown;
             }
             return Verdict::Ill(format!(
-                "Its log has not been archived since {}: {error:#}. Until it is, pg:rollback does not reach beyond that",
+                "Its log has not been archived since {}: {trouble}. Until it is, pg:rollback does not reach beyond that",
                 minute(since)
             ));
         }
-        match newest(lineages) {
-            Some((_, lineage)) if lineage.is_whole() => {
-                self.change(id, |turn| turn.failing_since = None);
-                Verdict::Well
-            }
-            Some((_, lineage)) if !lineage.bases().is_empty() => {
+        self.change(id, |turn| turn.failing_since = None);
+        let newest = newest(lineages).filter(|(_, lineage)| !lineage.bases().is_empty());
+        self.change(id, |turn| {
+            let bare_since = *turn.bare_since.get_or_insert(now);
+            turn.bare_since = newest.is_none().then_some(bare_since);
+        });
+        let turn = self.turn(id);
+        match newest {
+            Some((_, lineage)) if lineage.is_whole() && !found.has_lost => match turn.copy_failing_since {
+                Some(since) if since + COPY_PATIENCE <= now => Verdict::Ill(format!(
+                    "It could not be copied for its archive since {}, and is tried again: its log grows, and pg:rollback takes ever \
+                     longer",
+                    minute(since)
+                )),
+                _ => Verdict::Well,
+            },
+            Some((_, lineage)) => {
                 let until = lineage.moments().last().map(|moments| minute(moments.to));
                 let until = until.unwrap_or_else(|| "its last copy".to_owned());
                 Verdict::Ill(format!(
@@ -245,14 +308,20 @@ impl ArchivesController {
                      under way"
                 ))
             }
-            _ => match self.turn(id).failing_since {
+            None => match turn.bare_since {
                 Some(since) if since + PATIENCE <= now => Verdict::Ill(
-                    "It could not be copied for its archive, and is tried again: pg:rollback has nothing to begin with"
+                    "It has not been copied for its archive yet, which is tried again: pg:rollback has nothing to begin with"
                         .to_owned(),
                 ),
                 _ => Verdict::Unknown,
             },
         }
+    }
+
+    /// Whether each look has come to its end, and each copy.
+    #[cfg(test)]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.at_work().is_empty() && self.platform.archives.copying.try_lock().is_ok()
     }
 
     async fn tell(&self, row: &AddonRow, trouble: Option<&str>, now: DateTime<Utc>) -> Result<()> {
@@ -323,7 +392,8 @@ pub(crate) async fn catch_up(platform: &Platform, row: &AddonRow) -> Result<()> 
     let container = container.context("its server does not run")?;
     let switch = &archiving(platform, row)?.switch;
     run::script(&platform.engine, &container, switch, SWITCH_LIMIT).await?;
-    spool::empty(platform, row).await.map(drop)
+    while spool::empty(platform, row).await? >= spool::MOST_BYTES {}
+    Ok(())
 }
 
 /// Everything of an add-on that goes.
@@ -352,10 +422,9 @@ fn has_room(platform: &Platform, bytes: u64) -> Result<()> {
     let Some(fill) = Fill::of(&path) else { return Ok(()) };
     ensure!(
         fill.free_bytes >= bytes + RESERVE,
-        "the disk at {} has {} MB free, and {} MB are needed: see what takes room with paas disk",
+        // In an alarm that is told once: no number that changes.
+        "there is no room for it on the disk at {}: see what takes room with paas disk",
         path.display(),
-        fill.free_bytes / MEBIBYTE,
-        (bytes + RESERVE) / MEBIBYTE,
     );
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! What another add-on held at a moment, on the volume of a new one.
 //!
 //! A scratch container fills the volume and goes: no server of the add-on is started before the row says that all of it is there.
-//! What breaks off is begun again, on an empty volume.
+//! What breaks off is begun again. The script knows by the volume what has broken off: our row may be an older copy's, and the volume that
+//! of a server which has run ever since.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use futures_util::{
     StreamExt, TryStreamExt,
@@ -22,12 +23,12 @@ use tokio::time::sleep;
 
 use super::{
     AddonsController,
-    archive::{archive_of, archiving},
+    archive::{MEBIBYTE, RESERVE, archive_of, archiving},
     run,
     step::{server, volume},
     stream, tell,
 };
-use crate::{failpoint, platform::Platform};
+use crate::{control::disk::Fill, failpoint, platform::Platform};
 
 const PURPOSE: &str = "rollback";
 /// Between two looks whether anybody wants it any more.
@@ -46,8 +47,8 @@ impl AddonsController {
             return Ok(());
         };
         let (lineage, files) = road(platform, &rollback).await?;
+        has_room(platform, &rollback, (&lineage, &files)).await?;
         clear(platform, row.addon.id).await?;
-        platform.engine.remove_volume(&volume(row.addon.id)).await?;
         let container = self.scratch(row, &rollback).await?;
         failpoint::hit("rollback.before");
         let pipe = stream::Pipe {
@@ -142,6 +143,39 @@ async fn road(platform: &Platform, rollback: &Rollback) -> Result<(LineageName, 
     let segments = road.segments.iter();
     files.extend(segments.map(|archived| (archived.segment.to_string(), ArchiveFile::Segment(*archived))));
     Ok((name.clone(), files))
+}
+
+/// Refuses when there is none for what was there and what leads to it: a disk that is full takes every server of the machine down.
+async fn has_room(platform: &Platform, rollback: &Rollback, (lineage, files): (&LineageName, &Files)) -> Result<()> {
+    let path = PathBuf::from(platform.engine.data_dir().await?);
+    let Some(fill) = Fill::of(&path) else { return Ok(()) };
+    let name = volume(rollback.addon);
+    if platform
+        .engine
+        .volumes()
+        .await?
+        .iter()
+        .any(|volume| volume.name == name)
+    {
+        // It was asked for before that was begun.
+        return Ok(());
+    }
+    let mut conn = platform.store.connection().await?;
+    let used = store::addon::disk_bytes(&mut conn, rollback.source).await?;
+    drop(conn);
+    let mut bytes = used.unwrap_or_default() + RESERVE;
+    let archive = archive_of(platform, rollback.source);
+    for (_, file) in files {
+        bytes += archive.open(lineage, *file).await?.bytes();
+    }
+    ensure!(
+        fill.free_bytes >= bytes,
+        "the disk at {} has {} MB free, and {} MB are needed: see what takes room with paas disk",
+        path.display(),
+        fill.free_bytes / MEBIBYTE,
+        bytes / MEBIBYTE,
+    );
+    Ok(())
 }
 
 /// The files one after the other, each after its name and its size.

@@ -2,6 +2,7 @@
 
 mod addons;
 mod apps;
+mod archives;
 mod backups;
 mod buildpacks;
 mod certificates;

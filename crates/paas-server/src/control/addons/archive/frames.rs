@@ -2,10 +2,16 @@
 
 use anyhow::{Result, ensure};
 use bytes::{Bytes, BytesMut};
+use thiserror::Error;
 use tokio::sync::mpsc;
 
 /// No line is that long.
 const LONGEST_LINE: usize = 256;
+
+/// The stream has ended where something was to come. Why it has, its program says.
+#[derive(Debug, Error)]
+#[error("its server broke off")]
+pub(super) struct BrokeOff;
 
 pub(super) struct Frames {
     pieces: mpsc::Receiver<Bytes>,
@@ -29,7 +35,7 @@ impl Frames {
             }
             ensure!(self.waiting.len() < LONGEST_LINE, "its server says what cannot be read");
             let Some(piece) = self.pieces.recv().await else {
-                ensure!(self.waiting.is_empty(), "its server broke off");
+                ensure!(self.waiting.is_empty(), BrokeOff);
                 return Ok(None);
             };
             self.waiting.extend_from_slice(&piece);
@@ -39,7 +45,7 @@ impl Frames {
     /// What comes next of so many bytes.
     pub(super) async fn piece(&mut self, most: u64) -> Result<Bytes> {
         let piece = self.rest().await;
-        ensure!(piece.is_some() || most == 0, "its server broke off");
+        ensure!(piece.is_some() || most == 0, BrokeOff);
         let mut piece = piece.unwrap_or_default();
         if piece.len() as u64 > most {
             let behind = piece.split_off(usize::try_from(most)?);
@@ -54,6 +60,16 @@ impl Frames {
             return self.pieces.recv().await;
         }
         Some(self.waiting.split().freeze())
+    }
+}
+
+/// How a program ended, and what became of what it wrote. Whoever takes no more ends the program, too: that comes first, and what the
+/// program complains about where it was the one that ended.
+pub(super) fn together<T>(ran: Result<()>, taken: Result<T>) -> Result<T> {
+    match (ran, taken) {
+        (Err(complaint), Ok(_)) => Err(complaint),
+        (Err(complaint), Err(seen)) if seen.is::<BrokeOff>() => Err(complaint),
+        (_, taken) => taken,
     }
 }
 
@@ -102,5 +118,22 @@ mod tests {
         assert!(read(&mut short, 5).await.is_err());
         let endless = "x".repeat(LONGEST_LINE);
         assert!(frames(&[&endless]).await.line().await.is_err());
+    }
+
+    #[test]
+    fn the_reason_is_told_and_not_what_follows_from_it() {
+        let failed = |words: &'static str| Err::<(), _>(anyhow::Error::msg(words));
+        let told = |ran, taken: Result<()>| together(ran, taken).map_err(|error| error.to_string());
+        assert_eq!(told(Ok(()), Ok(())), Ok(()));
+        assert_eq!(
+            told(failed("no such table"), Err(BrokeOff.into())).unwrap_err(),
+            "no such table"
+        );
+        assert_eq!(told(failed("no such table"), Ok(())).unwrap_err(), "no such table");
+        assert_eq!(
+            told(failed("it was broken off"), failed("the disk is full")).unwrap_err(),
+            "the disk is full"
+        );
+        assert_eq!(told(Ok(()), Err(BrokeOff.into())).unwrap_err(), "its server broke off");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream as streams};
@@ -15,21 +15,28 @@ use uuid::Uuid;
 use super::{
     super::{container_of, stream},
     archive_of,
-    frames::Frames,
+    frames::{Frames, together},
     has_room, is_living,
 };
 use crate::{failpoint, platform::Platform};
 
-/// However full the spool is.
+/// However slow the disks are.
 const LIMIT: Duration = Duration::from_mins(10);
+/// Whatever is in the spool, so much of it comes at once, and goes before the rest of it comes.
+pub(super) const MOST_BYTES: u64 = 256 * 1024 * 1024;
 const PIECES: usize = 16;
-/// Names what is there, with its length and its time, and hands it over. What is not whole yet has a name that begins with a dot.
+/// Names what is there, the oldest first, with its length and its time, and hands it over. What is not whole yet has a name that
+/// begins with a dot.
 const HAND_OVER: &str = r#"
 cd "$spool" 2>/dev/null || exit 0
+sent=0
 for file in *; do
     [ -f "$file" ] || continue
-    echo "$file $(stat -c '%s %.3Y' "$file")"
+    told=$(stat -c '%s %.3Y' "$file")
+    echo "$file $told"
     cat "$file"
+    sent=$((sent + ${told% *}))
+    [ "$sent" -lt "$most" ] || break
 done
 "#;
 const LET_GO: &str = r#"
@@ -45,7 +52,14 @@ struct Spooled {
     bytes: u64,
 }
 
-/// Takes what is there. How many bytes that were.
+/// What is whole in the archive by now, and may go.
+#[derive(Default)]
+struct Kept {
+    names: Vec<String>,
+    bytes: u64,
+}
+
+/// Takes what is there, or the first of it. How many bytes that were.
 pub(super) async fn empty(platform: &Platform, row: &AddonRow) -> Result<u64> {
     let id = row.addon.id;
     let turn = platform.archives.turn(id);
@@ -55,42 +69,43 @@ pub(super) async fn empty(platform: &Platform, row: &AddonRow) -> Result<u64> {
     }
     let container = container_of(platform, id).await?;
     let container = container.context("its server does not run")?;
-    let emptying = async {
-        let (names, bytes) = take(platform, row, &container).await?;
-        failpoint::hit("segment.after");
-        if !names.is_empty() {
-            let names = Bytes::from(names.join("\n") + "\n");
-            let script = script(platform, row, LET_GO)?;
-            let source = streams::once(async move { Ok(names) }).boxed();
-            stream::into(pipe(platform, &container, &script), source).await?;
-        }
-        anyhow::Ok(bytes)
-    };
-    let Ok(emptied) = timeout(LIMIT, emptying).await else {
-        bail!("its log was not handed over within {} minutes", LIMIT.as_secs() / 60);
-    };
-    emptied
+    let mut kept = Kept::default();
+    let taken = timeout(LIMIT, take(platform, row, &container, &mut kept)).await;
+    failpoint::hit("segment.after");
+    // However the rest of it went: what is there need not come again.
+    let gone = timeout(LIMIT, let_go(platform, row, &container, &kept.names)).await;
+    let late = || anyhow!("its log was not handed over within {} minutes", LIMIT.as_secs() / 60);
+    taken.map_err(|_| late())??;
+    gone.map_err(|_| late())??;
+    Ok(kept.bytes)
 }
 
-/// Copies what is there into the archive: the names of what is whole in it by now.
-async fn take(platform: &Platform, row: &AddonRow, container: &ContainerId) -> Result<(Vec<String>, u64)> {
+async fn let_go(platform: &Platform, row: &AddonRow, container: &ContainerId, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names = Bytes::from(names.join("\n") + "\n");
+    let script = script(platform, row, LET_GO)?;
+    let source = streams::once(async move { Ok(names) }).boxed();
+    stream::into(pipe(platform, container, &script), source).await
+}
+
+/// Copies what is there into the archive.
+async fn take(platform: &Platform, row: &AddonRow, container: &ContainerId, kept: &mut Kept) -> Result<()> {
     let script = script(platform, row, HAND_OVER)?;
     let (sink, pieces) = mpsc::channel(PIECES);
     let keep = async {
         let mut frames = Frames::new(pieces);
-        let (mut names, mut bytes) = (Vec::new(), 0);
         while let Some(line) = frames.line().await? {
             let spooled = Spooled::parse(&line).with_context(|| format!("{line:?} is in the spool"))?;
-            bytes += spooled.bytes;
             keep(platform, row, &mut frames, &spooled).await?;
-            names.push(spooled.name);
+            kept.bytes += spooled.bytes;
+            kept.names.push(spooled.name);
         }
-        anyhow::Ok((names, bytes))
+        anyhow::Ok(())
     };
-    let (handed_over, kept) = tokio::join!(stream::out_of(pipe(platform, container, &script), sink), keep);
-    let kept = kept?;
-    handed_over?;
-    Ok(kept)
+    let (handed_over, taken) = tokio::join!(stream::out_of(pipe(platform, container, &script), sink), keep);
+    together(handed_over, taken)
 }
 
 async fn keep(platform: &Platform, row: &AddonRow, frames: &mut Frames, spooled: &Spooled) -> Result<()> {
@@ -131,7 +146,10 @@ impl Spooled {
 fn script(platform: &Platform, row: &AddonRow, script: &str) -> Result<String> {
     let service = platform.catalogue.service(&row.addon.service);
     let service = service.context("there is no description of it any more")?;
-    Ok(format!("spool='{}/spool'\n{script}", service.kind.data))
+    Ok(format!(
+        "spool='{}/spool'; most={MOST_BYTES}\n{script}",
+        service.kind.data
+    ))
 }
 
 fn pipe<'a>(platform: &'a Platform, container: &'a ContainerId, script: &'a str) -> stream::Pipe<'a> {
