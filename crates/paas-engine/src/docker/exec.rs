@@ -22,7 +22,7 @@ use super::{
     hijack::Hijacked,
     run::{feed, forward},
 };
-use crate::{ContainerId, ExecSpec, Input, Output, Result, TerminalSize};
+use crate::{ContainerId, EngineError, ExecSpec, Input, Output, Result, TerminalSize};
 
 const RUNNING: &str = "running a program in a container";
 /// What a program ends with that was hung up on: 128 + SIGHUP.
@@ -101,7 +101,7 @@ impl DockerEngine {
         // (moby#53614), and so not the one that hangs up either.
         if let Some(spoken) = spoken {
             spoken.explain(self, RUNNING)?;
-            return self.verdict(&created).await.map(Some);
+            return self.verdict(&created, has_terminal).await.map(Some);
         }
         self.hang_up_on(id, &created, &mark).await?;
         Ok(Some(HUNG_UP))
@@ -155,10 +155,18 @@ impl DockerEngine {
         timeout(QUIET_LIMIT, ended).await.ok().transpose()
     }
 
-    async fn verdict(&self, exec: &str) -> Result<i32> {
-        // What has closed its output and goes on is not waited for.
+    async fn verdict(&self, exec: &str, has_terminal: bool) -> Result<i32> {
         let Ok(ended) = timeout(VERDICT_LIMIT, self.exit_code(exec)).await else {
-            return Ok(0);
+            // What has left its terminal and goes on is not waited for. Of a pipe, somebody counts on how it ended: what nobody
+            // knows is no success.
+            return if has_terminal {
+                Ok(0)
+            } else {
+                Err(EngineError::Broken {
+                    doing: RUNNING,
+                    source: "Docker did not say how it ended".into(),
+                })
+            };
         };
         // With its container gone, nobody knows any more.
         let code = ended.explain_if_found(self, RUNNING)?;

@@ -158,8 +158,22 @@ impl HijackedOutput {
             }
             self.buffer.reserve(CHUNK_BYTES);
             if self.source.read_buf(&mut self.buffer).await? == 0 {
-                return Ok(None);
+                // Docker writes whole frames: one that breaks off is lost output, and no end.
+                return if self.is_between_frames() {
+                    Ok(None)
+                } else {
+                    Err(io::ErrorKind::UnexpectedEof.into())
+                };
             }
+        }
+    }
+
+    /// Of a terminal nobody knows.
+    fn is_between_frames(&self) -> bool {
+        match self.framing {
+            Framing::Raw => true,
+            Framing::Head => self.buffer.is_empty(),
+            Framing::Payload { left, .. } => left == 0,
         }
     }
 
@@ -209,6 +223,17 @@ mod tests {
 
     /// What is read of these pieces.
     async fn read(framing: Framing, pieces: &[&[u8]]) -> Vec<(OutputStream, Vec<u8>)> {
+        let mut said: Vec<(OutputStream, Vec<u8>)> = Vec::new();
+        for Output { stream, bytes } in try_read(framing, pieces).await.unwrap() {
+            match said.last_mut() {
+                Some((last, text)) if *last == stream => text.extend_from_slice(&bytes),
+                _ => said.push((stream, bytes.to_vec())),
+            }
+        }
+        said
+    }
+
+    async fn try_read(framing: Framing, pieces: &[&[u8]]) -> Result<Vec<Output>, Error> {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (source, _input) = ours.into_split();
         let output = HijackedOutput {
@@ -224,14 +249,17 @@ mod tests {
             }
         };
         let (read, ()) = tokio::join!(output.into_stream().try_collect::<Vec<_>>(), write);
-        let mut said: Vec<(OutputStream, Vec<u8>)> = Vec::new();
-        for Output { stream, bytes } in read.unwrap() {
-            match said.last_mut() {
-                Some((last, text)) if *last == stream => text.extend_from_slice(&bytes),
-                _ => said.push((stream, bytes.to_vec())),
-            }
+        read
+    }
+
+    #[tokio::test]
+    async fn what_breaks_off_inside_a_frame_is_no_end() {
+        for whole in [&b""[..], b"\x01\0\0\0\0\0\0\x01a", b"\x01\0\0\0\0\0\0\0"] {
+            assert!(try_read(Framing::Head, &[whole]).await.is_ok(), "{whole:?}");
         }
-        said
+        for cut in [&b"\x01\0\0"[..], b"\x01\0\0\0\0\0\0\x02", b"\x01\0\0\0\0\0\0\x02a"] {
+            assert!(try_read(Framing::Head, &[cut]).await.is_err(), "{cut:?}");
+        }
     }
 
     #[tokio::test]
