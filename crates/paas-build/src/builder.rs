@@ -464,6 +464,8 @@ impl Builder {
             status::NO_BUILDPACK => BuildError::NoBuildpack {
                 name: pack().map(|pack| pack.name().to_owned()).unwrap_or_default(),
             },
+            // Whoever finds no room to look finds nothing.
+            status::NOT_DETECTED if signs.full_disk => BuildError::DiskFull,
             status::NOT_DETECTED => match pack() {
                 Some(buildpack) => BuildError::WrongBuildpack { buildpack },
                 None => BuildError::NothingDetected {

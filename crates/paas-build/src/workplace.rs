@@ -12,7 +12,10 @@ use std::{
     future::{pending, ready},
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -73,6 +76,8 @@ struct Workplace {
     expected: Option<Buildpack>,
     ground: Ground,
     name: String,
+    /// Whether a build has taken it, and looks after it.
+    is_claimed: Arc<AtomicBool>,
     input: oneshot::Sender<BoxStream<'static, Input>>,
     output: mpsc::Receiver<Output>,
     exit: oneshot::Receiver<Result<Exit, EngineError>>,
@@ -112,7 +117,7 @@ impl Builder {
                 return;
             }
         };
-        let Some(run) = run else { return };
+        let Some((name, is_claimed, run)) = run else { return };
         tokio::pin!(run);
         let mut has_ended = false;
         tokio::select! {
@@ -121,12 +126,12 @@ impl Builder {
             () = sleep(PATIENCE) => {}
         }
         // It is there no more when the build has come. Else its input ends here, and with that the container.
-        let unclaimed = self.expectations.waiting().remove(&build).flatten();
-        let unclaimed = unclaimed.map(|workplace| workplace.name);
+        drop(self.expectations.waiting().remove(&build));
         if !has_ended {
             run.await;
         }
-        if let Some(name) = unclaimed {
+        // A build that refused it may have looked for it before it was there.
+        if !is_claimed.load(Ordering::SeqCst) {
             self.remove_named(&name).await;
         }
     }
@@ -235,13 +240,14 @@ impl Builder {
         Received { result, built }
     }
 
-    /// Starts what the next build of an app will most likely run in. `None` when that has begun by itself.
+    /// Starts what the next build of an app will most likely run in: its name, whether a build has taken it, and what brings it
+    /// about. `None` when that build has begun by itself.
     async fn get_ready(
         &self,
         app: Id<App>,
         build: Id<Build>,
         setting: Setting,
-    ) -> Result<Option<impl Future<Output = ()> + use<>>, BuildError> {
+    ) -> Result<Option<(String, Arc<AtomicBool>, impl Future<Output = ()> + use<>)>, BuildError> {
         let ground = Ground::find(&*self.engine, app, &setting.stack.run).await?;
         let image = self.engine.image(&setting.stack.build).await?;
         let image = image.ok_or_else(|| EngineError::NoImage {
@@ -252,9 +258,10 @@ impl Builder {
         spec.name.push_str("-ahead");
         spec.image = image.id;
         let (workplace, run) = self.workplace(spec, setting.expected, ground);
+        let (name, is_claimed) = (workplace.name.clone(), Arc::clone(&workplace.is_claimed));
         Ok(self.expectations.waiting().get_mut(&build).map(|place| {
             *place = Some(workplace);
-            run
+            (name, is_claimed, run)
         }))
     }
 
@@ -275,6 +282,7 @@ impl Builder {
             && ground == workplace.ground
             && matches!(workplace.exit.try_recv(), Err(TryRecvError::Empty))
         {
+            workplace.is_claimed.store(true, Ordering::SeqCst);
             return Ok(Some(workplace));
         }
         self.remove_named(&workplace.name).await;
@@ -304,6 +312,7 @@ impl Builder {
             expected,
             ground,
             name: spec.name.clone(),
+            is_claimed: Arc::default(),
             input,
             output,
             exit,

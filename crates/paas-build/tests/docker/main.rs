@@ -221,6 +221,8 @@ async fn a_build_runs_in_the_container_that_waited_for_it_if_that_knows_the_laye
         changed[1].1.push_str("itsdangerous==2.2.0\n");
         let between = workshop.build_as(&builder, build(), &changed).await;
         assert!(between.result.is_ok() && !between.has_waited, "{}", between.output);
+        // Else this one would have nothing to refuse.
+        assert!(builder.expects(third));
         let outcome = workshop.build_as(&builder, third, &python_app("three")).await;
         assert!(outcome.result.is_ok() && !outcome.has_waited, "{}", outcome.output);
         expected.await.unwrap();
