@@ -23,15 +23,19 @@ impl AddonsController {
         store::addon::mark_configured(&mut conn, row.addon.id, &chosen).await?;
         let credentials = store::addon_credential::list(&mut conn, row.addon.id).await?;
         drop(conn);
+        // One that its server refuses keeps none of the others from it.
+        let mut taught = Ok(());
         for credential in credentials {
-            match credential.state {
-                CredentialState::Active => {}
-                CredentialState::Revoking => self.revoke(service, container, &credential).await?,
+            let done = match credential.state {
+                CredentialState::Active => Ok(()),
+                CredentialState::Revoking => self.revoke(service, container, &credential).await,
                 CredentialState::Provisioning | CredentialState::Rotating => {
-                    self.grant(service, container, (&own, &credential)).await?;
+                    self.grant(service, container, (&own, &credential)).await
                 }
-            }
+            };
+            taught = taught.and(done);
         }
+        taught?;
         let mut conn = self.platform.store.connection().await?;
         Ok(store::addon::clear_trouble(&mut conn, row.addon.id).await?)
     }

@@ -1,6 +1,6 @@
 //! Programs in the container of an add-on, and what they read and write.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -22,6 +22,8 @@ const KEEP_CREDENTIALS: &str =
     "umask 077 && cat >/run/addon/credentials.new && mv /run/addon/credentials.new /run/addon/credentials";
 /// Of what a script complains about, the end is kept.
 pub(super) const COMPLAINT_BYTES: usize = 2000;
+/// What is hung up on has so long to end.
+const HANG_UP_LIMIT: Duration = Duration::from_secs(30);
 
 /// The argv of a server's first process.
 pub(super) fn start_command(script: &str) -> Vec<String> {
@@ -46,7 +48,7 @@ pub(crate) fn client_command(script: &str, user: Option<&str>, arguments: Vec<St
 pub(super) async fn give_credentials(engine: &Arc<dyn Engine>, id: &ContainerId, file: String) -> Result<()> {
     let input = stream::once(async move { Input::Bytes(Bytes::from(file)) }).boxed();
     let command = ["/bin/sh", "-c", KEEP_CREDENTIALS].map(str::to_owned).to_vec();
-    succeed(engine, id, command, input, None)
+    succeed(engine, id, command, input, (None, CancellationToken::new()))
         .await
         .context("giving it its credentials")
 }
@@ -59,20 +61,23 @@ pub(super) async fn telling(
     limit: Duration,
 ) -> Result<()> {
     let input = stream::once(async move { Input::Bytes(Bytes::from(variables)) }).boxed();
-    let running = succeed(engine, id, command(&format!("eval \"$(cat)\"\n{script}")), input, None);
-    match timeout(limit, running).await {
-        Ok(ended) => ended,
-        Err(_) => bail!("it took longer than {} s", limit.as_secs()),
-    }
+    let script = command(&format!("eval \"$(cat)\"\n{script}"));
+    let cancel = CancellationToken::new();
+    let running = succeed(engine, id, script, input, (None, cancel.clone()));
+    within(limit, &cancel, running).await?
 }
 
 /// Runs a script to its end; an error says what it complained about.
 pub(super) async fn script(engine: &Arc<dyn Engine>, id: &ContainerId, script: &str, limit: Duration) -> Result<()> {
-    let running = succeed(engine, id, command(script), stream::empty().boxed(), None);
-    match timeout(limit, running).await {
-        Ok(ended) => ended,
-        Err(_) => bail!("it took longer than {} s", limit.as_secs()),
-    }
+    let cancel = CancellationToken::new();
+    let running = succeed(
+        engine,
+        id,
+        command(script),
+        stream::empty().boxed(),
+        (None, cancel.clone()),
+    );
+    within(limit, &cancel, running).await?
 }
 
 /// Runs a script to its end and gives what it said, which is little.
@@ -83,7 +88,14 @@ pub(super) async fn answer(
     limit: Duration,
 ) -> Result<String> {
     let (written, mut pieces) = mpsc::channel(16);
-    let running = succeed(engine, id, command(script), stream::empty().boxed(), Some(written));
+    let cancel = CancellationToken::new();
+    let running = succeed(
+        engine,
+        id,
+        command(script),
+        stream::empty().boxed(),
+        (Some(written), cancel.clone()),
+    );
     let listen = async {
         let mut said = Vec::new();
         while let Some(piece) = pieces.recv().await {
@@ -92,11 +104,21 @@ pub(super) async fn answer(
         said
     };
     let both = async { tokio::join!(running, listen) };
-    let Ok((ended, said)) = timeout(limit, both).await else {
-        bail!("it took longer than {} s", limit.as_secs());
-    };
+    let (ended, said) = within(limit, &cancel, both).await?;
     ended?;
     Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Waits so long for a program, and then hangs up on it: what is said to have failed must not come off later.
+async fn within<T>(limit: Duration, cancel: &CancellationToken, running: impl Future<Output = T>) -> Result<T> {
+    let mut running = pin!(running);
+    if let Ok(ended) = timeout(limit, &mut running).await {
+        return Ok(ended);
+    }
+    cancel.cancel();
+    // An engine that does not answer even now ends nothing.
+    let _ = timeout(HANG_UP_LIMIT, running).await;
+    bail!("it took longer than {} s", limit.as_secs())
 }
 
 /// The argv of a script that has the credentials.
@@ -106,19 +128,18 @@ pub(super) fn command(script: &str) -> Vec<String> {
         .to_vec()
 }
 
-/// Runs a program to its end. What it writes goes to `written`, if anybody wants it.
+/// Runs a program to its end, or until it is hung up on. What it writes goes to `written`, if anybody wants it.
 async fn succeed(
     engine: &Arc<dyn Engine>,
     id: &ContainerId,
     command: Vec<String>,
     input: BoxStream<'static, Input>,
-    written: Option<mpsc::Sender<Bytes>>,
+    (written, cancel): (Option<mpsc::Sender<Bytes>>, CancellationToken),
 ) -> Result<()> {
     let exec = ExecSpec {
         command,
         ..ExecSpec::default()
     };
-    let cancel = CancellationToken::new();
     // However this ends, nobody waits for the program any longer.
     let _gone = cancel.clone().drop_guard();
     let (output, mut pieces) = mpsc::channel(16);
