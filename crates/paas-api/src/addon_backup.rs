@@ -36,6 +36,9 @@ pub struct Transfer {
     pub warnings: u32,
 }
 
+/// What the line of a log begins with that says why a proof was given up.
+pub const UNPROVEN: &str = "could not be proven: ";
+
 /// The add-on whose schedule it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduleRef {

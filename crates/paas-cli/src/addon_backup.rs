@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::Args;
-use paas_api::{NewRestore, PublicUrl, Transfer};
+use paas_api::{NewRestore, PublicUrl, Transfer, UNPROVEN};
 
 pub(crate) use schedule::{ScheduleArgs, SchedulesArgs, schedule, schedules, unschedule};
 pub(crate) use show::{ListArgs, info, list};
@@ -147,10 +147,19 @@ pub(crate) fn prove(args: &OneArgs, context: &Context) -> Result<()> {
             .post(&format!("{path}/actions/prove"), &serde_json::Map::new())?;
         loop {
             let now: Transfer = context.client.get(&path)?;
-            match now.proof {
-                Some(proof) if Some(proof.created_at) != before => return Ok(proof),
-                _ => thread::sleep(LOOK_AGAIN),
+            if let Some(proof) = now.proof
+                && Some(proof.created_at) != before
+            {
+                return Ok(proof);
             }
+            // That says nothing about the backup, and waiting on would not help.
+            if let Some(log) = now.logs.iter().find(|log| log.message.starts_with(UNPROVEN)) {
+                return Err(Error::Absent(format!(
+                    "{0} {1}\nTry again when that is over: paas pg:backups:prove {0}",
+                    now.name, log.message
+                )));
+            }
+            thread::sleep(LOOK_AGAIN);
         }
     };
     let what = format!("Restoring {} into a scratch server", transfer.name);

@@ -116,7 +116,8 @@ pub fn newest_good(backups: &[AddonBackup]) -> Option<&AddonBackup> {
     good.max_by_key(|backup| (backup.created_at, backup.number))
 }
 
-/// Those of one add-on whose time is over. The newest good one of a living add-on stays, however old.
+/// Those of one add-on whose time is over. The newest good one of a living add-on stays, however old; where none is good, the
+/// newest there is: who has nothing else may want it all the same.
 pub fn surplus_backups(backups: &[AddonBackup], is_living: bool, now: DateTime<Utc>) -> Vec<&AddonBackup> {
     if !is_living {
         // The last of it is as old as its end.
@@ -124,7 +125,9 @@ pub fn surplus_backups(backups: &[AddonBackup], is_living: bool, now: DateTime<U
         let is_over = end.is_some_and(|end| end + DAYS_KEPT <= now);
         return backups.iter().filter(|_| is_over).collect();
     }
-    let spared = newest_good(backups).map(|backup| backup.id);
+    let kept = backups.iter().filter(|backup| backup.is_kept());
+    let newest_kept = kept.max_by_key(|backup| (backup.created_at, backup.number));
+    let spared = newest_good(backups).or(newest_kept).map(|backup| backup.id);
     let mut newest_first: Vec<&AddonBackup> = backups.iter().collect();
     newest_first.sort_by_key(|backup| std::cmp::Reverse((backup.created_at, backup.number)));
     let (mut weeks, mut manual) = (BTreeSet::new(), 0);
@@ -133,12 +136,15 @@ pub fn surplus_backups(backups: &[AddonBackup], is_living: bool, now: DateTime<U
         let is_wanted = match (&backup.state, backup.kind) {
             (BackupState::Running, _) => true,
             (_, BackupKind::Restore) => age < RESTORES_KEPT,
-            // One that is no good takes nobody's place.
-            (BackupState::Succeeded, BackupKind::Manual) if backup.is_good() => {
+            // One that is no good takes nobody's place, and stays for whoever looks at what is wrong with it.
+            (BackupState::Succeeded, _) if !backup.is_good() => {
+                backup.proof.as_ref().is_some_and(|proof| now - proof.at < DAYS_KEPT)
+            }
+            (BackupState::Succeeded, BackupKind::Manual) => {
                 manual += 1;
                 manual <= MANUAL_KEPT
             }
-            (BackupState::Succeeded, BackupKind::Scheduled) if backup.is_good() => {
+            (BackupState::Succeeded, BackupKind::Scheduled) => {
                 let week = backup.created_at.iso_week();
                 let is_first = age < DAYS_KEPT || weeks.insert((week.year(), week.week()));
                 is_first && age < WEEKS_KEPT

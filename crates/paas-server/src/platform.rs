@@ -8,6 +8,7 @@ use paas_engine::{Engine, NetworkSpec};
 use paas_store::Store;
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
 use crate::{
     addon::Catalogue,
@@ -27,6 +28,8 @@ use crate::{
 /// restart would miss.
 pub(crate) struct Platform {
     pub(crate) settings: Settings,
+    /// Who we are in leases, and whose files these are. Read once: what cannot be read later makes nobody somebody else.
+    pub(crate) server: Uuid,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) engine: Arc<dyn Engine>,

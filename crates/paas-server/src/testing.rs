@@ -16,12 +16,13 @@ use paas_store::{
 use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
 use crate::{
     addon::Catalogue,
     clock::Clock,
     config::SettingsArgs,
-    control::{Archives, LastAccount, OneOffs, Transfers, Turns},
+    control::{Archives, LastAccount, OneOffs, Transfers, Turns, server_id},
     dns::{AddressFinder, Metadata},
     image_copies::ImageCopies,
     logs::{Collector, Limits, LogStore},
@@ -91,7 +92,10 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
     engine.ensure_network(&network).await.unwrap();
     let logs = Arc::new(LogStore::open(settings.logs(), Limits::default()).unwrap());
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    // Whose the backups are.
+    std::fs::write(settings.data_dir.join("platform-id"), Uuid::new_v4().to_string()).unwrap();
     let platform = Arc::new(Platform {
+        server: server_id(&settings),
         collector: Collector::new(Arc::clone(&engine), Arc::clone(&logs), tracker.clone(), stop.clone()),
         builder: Builder::new(
             Arc::clone(&engine),

@@ -6,7 +6,7 @@
 mod row;
 mod upkeep;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use paas_core::{AddonBackup, App, BackupKind, BackupProof, Id};
 use serde_json::json;
 use sqlx::Connection;
@@ -22,6 +22,9 @@ use crate::{
 use row::Row;
 
 pub use upkeep::{Upkeep, set_alarm, set_schedule, upkeep, upkeep_of};
+
+/// Longer than any runs: whatever was at one that began before has died without a word, with its server's id or another.
+const LONGEST: TimeDelta = TimeDelta::hours(13);
 
 /// What makes a backup.
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +74,13 @@ macro_rules! select_backups {
     };
 }
 
-/// Begins one. Fails with [`StoreError::BackupRunning`] while there is another of this add-on, but for what is copied before
-/// something is put back.
+/// Whether nobody can be at it any more, whatever its row says.
+pub fn is_stale(backup: &AddonBackup, now: DateTime<Utc>) -> bool {
+    backup.created_at + LONGEST <= now
+}
+
+/// Begins one. Fails with [`StoreError::BackupRunning`] while this server is at another of this add-on, but for what is copied
+/// before something is put back.
 pub async fn begin(
     conn: &mut PgConnection,
     addon: &AddonRow,
@@ -89,14 +97,23 @@ pub async fn begin(
     let id = new_id::<AddonBackup>(at);
     let app = addon.addon.app;
     // Two at once would get the same number.
-    let owner = sqlx::query_scalar!("select owner from apps where id = $1 for update", app.as_uuid());
-    let owner = owner
+    let owned = sqlx::query!("select owner, team from apps where id = $1 for update", app.as_uuid());
+    let owned = owned
         .fetch_optional(&mut *transaction)
         .await?
         .ok_or(StoreError::AddonGone)?;
     let running = sqlx::query_scalar!(
-        r#"select exists (select from addon_backups where addon = $1 and state = 'running') as "any!""#,
+        r#"select exists (
+            select
+            from addon_backups
+            where addon = $1
+                and state = 'running'
+                and server = $2
+                and created_at > $3
+        ) as "any!""#,
         addon.addon.id.as_uuid(),
+        server,
+        at - LONGEST,
     );
     if running.fetch_one(&mut *transaction).await? && kind != BackupKind::Before {
         return Err(StoreError::BackupRunning);
@@ -110,6 +127,7 @@ pub async fn begin(
             app,
             app_name,
             owner,
+            team,
             number,
             kind,
             source,
@@ -126,20 +144,22 @@ pub async fn begin(
             $5,
             $6,
             $7,
-            (select coalesce(max(number), 0) + 1 from addon_backups where app = $5),
             $8,
+            (select coalesce(max(number), 0) + 1 from addon_backups where app = $5),
             $9,
-            'running',
             $10,
+            'running',
             $11,
-            $12",
+            $12,
+            $13",
         id.as_uuid(),
         addon.addon.id.as_uuid(),
         addon.addon.name.as_str(),
         addon.addon.service,
         app.as_uuid(),
         addon.app_name,
-        owner,
+        owned.owner,
+        owned.team,
         kind.as_str(),
         source.map(|id| *id.as_uuid()),
         server,
@@ -199,9 +219,19 @@ pub async fn end(
     Ok(has_ended)
 }
 
-/// What a server is at, or was when it died.
-pub async fn running_of(conn: &mut PgConnection, server: Uuid) -> Result<Vec<AddonBackup>, StoreError> {
-    let rows = select_backups!("where server = $1 and state = 'running' order by id", server);
+/// What a server is at, or was when it died; and what [nobody](is_stale) can be at any more, whoever was.
+pub async fn running_of(
+    conn: &mut PgConnection,
+    server: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Vec<AddonBackup>, StoreError> {
+    let rows = select_backups!(
+        "where (server = $1 or created_at <= $2)
+            and state = 'running'
+        order by id",
+        server,
+        now - LONGEST,
+    );
     rows.fetch_all(conn)
         .await?
         .into_iter()
@@ -257,7 +287,7 @@ pub async fn list_of_app(conn: &mut PgConnection, app: Id<App>) -> Result<Vec<Ad
         .collect()
 }
 
-/// What is left of an app that is gone, and was owned by this account.
+/// What is left of an app that is gone, and was owned by this account, or by a team of which it is an admin.
 pub async fn list_of_gone(
     conn: &mut PgConnection,
     app_name_or_id: &str,
@@ -266,7 +296,7 @@ pub async fn list_of_gone(
     let id = app_name_or_id.parse::<Uuid>().ok();
     let rows = select_backups!(
         "where (app_name = $1 or app = $2)
-            and owner = $3
+            and (owner = $3 or team in (select team from team_members where account = $3 and role = 'admin'))
             and not exists (select from apps where apps.id = addon_backups.app)
         order by created_at, number",
         app_name_or_id,
@@ -278,6 +308,21 @@ pub async fn list_of_gone(
         .into_iter()
         .map(AddonBackup::try_from)
         .collect()
+}
+
+/// The backups of an app belong to whoever the app belongs to: they are what is left of it when it is gone.
+pub(crate) async fn follow_owner(conn: &mut PgConnection, app: Id<App>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update addon_backups
+        set owner = apps.owner, team = apps.team
+        from apps
+        where apps.id = $1
+            and addon_backups.app = apps.id",
+        app.as_uuid(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Forgets one, after its file.

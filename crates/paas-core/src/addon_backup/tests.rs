@@ -155,7 +155,7 @@ fn one_that_is_no_good_takes_nobodys_place() {
     // A Monday and the Saturday after it, in one week.
     let good = backup(1, BackupKind::Scheduled, at("2026-06-15T02:00:00Z"));
     let mut bad = backup(2, BackupKind::Scheduled, at("2026-06-20T02:00:00Z"));
-    bad.proof = Some(proof(0, false));
+    bad.proof = Some(proof(7, false));
     let newest = backup(3, BackupKind::Scheduled, now());
     let backups = [good, bad, newest];
     let gone: Vec<_> = surplus_backups(&backups, true, now())
@@ -170,14 +170,33 @@ fn one_that_is_no_good_takes_nobodys_place() {
             backup(number, BackupKind::Manual, now() - age)
         })
         .collect();
-    for bad in &mut backups[10..20] {
-        bad.proof = Some(proof(0, false));
+    let gone_when_condemned = |backups: &mut [AddonBackup], days_ago| {
+        for bad in &mut backups[10..20] {
+            bad.proof = Some(proof(days_ago, false));
+        }
+        surplus_backups(backups, true, now())
+            .iter()
+            .map(|backup| backup.number)
+            .collect::<BTreeSet<_>>()
+    };
+    // Whoever is told of them has a week to look, however old they are.
+    assert_eq!(gone_when_condemned(&mut backups, 6), BTreeSet::new());
+    assert_eq!(gone_when_condemned(&mut backups, 7), (10..20).collect());
+}
+
+#[test]
+fn the_newest_stays_where_none_is_good() {
+    let mut backups: Vec<_> = [40, 20, 30]
+        .map(|age| backup(age, BackupKind::Manual, now() - TimeDelta::days(age.into())))
+        .into();
+    for bad in &mut backups {
+        bad.proof = Some(proof(10, false));
     }
-    let gone: BTreeSet<_> = surplus_backups(&backups, true, now())
+    let gone: Vec<_> = surplus_backups(&backups, true, now())
         .iter()
         .map(|backup| backup.number)
         .collect();
-    assert_eq!(gone, (10..20).collect());
+    assert_eq!(gone, [30, 40]);
 }
 
 #[test]

@@ -13,10 +13,10 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, future};
 use http::{StatusCode, header};
-use paas_api::{NewRestore, PublicUrl, ScheduleRef, Transfer, TransferLog, TransferProof};
+use paas_api::{NewRestore, PublicUrl, ScheduleRef, Transfer, TransferLog, TransferProof, UNPROVEN};
 use paas_core::{AddonBackup, AddonState, BackupKind, BackupState, Permissions};
 use paas_store::{
     addon::{self, AddonRow},
@@ -66,9 +66,12 @@ pub(super) async fn info(
     Path((app, name)): Path<(String, String)>,
     caller: Caller,
 ) -> Result<Json<Transfer>, ApiError> {
-    find(&api, &caller, (&app, &name), Permissions::VIEW)
-        .await
-        .map(|found| Json(answer(&found)))
+    let found = find(&api, &caller, (&app, &name), Permissions::VIEW).await?;
+    let mut transfer = answer(&found);
+    transfer
+        .logs
+        .extend(api.platform.transfers.failed_proof(found.id).map(unproven));
+    Ok(Json(transfer))
 }
 
 pub(super) async fn delete(
@@ -122,7 +125,12 @@ pub(super) async fn prove(
             found.name()
         )));
     };
-    control::prove_backup(&api.platform, &row, &found);
+    if !control::prove_backup(&api.platform, &row, &found) {
+        return Err(ApiError::invalid(format!(
+            "{0} is being proven already, or waits for its turn. See what came of it: paas pg:backups:info {0}",
+            found.name()
+        )));
+    }
     Ok((StatusCode::ACCEPTED, Json(answer(&found))))
 }
 
@@ -267,7 +275,12 @@ async fn of_app(api: &Api, caller: &Caller, name: &str, any_of: Permissions) -> 
         Ok((row, granted)) => {
             granted.require(any_of)?;
             let mut connection = api.connection().await?;
-            Ok(addon_backup::list_of_app(&mut connection, row.app.id).await?)
+            let backups = addon_backup::list_of_app(&mut connection, row.app.id).await?;
+            if !backups.is_empty() {
+                return Ok(backups);
+            }
+            // Made anew under its old name, to be filled from what is left.
+            Ok(addon_backup::list_of_gone(&mut connection, name, caller.account.id).await?)
         }
         Err(error) => {
             let mut connection = api.connection().await?;
@@ -287,7 +300,13 @@ async fn find(
     let is_meant = |backup: &AddonBackup| {
         backup.name() == name || backup.number.to_string() == name || backup.id.to_string() == name
     };
-    let found = backups.into_iter().rev().find(is_meant);
+    if let Some(found) = backups.into_iter().rev().find(is_meant) {
+        return Ok(found);
+    }
+    // The app may have been made anew, and have others by now.
+    let mut connection = api.connection().await?;
+    let left = addon_backup::list_of_gone(&mut connection, app, caller.account.id).await?;
+    let found = left.into_iter().rev().find(is_meant);
     found.ok_or_else(|| ApiError::not_found("backup"))
 }
 
@@ -348,6 +367,14 @@ fn nothing_in(backup: &AddonBackup) -> ApiError {
 
 fn internal(error: &anyhow::Error) -> ApiError {
     ApiError::internal(std::io::Error::other(format!("{error:#}")))
+}
+
+/// A proof that said nothing about its backup.
+fn unproven((at, words): (DateTime<Utc>, String)) -> TransferLog {
+    TransferLog {
+        created_at: at.into(),
+        message: format!("{UNPROVEN}{words}"),
+    }
 }
 
 /// In the words of Heroku's transfers: a backup goes from `pg_dump` to `gof3r`, a restore the other way.

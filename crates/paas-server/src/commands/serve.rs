@@ -100,6 +100,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     let clock = Clock::system();
     let logs = Arc::new(LogStore::open(settings.logs(), logs::Limits::default())?);
     let platform = Arc::new(Platform {
+        server: control::server_id(&settings),
         collector: Collector::new(Arc::clone(&engine), Arc::clone(&logs), tracker.clone(), stop.clone()),
         builder: Builder::new(Arc::clone(&engine), build_settings),
         stack: stack_settings(&settings, network.name.clone()),

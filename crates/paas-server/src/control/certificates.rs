@@ -301,7 +301,7 @@ impl CertificatesController {
 
 /// Who we are in a lease: the same after a restart, because two servers never have one data directory, and what a server
 /// that died was working on is its successor's at once.
-pub(super) fn server_id(settings: &Settings) -> Uuid {
+pub(crate) fn server_id(settings: &Settings) -> Uuid {
     let stored = std::fs::read_to_string(settings.data_dir.join("platform-id"));
     let stored = stored.ok().and_then(|id| id.trim().parse().ok());
     stored.unwrap_or_else(Uuid::new_v4)

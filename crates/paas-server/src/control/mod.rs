@@ -44,7 +44,7 @@ pub(crate) use addons::{
 };
 pub(crate) use apps::AppsController;
 pub(crate) use beside::{BesideDyno, SHELL, container_of_one_off, exec, forward, join, relay};
-pub(crate) use certificates::CertificatesController;
+pub(crate) use certificates::{CertificatesController, server_id};
 pub(crate) use container::{ImageChanges, ImageError, WantedImage, disk_is_nearly_full, release_images};
 pub(crate) use deploy::{BuildSource, NewBuild, cancel, purge_cache, submit};
 pub(crate) use disk::{

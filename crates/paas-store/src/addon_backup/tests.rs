@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
-use paas_core::{BackupSchedule, BackupState};
+use paas_core::{BackupSchedule, BackupState, Role};
 
 use super::*;
 use crate::{
     addon::{self, NewAddon},
     app,
     fixture::{World, seconds},
+    team, team_member,
 };
 
 const SERVER: Uuid = Uuid::from_u128(1);
@@ -67,9 +68,26 @@ async fn backups_of_an_app_are_counted_and_one_is_taken_at_a_time() {
     let restore = world.backup(&one, BackupKind::Restore).await.unwrap();
     let before = world.backup(&one, BackupKind::Before).await.unwrap();
     assert_eq!((restore.name(), before.name()), ("r003".to_owned(), "b004".to_owned()));
-    let running: Vec<_> = running_of(&mut conn, SERVER).await.unwrap();
+    let running: Vec<_> = running_of(&mut conn, SERVER, seconds(1)).await.unwrap();
     assert_eq!(running.len(), 3);
-    assert!(running_of(&mut conn, Uuid::from_u128(2)).await.unwrap().is_empty());
+    let other = Uuid::from_u128(2);
+    assert!(running_of(&mut conn, other, seconds(1)).await.unwrap().is_empty());
+
+    // What another server was at, and what is older than any can be, is in nobody's way.
+    let new = |server| NewBackup {
+        kind: BackupKind::Manual,
+        source: None,
+        by: None,
+        server,
+    };
+    begin(&mut conn, &two, new(other), seconds(1)).await.unwrap();
+    let late = seconds(1) + LONGEST;
+    let early = late - TimeDelta::seconds(1);
+    let refused = begin(&mut conn, &one, new(SERVER), early).await;
+    assert!(matches!(refused, Err(StoreError::BackupRunning)), "{refused:?}");
+    begin(&mut conn, &one, new(SERVER), late).await.unwrap();
+    assert_eq!(running_of(&mut conn, other, late).await.unwrap().len(), 4);
+    assert!(is_stale(&first, late) && !is_stale(&first, early));
 }
 
 #[tokio::test]
@@ -149,4 +167,36 @@ async fn what_is_left_of_an_app_is_its_owners_alone() {
     assert_eq!(left(&mut conn, world.ann).await, 1);
     assert_eq!(left(&mut conn, bob).await, 0);
     assert!(get(&mut conn, made.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_teams_app_is_its_admins() {
+    let world = World::new().await;
+    let app = world.app("hello").await;
+    let database = world.database(app, "one").await;
+    world.backup(&database, BackupKind::Last).await.unwrap();
+    let (bob, eve) = (world.database.account("bob").await, world.database.account("eve").await);
+    let mut conn = world.conn().await;
+    let (sealer, stamp) = (&world.store().sealer, world.stamp());
+    let team = team::create(&mut conn, &"acme".parse().unwrap(), stamp).await.unwrap();
+    for (account, role) in [(bob, Role::Admin), (eve, Role::Member)] {
+        team_member::put(&mut conn, team.id, account, role, stamp)
+            .await
+            .unwrap();
+    }
+    // They follow the app from hand to hand.
+    app::give_to_team(&mut conn, app, &team, stamp).await.unwrap();
+    app::give_to_account(&mut conn, app, eve, stamp).await.unwrap();
+    app::give_to_team(&mut conn, app, &team, Stamp { by: bob, ..stamp })
+        .await
+        .unwrap();
+    addon::begin_destroy(&mut conn, sealer, database.addon.id, stamp)
+        .await
+        .unwrap();
+    addon::delete(&mut conn, database.addon.id).await.unwrap();
+    app::begin_destroy(&mut conn, app, stamp).await.unwrap();
+    app::delete(&mut conn, app).await.unwrap();
+    let left = async |conn: &mut PgConnection, account| list_of_gone(conn, "hello", account).await.unwrap().len();
+    assert_eq!(left(&mut conn, bob).await, 1);
+    assert_eq!(left(&mut conn, eve).await, 0, "she owns it no more");
 }

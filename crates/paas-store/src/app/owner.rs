@@ -9,6 +9,7 @@ use super::record;
 use crate::{
     Actor, PgConnection, Stamp, StoreError,
     account::Account,
+    addon_backup,
     app_transfer::AppTransfer,
     collaborator,
     team::{self, Team},
@@ -103,6 +104,7 @@ pub async fn give_to_team(conn: &mut PgConnection, id: Id<App>, team: &Team, sta
     )
     .execute(&mut *transaction)
     .await?;
+    addon_backup::follow_owner(&mut transaction, id).await?;
     if let Some(before) = before {
         collaborator::keep(&mut transaction, id, before, Permissions::ALL, stamp).await?;
     } else {
@@ -139,6 +141,7 @@ pub async fn give_to_account(
     )
     .execute(&mut *transaction)
     .await?;
+    addon_backup::follow_owner(&mut transaction, id).await?;
     collaborator::leave_all(&mut transaction, id, stamp).await?;
     withdraw(&mut transaction, id, stamp).await?;
     let payload = json!({ "owner": { "id": account.as_uuid() } });
@@ -164,6 +167,7 @@ pub(crate) async fn hand_over(conn: &mut PgConnection, transfer: &AppTransfer, s
     )
     .execute(&mut *conn)
     .await?;
+    addon_backup::follow_owner(conn, id).await?;
     collaborator::leave(conn, id, recipient, stamp).await?;
     collaborator::keep(conn, id, transfer.owner.id, Standing::COLLABORATOR, stamp).await?;
     let payload = json!({ "owner": { "id": recipient.as_uuid() } });

@@ -169,6 +169,14 @@ async fn what_is_left_of_an_app_goes_into_another_one_of_its_owner() {
         (&begun.json()["name"], &begun.json()["to_type"]),
         (&json!("r002"), &json!("pg_restore"))
     );
+    // Whoever makes the app anew finds them there, also beside those that it has by then.
+    server.app("old").await;
+    assert_eq!(server.get(path).await.ok()[0]["uuid"], backup.id.to_string());
+    server.backed_up("old", "heroku-postgresql").await;
+    assert_ne!(server.get(path).await.ok()[0]["uuid"], backup.id.to_string());
+    let found = server.get(&format!("{path}/{}", backup.id)).await.ok();
+    assert_eq!(found["uuid"], backup.id.to_string());
+
     let elsewhere = json!({ "backup_url": "https://example.com/latest.dump" });
     let refused = server.post(&restores, elsewhere).await;
     assert!(

@@ -12,17 +12,18 @@ mod work;
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use paas_core::{AddonBackup, AddonState, BackupKind, BackupState, Id};
+use chrono::{DateTime, Utc};
+use paas_core::{AddonBackup, AddonState, BackupKind, Id};
 use paas_store::{
     self as store, StoreError,
     account::Account,
     addon::AddonRow,
-    addon_backup::{Ending, NewBackup},
+    addon_backup::{Ending, NewBackup, is_stale},
 };
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,6 @@ pub(crate) use upkeep::BackupsController;
 use super::{container_of, stream};
 use crate::{
     addon::{DRAFT, Kind, Vault},
-    control::certificates::server_id,
     platform::Platform,
 };
 
@@ -44,10 +44,17 @@ const FAREWELL_TRIES: u32 = 3;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const SERVER_ENDED: &str = "The platform stopped while it was running. Begin it again.";
 
+/// When a proof was given up, and why.
+type FailedProof = (DateTime<Utc>, String);
+
 /// What this process is at, and how it is stopped.
 pub(crate) struct Transfers {
     running: Mutex<HashMap<Id<AddonBackup>, CancellationToken>>,
+    /// Proofs that were not brought to an end: `None` for one that goes on, or waits.
+    proofs: Mutex<HashMap<Id<AddonBackup>, Option<FailedProof>>>,
     turns: Semaphore,
+    /// What is put back waits for no dump, and no dump for it: the one may be stuck, and the other the way out.
+    restores: Semaphore,
     /// One at a time: each takes as much memory as its add-on.
     proving: tokio::sync::Mutex<()>,
 }
@@ -56,7 +63,9 @@ impl Default for Transfers {
     fn default() -> Self {
         Self {
             running: Mutex::default(),
+            proofs: Mutex::default(),
             turns: Semaphore::new(AT_ONCE),
+            restores: Semaphore::new(AT_ONCE),
             proving: tokio::sync::Mutex::default(),
         }
     }
@@ -77,6 +86,27 @@ impl Transfers {
     fn end(&self, id: Id<AddonBackup>) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.remove(&id);
+    }
+
+    /// `false` while a proof of this backup goes on, or waits.
+    fn begin_proof(&self, id: Id<AddonBackup>) -> bool {
+        !matches!(self.proofs().insert(id, None), Some(None))
+    }
+
+    fn end_proof(&self, id: Id<AddonBackup>, failed: Option<FailedProof>) {
+        match failed {
+            Some(failed) => self.proofs().insert(id, Some(failed)),
+            None => self.proofs().remove(&id),
+        };
+    }
+
+    /// Why the last proof of a backup said nothing about it.
+    pub(crate) fn failed_proof(&self, id: Id<AddonBackup>) -> Option<FailedProof> {
+        self.proofs().get(&id).cloned().flatten()
+    }
+
+    fn proofs(&self) -> MutexGuard<'_, HashMap<Id<AddonBackup>, Option<FailedProof>>> {
+        self.proofs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,12 +146,16 @@ pub(crate) async fn restore(
     Ok(backup)
 }
 
-/// Begins a proof of a backup, now.
-pub(crate) fn prove(platform: &Arc<Platform>, row: &AddonRow, backup: &AddonBackup) {
+/// Begins a proof of a backup, now; `false` while there is one already.
+pub(crate) fn prove(platform: &Arc<Platform>, row: &AddonRow, backup: &AddonBackup) -> bool {
+    if !platform.transfers.begin_proof(backup.id) {
+        return false;
+    }
     let (task, row, backup) = (Arc::clone(platform), row.clone(), backup.clone());
     platform.tracker.spawn(async move {
         proof::prove(&task, &row, &backup).await;
     });
+    true
 }
 
 /// Whether an add-on that is being destroyed is to be copied before.
@@ -136,10 +170,12 @@ pub(super) fn owes_farewell(platform: &Platform, row: &AddonRow) -> bool {
 pub(super) async fn farewell(platform: &Arc<Platform>, row: &AddonRow) -> Result<()> {
     // Nobody waits for what is under way: the last one has all that it would have.
     loop {
+        let (server, now) = (platform.server, platform.clock.now());
         let mut conn = platform.store.connection().await?;
-        let mut running = store::addon_backup::list_of_app(&mut conn, row.addon.app).await?;
+        let mut running = store::addon_backup::running_of(&mut conn, server, now).await?;
         drop(conn);
-        running.retain(|backup| backup.addon == row.addon.id && backup.state == BackupState::Running);
+        // What nobody is at any more would never end.
+        running.retain(|backup| backup.addon == row.addon.id && !is_stale(backup, now));
         if running.is_empty() {
             break;
         }
@@ -165,9 +201,8 @@ pub(crate) async fn throw_away(platform: &Platform, backup: &AddonBackup, by: Op
 
 /// Fails what a server before this one was at, and removes what is left of files. Before this one begins any.
 pub(crate) async fn abandon(platform: &Platform) -> Result<()> {
-    let server = server_id(&platform.settings);
     let mut conn = platform.store.connection().await?;
-    let running = store::addon_backup::running_of(&mut conn, server).await?;
+    let running = store::addon_backup::running_of(&mut conn, platform.server, platform.clock.now()).await?;
     drop(conn);
     for backup in &running {
         // What it is fed has ended, but what a program has read it would still put in place.
@@ -202,8 +237,10 @@ async fn sweep(folder: &Path) -> Result<()> {
     while let Some(entry) = entries.next_entry().await.with_context(reading)? {
         let path = entry.path();
         if path.extension().is_some_and(|extension| extension == DRAFT) {
-            let removed = tokio::fs::remove_file(&path).await;
-            removed.with_context(|| format!("removing {}", path.display()))?;
+            // One that stays takes room, and nothing else.
+            if let Err(error) = tokio::fs::remove_file(&path).await {
+                tracing::warn!(path = %path.display(), %error, "half a backup could not be removed");
+            }
         }
     }
     Ok(())
@@ -228,7 +265,7 @@ async fn begin(
         kind,
         source,
         by,
-        server: server_id(&platform.settings),
+        server: platform.server,
     };
     let mut conn = platform.store.connection().await?;
     store::addon_backup::begin(&mut conn, row, new, platform.clock.now()).await

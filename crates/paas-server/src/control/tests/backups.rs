@@ -11,10 +11,7 @@ use paas_store::{
 };
 
 use super::{
-    super::{
-        BackupsController, abandon_backups, capture_backup, certificates::server_id, prove_backup, restore_backup,
-        vault_of,
-    },
+    super::{BackupsController, abandon_backups, capture_backup, prove_backup, restore_backup, vault_of},
     server::Server,
 };
 use crate::testing::DUMP;
@@ -23,9 +20,6 @@ const PG_DUMP: &str = "pg_dump -h";
 
 impl Server {
     async fn database(&self) -> AddonRow {
-        // Whose backups these are.
-        let id = uuid::Uuid::new_v4().to_string();
-        std::fs::write(self.platform.settings.data_dir.join("platform-id"), id).unwrap();
         let app = self.app("hello").await;
         let made = self.addon(&app, "heroku-postgresql").await;
         assert!(self.is_provisioned(made.addon.id).await);
@@ -154,6 +148,35 @@ async fn a_capture_that_does_not_come_off_leaves_nothing_is_repeated_and_alarmed
 }
 
 #[tokio::test]
+async fn what_runs_for_ever_mutes_no_alarm_and_keeps_nothing_from_beginning() {
+    let server = Server::new().await;
+    server.run().await;
+    let row = server.database().await;
+    let mut connection = server.platform.store.connection().await.unwrap();
+    let new = NewBackup {
+        kind: BackupKind::Manual,
+        source: None,
+        by: None,
+        server: server.platform.server,
+    };
+    let now = server.platform.clock.now();
+    addon_backup::begin(&mut connection, &row, new, now).await.unwrap();
+    let controller = BackupsController::new(std::sync::Arc::clone(&server.platform));
+    server.platform.clock.advance(TimeDelta::hours(27));
+    let is_taken = async || {
+        controller.pass().await.unwrap();
+        let backups = server.backups(&row).await;
+        backups.iter().any(|backup| backup.state == BackupState::Succeeded)
+    };
+    assert!(server.becomes(is_taken).await);
+    abandon_backups(&server.platform).await.unwrap();
+    assert!(matches!(
+        server.backups(&row).await[0].state,
+        BackupState::Failed { .. }
+    ));
+}
+
+#[tokio::test]
 async fn a_server_that_gives_nothing_gives_no_backup() {
     let server = Server::new().await;
     server.run().await;
@@ -242,6 +265,18 @@ async fn the_newest_backup_is_proven_each_week_and_a_damaged_one_is_found_out() 
     assert!(!containers.iter().any(|container| is_scratch(&container.role)));
 
     let newest = server.captured(&row).await;
+    // A disk that is full says nothing about what is in a backup.
+    server.engine.teach_command(
+        "pg_restore",
+        Behaviour::exits(1).complaining("could not extend file: No space left on device"),
+    );
+    assert!(prove_backup(&server.platform, &row, &newest));
+    let failed = async || server.platform.transfers.failed_proof(newest.id).is_some();
+    assert!(server.becomes(failed).await);
+    let (_, words) = server.platform.transfers.failed_proof(newest.id).unwrap();
+    assert!(words.contains("No space left"), "{words}");
+    assert_eq!(server.backups(&row).await.pop().unwrap().proof, None);
+
     let mut bytes = std::fs::read(server.file(&newest)).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(server.file(&newest), bytes).unwrap();
@@ -267,7 +302,7 @@ async fn what_a_dead_server_was_at_has_failed_and_its_files_are_gone() {
         kind: BackupKind::Manual,
         source: None,
         by: None,
-        server: server_id(&server.platform.settings),
+        server: server.platform.server,
     };
     let mut connection = server.platform.store.connection().await.unwrap();
     let now = server.platform.clock.now();
@@ -307,8 +342,18 @@ async fn a_restore_that_is_cancelled_leaves_nothing_running() {
     let cancel = async |id| server.becomes(async || server.platform.transfers.cancel(id)).await;
     let stuck = Behaviour::runs().saying("the first half");
     server.engine.teach_command(PG_DUMP, stuck);
+    let app = server.app("busy").await;
+    let (mut others, mut dumps) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let made = server.addon(&app, "heroku-postgresql").await;
+        assert!(server.is_provisioned(made.addon.id).await);
+        let other = server.row(made.addon.id).await.unwrap();
+        let begun = capture_backup(&server.platform, &other, BackupKind::Manual, None).await;
+        dumps.push(begun.unwrap());
+        others.push(other);
+    }
 
-    // In the midst of the copy before it.
+    // In the midst of the copy before it, for which it waits for no dump of others.
     let restore = restore_backup(&server.platform, &row, source.clone(), server.account.id)
         .await
         .unwrap();
@@ -322,15 +367,24 @@ async fn a_restore_that_is_cancelled_leaves_nothing_running() {
     );
 
     // While it waits for others.
-    let app = server.app("busy").await;
-    let mut others = Vec::new();
-    for _ in 0..2 {
-        let made = server.addon(&app, "heroku-postgresql").await;
-        assert!(server.is_provisioned(made.addon.id).await);
-        let other = server.row(made.addon.id).await.unwrap();
-        let begun = capture_backup(&server.platform, &other, BackupKind::Manual, None).await;
-        others.push((other, begun.unwrap()));
+    let mut restores = Vec::new();
+    for dump in &dumps {
+        assert!(cancel(dump.id).await);
     }
+    server.settled(&others[0]).await;
+    for other in &others {
+        let begun = restore_backup(&server.platform, other, source.clone(), server.account.id).await;
+        restores.push(begun.unwrap());
+    }
+    let are_copying = async || {
+        let backups = server.backups(&others[0]).await;
+        backups
+            .iter()
+            .filter(|backup| backup.kind == BackupKind::Before)
+            .count()
+            == 2
+    };
+    assert!(server.becomes(are_copying).await);
     let restore = restore_backup(&server.platform, &row, source, server.account.id)
         .await
         .unwrap();
@@ -338,10 +392,10 @@ async fn a_restore_that_is_cancelled_leaves_nothing_running() {
     let ended = server.settled(&row).await;
     assert_eq!(ended.last().unwrap().state, BackupState::Canceled);
     assert_eq!(ended.len(), 4, "nothing was copied before it");
-    for (_, begun) in &others {
+    for begun in &restores {
         assert!(cancel(begun.id).await);
     }
-    server.settled(&others[0].0).await;
+    server.settled(&others[0]).await;
 }
 
 #[tokio::test]

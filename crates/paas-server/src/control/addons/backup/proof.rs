@@ -1,18 +1,18 @@
 //! The proof of a backup: it is restored into a scratch server of its own, on no network, and what is there is counted.
 
-use std::sync::Arc;
+use std::{io, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use paas_core::{AddonBackup, BackupProof};
-use paas_engine::{ContainerId, ContainerState, Role};
+use paas_engine::{ContainerId, ContainerState, EngineError, Role};
 use paas_store::{
     self as store,
     addon::{AddonRow, Values},
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,8 @@ use super::{
         step::{APPLY_LIMIT, ASK_AGAIN, ASK_LIMIT, READY_LIMIT, server},
         stream, tell,
     },
-    vault,
+    SERVER_ENDED, vault,
+    work::require_room,
 };
 use crate::{
     addon::{Credentials, Service},
@@ -34,14 +35,34 @@ const NAME: &str = "paas-proof-";
 const PURPOSE: &str = "proof";
 /// Of what was counted, so much is kept.
 const MOST_WORDS: usize = 200;
+/// Longer than any takes: others wait for their turn.
+const LIMIT: Duration = Duration::from_hours(6);
+/// A dump is packed: what comes out of it, with its indexes, may take so many times its room.
+const SWELLS: u64 = 4;
 
-/// Proves a backup, and says what came of it. What the platform could not do says nothing about the backup.
+/// Proves a backup whose proof was [announced](super::Transfers::begin_proof).
 pub(super) async fn prove(platform: &Arc<Platform>, row: &AddonRow, backup: &AddonBackup) {
+    let failed = attempt(platform, row, backup).await.err();
+    let failed = failed.map(|error| (platform.clock.now(), format!("{error:#}")));
+    platform.transfers.end_proof(backup.id, failed);
+}
+
+/// Proves a backup, and says what came of it. What the platform could not do says nothing about the backup, and is an error.
+async fn attempt(platform: &Arc<Platform>, row: &AddonRow, backup: &AddonBackup) -> Result<()> {
     let cancel = platform.stop.child_token();
-    let Some(_turn) = cancel.run_until_cancelled(platform.transfers.proving.lock()).await else {
-        return;
+    let turn = cancel.run_until_cancelled(platform.transfers.proving.lock()).await;
+    let _turn = turn.context(SERVER_ENDED)?;
+    let proven = {
+        let mut work = pin!(proof(platform, row, backup, &cancel));
+        match timeout(LIMIT, &mut work).await {
+            Ok(proven) => proven,
+            Err(_) => {
+                cancel.cancel();
+                let _ = work.await;
+                Err(anyhow!("it took longer than {} hours", LIMIT.as_secs() / 3600))
+            }
+        }
     };
-    let proven = proof(platform, row, backup, &cancel).await;
     let removed = remove(platform, backup).await;
     let name = backup.name();
     if let Err(error) = removed {
@@ -60,7 +81,7 @@ pub(super) async fn prove(platform: &Arc<Platform>, row: &AddonRow, backup: &Add
                 error = format!("{error:#}"),
                 "a backup could not be proven; trying again"
             );
-            return;
+            return Err(error);
         }
     };
     let message = if proof.is_good {
@@ -75,20 +96,27 @@ pub(super) async fn prove(platform: &Arc<Platform>, row: &AddonRow, backup: &Add
     };
     if let Err(error) = recorded.await {
         tracing::warn!(%error, "what came of a proof could not be recorded");
+        return Err(error).context("what came of it could not be recorded");
     }
     tell::log(platform, &row.addon, &message).await;
+    Ok(())
 }
 
-/// Removes what proofs of a server before this one have left.
+/// Removes what proofs of a server before this one have left. What cannot be removed stays until the next start: it is in
+/// nobody's way.
 pub(super) async fn sweep(platform: &Platform) -> Result<()> {
     for container in platform.engine.list().await? {
-        if matches!(&container.role, Some(Role::Task { purpose }) if purpose == PURPOSE) {
-            platform.engine.remove(&container.id).await?;
+        if matches!(&container.role, Some(Role::Task { purpose }) if purpose == PURPOSE)
+            && let Err(error) = platform.engine.remove(&container.id).await
+        {
+            tracing::warn!(container.name, %error, "a scratch server of a proof could not be removed");
         }
     }
     for volume in platform.engine.volumes().await? {
-        if volume.name.starts_with(NAME) {
-            platform.engine.remove_volume(&volume.name).await?;
+        if volume.name.starts_with(NAME)
+            && let Err(error) = platform.engine.remove_volume(&volume.name).await
+        {
+            tracing::warn!(volume.name, %error, "the volume of a proof could not be removed");
         }
     }
     Ok(())
@@ -107,11 +135,17 @@ async fn proof(
     };
     let vault = vault(platform);
     if let Err(error) = vault.check(backup.id).await {
-        return Ok(told(false, format!("{error:#}")));
+        // A disk that cannot be read says nothing about what is on it.
+        return if is_found_out(&error) {
+            Ok(told(false, format!("{error:#}")))
+        } else {
+            Err(error)
+        };
     }
     let service = platform.catalogue.service(&backup.service);
     let service = service.context("its service has no description any more")?;
     let restore = service.kind.restore.as_ref().context("its service cannot restore")?;
+    require_room(volumes(platform).await?, backup.bytes.saturating_mul(SWELLS))?;
     let container = start(platform, row, service, backup).await?;
     let pipe = |script| stream::Pipe {
         engine: &platform.engine,
@@ -149,16 +183,38 @@ async fn proof(
     })
 }
 
-/// What a backup is blamed for; an error is the platform's own: it stops, the engine does not answer, or the scratch server was
-/// taken away.
+/// Whether a backup was read, and is not what was written.
+fn is_found_out(error: &anyhow::Error) -> bool {
+    if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()) {
+        return matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof);
+    }
+    let words = format!("{error:#}");
+    words.contains("damaged") || words.contains("cut off")
+}
+
+/// Where volumes are.
+async fn volumes(platform: &Platform) -> Result<PathBuf> {
+    Ok(PathBuf::from(platform.engine.data_dir().await?))
+}
+
+/// What a backup is blamed for; an error is the platform's own: it stops, the engine does not answer, a disk is full or cannot be
+/// read, or the scratch server was taken away.
 async fn blamed(
     platform: &Platform,
     container: &ContainerId,
     cancel: &CancellationToken,
     error: anyhow::Error,
 ) -> Result<anyhow::Error> {
-    if crate::control::is_temporary(&error) || cancel.is_cancelled() {
+    let is_ours = |cause: &(dyn std::error::Error + 'static)| cause.is::<EngineError>() || cause.is::<io::Error>();
+    if crate::control::is_temporary(&error) || cancel.is_cancelled() || error.chain().any(is_ours) {
         return Err(error);
+    }
+    let words = format!("{error:#}").to_lowercase();
+    if ["no space left", "disk full"].iter().any(|word| words.contains(word)) {
+        return Err(error);
+    }
+    if let Err(full) = require_room(volumes(platform).await?, 0) {
+        return Err(full.context(format!("{error:#}")));
     }
     let seen = platform.engine.inspect(container).await?;
     match seen.map(|container| container.state) {

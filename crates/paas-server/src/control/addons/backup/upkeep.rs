@@ -12,11 +12,11 @@ use paas_core::{
     Addon, AddonBackup, AddonState, BackupKind, BackupSchedule, BackupState, BackupTurn, Id, backup_to_prove,
     is_backup_overdue, newest_good, surplus_backups,
 };
-use paas_store::{self as store, StoreError, addon::AddonRow};
+use paas_store::{self as store, StoreError, addon::AddonRow, addon_backup::is_stale};
 use tokio::time::sleep;
 
-use super::{super::tell, can_back_up, capture, proof, throw_away};
-use crate::{control::certificates::server_id, platform::Platform};
+use super::{super::tell, can_back_up, capture, prove, throw_away};
+use crate::platform::Platform;
 
 const PERIOD: Duration = Duration::from_secs(15);
 /// After a proof that the platform itself could not bring to an end.
@@ -61,7 +61,7 @@ impl BackupsController {
         let platform = &self.platform;
         let mut conn = platform.store.connection().await?;
         // Rows of backups first: an add-on that is not among those that follow is gone.
-        let backups = store::addon_backup::all_of(&mut conn, server_id(&platform.settings)).await?;
+        let backups = store::addon_backup::all_of(&mut conn, platform.server).await?;
         let rows = store::addon::all(&mut conn).await?;
         let upkeep = store::addon_backup::upkeep(&mut conn).await?;
         drop(conn);
@@ -113,13 +113,16 @@ impl BackupsController {
             last_begun: scheduled.map(|backup| backup.created_at).max(),
             last_good: good.map(|backup| backup.created_at).max(),
         };
-        let is_running = own.iter().any(|backup| backup.state == BackupState::Running);
+        let mut running = own.iter().filter(|backup| backup.state == BackupState::Running);
+        let is_running = running.any(|backup| !is_stale(backup, now));
         if turn.is_due(now) && !is_running {
-            return match capture(platform, row, BackupKind::Scheduled, None).await {
+            match capture(platform, row, BackupKind::Scheduled, None).await {
                 // What comes of it is seen next time.
-                Ok(_) | Err(StoreError::BackupRunning | StoreError::AddonGone) => Ok(()),
-                Err(error) => Err(error.into()),
-            };
+                Ok(_) | Err(StoreError::AddonGone) => return Ok(()),
+                // Whatever is at it, and for how long: whether there is a good one is another question.
+                Err(StoreError::BackupRunning) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         self.alarm(row, own).await?;
         if let Some(backup) = backup_to_prove(own, now) {
@@ -159,10 +162,8 @@ impl BackupsController {
         }
         proofs.insert(row.addon.id, now);
         drop(proofs);
-        let (platform, row, backup) = (Arc::clone(&self.platform), row.clone(), backup.clone());
-        self.platform.tracker.spawn(async move {
-            proof::prove(&platform, &row, &backup).await;
-        });
+        // One that somebody asked for is as good.
+        prove(&self.platform, row, backup);
     }
 }
 

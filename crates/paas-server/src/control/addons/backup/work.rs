@@ -83,6 +83,7 @@ async fn run(
         // What is copied before has the turn of what it is copied for.
         match backup.kind {
             BackupKind::Before => Ok(None),
+            BackupKind::Restore => platform.transfers.restores.acquire().await.map(Some),
             _ => platform.transfers.turns.acquire().await.map(Some),
         }
     };
@@ -289,4 +290,9 @@ impl Room {
         );
         Ok(())
     }
+}
+
+/// Refuses when a disk has too little room, besides what is not for backups.
+pub(super) fn require_room(path: std::path::PathBuf, bytes: u64) -> Result<()> {
+    Room { path }.has(bytes.saturating_add(RESERVE))
 }
