@@ -1,6 +1,7 @@
 //! A container, as the engine shows it.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
     time::Duration,
@@ -28,6 +29,8 @@ pub struct Container {
     pub state: ContainerState,
     /// The names of the networks that it is on, sorted.
     pub networks: Vec<String>,
+    /// Its address on each of them that has given it one.
+    pub addresses: BTreeMap<String, IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -85,8 +85,12 @@ impl Entry {
         }
     }
 
+    fn has_ended(&self) -> bool {
+        self.ends <= Instant::now()
+    }
+
     fn is_open_to(&self, peer: IpAddr) -> bool {
-        Instant::now() < self.ends && self.allowed.iter().any(|network| network.contains(peer))
+        !self.has_ended() && self.allowed.iter().any(|network| network.contains(peer))
     }
 }
 
@@ -137,7 +141,10 @@ impl Exposed {
     fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<(Arc<Entry>, Place)> {
         let entry = self.entry.borrow().clone()?;
         if !entry.is_open_to(peer) {
-            self.turn_away(&entry, peer);
+            // Whoever comes after the end is no stranger for that.
+            if !entry.has_ended() {
+                self.turn_away(&entry, peer);
+            }
             return None;
         }
         let place = Place(Arc::clone(self));

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     exposure::{Entry, Exposed},
-    feed::Exposure,
+    feed::{Exposure, Report},
     listener,
     shared::Shared,
     tls,
@@ -22,6 +22,9 @@ use crate::{
 
 /// After a port that could not be had: somebody else may leave it.
 const BIND_AGAIN: Duration = Duration::from_secs(5);
+
+/// Somebody is told then: the door of the add-on that had this port before may close a moment after its table.
+const FAILURES_TOLD: u32 = 2;
 
 /// A port that goes from one add-on to another is another door.
 type Key = (SocketAddr, Uuid);
@@ -44,6 +47,8 @@ impl Door {
 pub(crate) async fn keep(shared: Arc<Shared>, tls: tls::Acceptor) {
     let mut tables = shared.tables.subscribe();
     let mut doors: HashMap<Key, Door> = HashMap::new();
+    // How often in a row a port could not be had.
+    let mut failures: HashMap<Key, u32> = HashMap::new();
     let mut before = Arc::default();
     loop {
         let wanted = tables.borrow_and_update().exposures().clone();
@@ -56,8 +61,18 @@ pub(crate) async fn keep(shared: Arc<Shared>, tls: tls::Acceptor) {
                 }
                 is_wanted
             });
+            failures.retain(|known, _| wanted.iter().any(|exposure| key(exposure) == *known));
             for exposure in wanted.iter() {
-                is_whole &= adjust(&mut doors, exposure, &shared, &tls);
+                if let Err(error) = adjust(&mut doors, exposure, &shared, &tls) {
+                    is_whole = false;
+                    let times = failures.entry(key(exposure)).or_default();
+                    *times = times.saturating_add(1);
+                    if *times == FAILURES_TOLD {
+                        tell(&shared, exposure, &error);
+                    }
+                } else {
+                    failures.remove(&key(exposure));
+                }
             }
         }
         if is_whole {
@@ -75,8 +90,13 @@ pub(crate) async fn keep(shared: Arc<Shared>, tls: tls::Acceptor) {
     }
 }
 
-/// Opens a door, or tells an open one what is different; `false` when it has to be tried again.
-fn adjust(doors: &mut HashMap<Key, Door>, exposure: &Exposure, shared: &Arc<Shared>, tls: &tls::Acceptor) -> bool {
+/// Opens a door, or tells an open one what is different.
+fn adjust(
+    doors: &mut HashMap<Key, Door>,
+    exposure: &Exposure,
+    shared: &Arc<Shared>,
+    tls: &tls::Acceptor,
+) -> io::Result<()> {
     if let Some(door) = doors.get(&key(exposure)) {
         door.exposure.send_if_modified(|entry| {
             let is_same = entry.as_ref().is_some_and(|entry| entry.exposure == *exposure);
@@ -85,15 +105,9 @@ fn adjust(doors: &mut HashMap<Key, Door>, exposure: &Exposure, shared: &Arc<Shar
             }
             !is_same
         });
-        return true;
+        return Ok(());
     }
-    let listener = match listener::bind(exposure.listen) {
-        Ok(listener) => listener,
-        Err(error) => {
-            log_bind_error(exposure, &error);
-            return false;
-        }
-    };
+    let listener = listener::bind(exposure.listen)?;
     let (sender, receiver) = watch::channel(Some(Arc::new(Entry::new(exposure.clone()))));
     let closed = CancellationToken::new();
     let exposed = Exposed::new(exposure.addon, shared.clone(), tls.clone(), receiver);
@@ -105,14 +119,22 @@ fn adjust(doors: &mut HashMap<Key, Door>, exposure: &Exposure, shared: &Arc<Shar
         closed,
     };
     doors.insert(key(exposure), door);
-    true
+    Ok(())
 }
 
 fn key(exposure: &Exposure) -> Key {
     (exposure.listen, exposure.addon)
 }
 
-fn log_bind_error(exposure: &Exposure, error: &io::Error) {
+/// Whoever exposed it waits for a port that somebody else has.
+fn tell(shared: &Shared, exposure: &Exposure, error: &io::Error) {
+    shared.reports.push(&Report::NoPort {
+        at: std::time::SystemTime::now().into(),
+        app: exposure.app,
+        name: exposure.name.as_str().into(),
+        listen: exposure.listen,
+        error: error.to_string().into(),
+    });
     tracing::warn!(
         addon.name = exposure.name,
         listen = %exposure.listen,

@@ -1,6 +1,7 @@
 //! Settings of the server: a flag, else a `PAAS_*` variable, else `/etc/paas/paasd.toml`, else the default.
 
 mod acme;
+mod addon_ports;
 mod dns;
 
 use std::{
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use crate::dns::Route53Settings;
 use acme::AcmeArgs;
 pub(crate) use acme::AcmeSettings;
+use addon_ports::addon_ports;
 use dns::{dns_records, parse_dns_server};
 
 /// Where a machine's settings are kept.
@@ -325,6 +327,15 @@ impl SettingsArgs {
                  hint: name the addresses of the load balancer, like --trusted-proxies 10.0.0.0/24"
             );
         }
+        let http = self.http.or(file.http).unwrap_or_else(|| any(80));
+        let https = self.https.or(file.https).unwrap_or_else(|| any(443));
+        let rendezvous = self.rendezvous.or(file.rendezvous).unwrap_or_else(|| any(5000));
+        let own_ports = [
+            ("http", http),
+            ("https", https),
+            ("api", api),
+            ("rendezvous", rendezvous),
+        ];
         let data_dir = self
             .data_dir
             .or(file.data_dir)
@@ -333,14 +344,14 @@ impl SettingsArgs {
             file_given: self.settings,
             data_dir: std::path::absolute(&data_dir).with_context(|| format!("resolving {}", data_dir.display()))?,
             domain: domain.parse().with_context(|| format!("--domain {domain}"))?,
-            http: self.http.or(file.http).unwrap_or_else(|| any(80)),
-            https: self.https.or(file.https).unwrap_or_else(|| any(443)),
+            http,
+            https,
             trusted_proxies,
             proxy_protocol,
             local_drains: self.local_drains.or(file.local_drains).unwrap_or(false),
-            addon_ports: addon_ports(self.addon_ports.or(file.addon_ports).as_deref())?,
+            addon_ports: addon_ports(self.addon_ports.or(file.addon_ports).as_deref(), own_ports)?,
             api,
-            rendezvous: self.rendezvous.or(file.rendezvous).unwrap_or_else(|| any(5000)),
+            rendezvous,
             database_url: self.database_url.or(file.database_url),
             docker: self
                 .docker
@@ -431,12 +442,6 @@ fn cnb_builder(given: Option<String>) -> Result<Option<ImageRef>> {
         bail!("--cnb-builder {name}: give the name of an image, such as heroku/builder:24");
     }
     Ok(Some(ImageRef::new(name)))
-}
-
-/// An empty one takes back what the file says.
-fn addon_ports(given: Option<&str>) -> Result<Option<PortRange>> {
-    let given = given.filter(|ports| !ports.is_empty());
-    given.map(|ports| ports.parse().context("--addon-ports")).transpose()
 }
 
 fn given_or<T>(given: Vec<T>, file: Vec<T>) -> Vec<T> {

@@ -16,6 +16,7 @@ pub struct ExposureRow {
     pub exposure: AddonExposure,
     pub addon_name: String,
     pub service: String,
+    pub plan: String,
     pub app: Id<App>,
     pub app_name: String,
 }
@@ -34,6 +35,7 @@ macro_rules! select_exposures {
                 addon_exposures.updated_at,
                 addons.name as addon_name,
                 addons.service,
+                addons.plan,
                 addons.app,
                 apps.name as app_name
             from addon_exposures
@@ -179,6 +181,7 @@ struct Row {
     updated_at: DateTime<Utc>,
     addon_name: String,
     service: String,
+    plan: String,
     app: Uuid,
     app_name: String,
 }
@@ -199,6 +202,7 @@ impl TryFrom<Row> for ExposureRow {
             },
             addon_name: row.addon_name,
             service: row.service,
+            plan: row.plan,
             app: row.app.into(),
             app_name: row.app_name,
         })

@@ -1,6 +1,10 @@
 //! Containers that are there: seeing, stopping and removing them.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    time::Duration,
+};
 
 use bollard::{
     errors::Error,
@@ -200,6 +204,7 @@ fn running(summary: &ContainerSummary) -> Option<Container> {
             address: networks.and_then(address),
         },
         networks: networks.map(names).unwrap_or_default(),
+        addresses: networks.map(addresses).unwrap_or_default(),
     })
 }
 
@@ -240,6 +245,7 @@ fn inspected_container(response: ContainerInspectResponse) -> Option<Container> 
         created_at,
         state,
         networks: networks.as_ref().map(names).unwrap_or_default(),
+        addresses: networks.as_ref().map(addresses).unwrap_or_default(),
     })
 }
 
@@ -251,9 +257,13 @@ fn names(networks: &HashMap<String, EndpointSettings>) -> Vec<String> {
 
 /// The first address that a container has, by the names of its networks: the same one each time.
 fn address(networks: &HashMap<String, EndpointSettings>) -> Option<IpAddr> {
+    addresses(networks).into_values().next()
+}
+
+fn addresses(networks: &HashMap<String, EndpointSettings>) -> BTreeMap<String, IpAddr> {
     let with_address = networks.iter().filter_map(|(name, endpoint)| {
         let address = endpoint.ip_address.as_ref()?.parse().ok()?;
-        Some((name, address))
+        Some((name.clone(), address))
     });
-    with_address.min_by_key(|(name, _)| *name).map(|(_, address)| address)
+    with_address.collect()
 }

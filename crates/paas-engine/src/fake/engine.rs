@@ -13,7 +13,7 @@ use paas_core::ImageRef;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Behaviour, FakeEngine, behaviour::Life, refused, unavailable};
+use super::{Behaviour, FakeEngine, behaviour::Life, next_address, refused, unavailable};
 use crate::{
     AdoptedImage, ByteStream, Container, ContainerId, ContainerSpec, ContainerState, DockerfileBuild, Engine,
     EngineDisk, EngineError, EngineVersion, ExecSpec, Exit, Image, ImageConfig, Input, LayerSpec, LogChunk,
@@ -353,10 +353,14 @@ impl Engine for FakeEngine {
         let Some(fake) = state.find(id) else {
             return Err(refused("putting a container on a network", "no such container"));
         };
+        let is_running = fake.container.is_running();
         let networks = &mut fake.container.networks;
         if !networks.iter().any(|on| on == network) {
             networks.push(network.to_owned());
             networks.sort();
+            if is_running {
+                fake.container.addresses.insert(network.to_owned(), next_address());
+            }
         }
         drop(state);
         self.touch();
@@ -367,6 +371,7 @@ impl Engine for FakeEngine {
         let mut state = self.answer()?;
         if let Some(fake) = state.find(id) {
             fake.container.networks.retain(|on| on != network);
+            fake.container.addresses.remove(network);
         }
         drop(state);
         self.touch();

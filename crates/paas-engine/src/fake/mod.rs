@@ -174,6 +174,11 @@ impl FakeEngine {
             None => None,
         };
         fake.container.state = ContainerState::Running { address };
+        for network in fake.container.networks.clone() {
+            let is_first = fake.spec.network.as_ref() == Some(&network);
+            let address = address.filter(|_| is_first).unwrap_or_else(next_address);
+            fake.container.addresses.insert(network, address);
+        }
         for (stream, line) in fake.behaviour.says.clone() {
             let words = line.strip_suffix(b"\n").unwrap_or(&line);
             fake.say(stream, line.slice_ref(words), now);

@@ -94,6 +94,7 @@ impl State {
                 created_at: now,
                 state: ContainerState::Created,
                 networks: spec.network.iter().cloned().collect(),
+                addresses: BTreeMap::new(),
             },
             spec: spec.clone(),
             behaviour,
@@ -150,6 +151,7 @@ impl FakeContainer {
             out_of_memory,
         };
         self.container.state = ContainerState::Exited(exit);
+        self.container.addresses.clear();
         exit
     }
 }

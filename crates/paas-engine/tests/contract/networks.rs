@@ -1,5 +1,7 @@
 //! Networks with our own subnets.
 
+use std::collections::BTreeSet;
+
 use paas_engine::{EngineError, Subnet};
 
 use crate::{
@@ -65,6 +67,10 @@ async fn a_container_joins_and_leaves_networks_while_it_runs(world: &World) {
         let listed = world.engine.list().await.unwrap();
         let found = listed.into_iter().find(|listed| listed.id == container.id).unwrap();
         assert!(found.is_running());
+        let with_address: Vec<_> = found.addresses.keys().cloned().collect();
+        assert_eq!(with_address, found.networks);
+        let addresses: BTreeSet<_> = found.addresses.values().collect();
+        assert_eq!(addresses.len(), found.networks.len(), "one of its own on each");
         found.networks
     };
     for _ in 0..2 {

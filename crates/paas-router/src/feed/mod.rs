@@ -93,7 +93,6 @@ pub enum DrainOutcome {
 
 /// What a router tells without being asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "nearly every report is the large one")]
 pub enum Report<'a> {
     Access(AccessRecord<'a>),
     /// A dyno in the table took no connection: look at it again.
@@ -124,5 +123,15 @@ pub enum Report<'a> {
     /// So many reports were lost since the last one, because nobody took them in time.
     Dropped {
         count: u64,
+    },
+    /// The port of an exposed add-on cannot be had. Said once; it is tried again.
+    NoPort {
+        #[serde(with = "chrono::serde::ts_microseconds")]
+        at: DateTime<Utc>,
+        app: Uuid,
+        /// The add-on's name.
+        name: Cow<'a, str>,
+        listen: SocketAddr,
+        error: Cow<'a, str>,
     },
 }

@@ -175,33 +175,60 @@ async fn an_exposed_add_on_is_for_addresses_that_are_allowed() {
 }
 
 #[tokio::test]
-async fn an_exposure_ends_by_itself_and_silence_ends_a_connection() {
+async fn silence_ends_a_connection() {
     let world = World::start(Limits {
         exposure_idle: Duration::from_millis(300),
         ..quick()
     })
     .await;
+    let listen = free_port().await;
+    let exposure = exposed(listen, named(&world, "one").await);
+    publish(&world, &[exposure]).await;
+    let mut silent = enter(listen, "one").await;
+    is_closed(&mut silent).await;
+}
+
+#[tokio::test]
+async fn an_exposure_ends_by_itself() {
+    let mut world = World::start(quick()).await;
     let (listen, forever) = (free_port().await, free_port().await);
     let address = named(&world, "one").await;
-    let mut ending = exposed(listen, address);
-    let lasting = Exposure {
-        addon: id_of("other"),
-        ..exposed(forever, address)
+    let with_room = |addon, listen| Exposure {
+        addon: id_of(addon),
+        connections: 1000,
+        ..exposed(listen, address)
     };
+    let (mut ending, lasting) = (with_room("database", listen), with_room("other", forever));
     publish(&world, &[ending.clone(), lasting.clone()]).await;
-    let mut silent = enter(forever, "one").await;
-    is_closed(&mut silent).await;
-
-    let _inside = enter(listen, "one").await;
-    ending.ends_at = wall_clock() + TimeDelta::milliseconds(100);
+    let mut inside = enter(listen, "one").await;
+    ending.ends_at = wall_clock() + TimeDelta::milliseconds(1500);
     publish(&world, &[ending.clone(), lasting.clone()]).await;
+    is_echoed(&mut inside).await;
     // The feeder never says that it is over.
-    timeout(DEADLINE, async {
-        while from("127.0.0.1", listen, "one").await.is_ok() {}
-    })
-    .await
-    .expect("it ends");
+    is_closed(&mut inside).await;
+    assert!(from("127.0.0.1", listen, "one").await.is_err());
     let _still = enter(forever, "one").await;
+    // Nobody is called a stranger who only came too late.
+    assert!(from("127.0.0.2", forever, "one").await.is_err());
+    let Report::TurnedAway { peer, .. } = world.event().await else {
+        panic!("a stranger is told of");
+    };
+    assert_eq!(peer.to_string(), "127.0.0.2");
+}
+
+#[tokio::test]
+async fn a_port_that_somebody_else_has_is_told_of() {
+    let mut world = World::start(quick()).await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut exposure = exposed(taken.local_addr().unwrap(), named(&world, "one").await);
+    publish(&world, std::slice::from_ref(&exposure)).await;
+    // It is tried again with the next table at the latest.
+    exposure.connections = 3;
+    publish(&world, std::slice::from_ref(&exposure)).await;
+    let Report::NoPort { name, listen, .. } = world.event().await else {
+        panic!("a port that cannot be had is told of");
+    };
+    assert_eq!((&*name, listen), ("postgresql-curved-12345", exposure.listen));
 }
 
 #[tokio::test]

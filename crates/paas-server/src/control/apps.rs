@@ -110,6 +110,8 @@ impl AppsController {
         self.platform.is_settled.store(false, Ordering::SeqCst);
         // What a task has done meanwhile may be missing from the list: to this pass it is at work to the end.
         let at_work = self.in_flight.now();
+        // What was taken back is closed whatever else can be looked at.
+        self.feed.restrict(&exposure::rows(&self.platform).await?).await;
         // Containers first: a row is always older than its container, so that none looks like an orphan.
         let containers = self.platform.engine.list().await.context("listing containers")?;
         self.follow_output(&containers, &at_work);

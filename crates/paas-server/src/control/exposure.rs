@@ -4,29 +4,39 @@
 //! table without the address that it may get, whoever had it before.
 
 use anyhow::Result;
-use paas_engine::{Container, ContainerState, Role};
+use paas_engine::{Container, Pool, Role};
 use paas_router::feed::{Exposure, ExposureTls, ServerEntry};
 use paas_store::{self as store, StoreError, addon_exposure::ExposureRow};
 
 use crate::{addon::TlsBy, platform::Platform};
 
-/// As many as people need; apps have their own way, and the rest of the server's connections.
+/// As many as people need, at most.
 const MOST_CONNECTIONS: u32 = 20;
+/// A quarter of the plan's: apps have their own way, and the rest of the server's connections.
+const SHARE: u32 = 4;
+/// Where the plan is not known any more.
+const FEW_CONNECTIONS: u32 = 5;
+
+/// What is wanted now.
+pub(super) async fn rows(platform: &Platform) -> Result<Vec<ExposureRow>> {
+    let mut conn = platform.store.connection().await?;
+    match store::addon_exposure::all(&mut conn).await {
+        Ok(rows) => Ok(rows),
+        // Dynos have to be looked after all the same, and nobody comes in.
+        Err(error @ StoreError::Corrupt { .. }) => {
+            tracing::error!(%error, "no add-on is exposed");
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
 
 /// Those that are open now. One whose end has come is forgotten, with an event that says so.
 pub(super) async fn entries(platform: &Platform, containers: &[Container]) -> Result<Vec<Exposure>> {
     let now = platform.clock.now();
-    let mut conn = platform.store.connection().await?;
-    let rows = match store::addon_exposure::all(&mut conn).await {
-        Ok(rows) => rows,
-        // Dynos have to be looked after all the same, and nobody comes in.
-        Err(error @ StoreError::Corrupt { .. }) => {
-            tracing::error!(%error, "no add-on is exposed");
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(error.into()),
-    };
     let mut open = Vec::new();
+    let rows = rows(platform).await?;
+    let mut conn = platform.store.connection().await?;
     for row in rows {
         if row.exposure.is_open(now) {
             open.extend(entry(platform, containers, row));
@@ -46,11 +56,13 @@ fn entry(platform: &Platform, containers: &[Container], row: ExposureRow) -> Opt
         exposure,
         addon_name,
         service,
+        plan,
         app,
         app_name: _,
     } = row;
     let listen = platform.settings.addon_ports?.address(exposure.port)?;
-    let kind = &platform.catalogue.service(&service)?.kind;
+    let service = platform.catalogue.service(&service)?;
+    let kind = &service.kind;
     let tls = match kind.exposure.as_ref()?.tls {
         TlsBy::Postgres => ExposureTls::Postgres,
         TlsBy::Platform => ExposureTls::Router,
@@ -59,14 +71,17 @@ fn entry(platform: &Platform, containers: &[Container], row: ExposureRow) -> Opt
         let Some(Role::Addon { addon, generation }) = container.role else {
             return None;
         };
-        let ContainerState::Running { address: Some(address) } = container.state else {
+        if addon != exposure.addon || !container.is_running() {
             return None;
-        };
+        }
+        // By the network of the app that it is always on: an address on another one's may be a dyno's after a detach.
+        let mut addresses = container.addresses.iter();
+        let (_, address) = addresses.find(|(network, _)| Pool::app_of(network) == Some(app))?;
         let server = ServerEntry {
             container: container.id.as_str().to_owned(),
-            address: (address, kind.port).into(),
+            address: (*address, kind.port).into(),
         };
-        (addon == exposure.addon).then_some((generation, server))
+        Some((generation, server))
     });
     Some(Exposure {
         addon: *exposure.addon.as_uuid(),
@@ -79,6 +94,25 @@ fn entry(platform: &Platform, containers: &[Container], row: ExposureRow) -> Opt
         allowed: exposure.allowed.networks().map(ToString::to_string).collect(),
         ends_at: exposure.expires_at,
         tls,
-        connections: MOST_CONNECTIONS,
+        connections: service
+            .plan(&plan)
+            .map_or(FEW_CONNECTIONS, |plan| most_connections(plan.size.connections)),
     })
+}
+
+/// Of a server with so many.
+fn most_connections(of_server: u32) -> u32 {
+    (of_server / SHARE).clamp(1, MOST_CONNECTIONS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_has_most_of_the_connections_of_its_add_on() {
+        for (of_server, outside) in [(20, 5), (40, 10), (120, 20), (1000, 20), (3, 1)] {
+            assert_eq!(most_connections(of_server), outside, "{of_server}");
+        }
+    }
 }

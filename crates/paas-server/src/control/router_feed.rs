@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     env,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
@@ -18,6 +18,7 @@ use paas_router::feed::{
     AppEntry, Certificate, Challenge, DrainOutcome, Exposure, FeedClient, FeedError, PlatformHost, Report, Reports,
     Table,
 };
+use paas_store::addon_exposure::ExposureRow;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
@@ -60,6 +61,8 @@ struct Contents {
     certificates: Option<Vec<Arc<Certificate>>>,
     challenges: Vec<Challenge>,
     exposures: Vec<Exposure>,
+    /// Whether a router has yet to hear that fewer may come in.
+    owes_restriction: bool,
 }
 
 /// One connection to a router. A second one to the same router is another: what was sent over the first may be lost.
@@ -160,6 +163,27 @@ impl RouterFeed {
         contents.routes = Some(routes.to_vec());
         contents.exposures = exposures;
         self.send(&contents).await
+    }
+
+    /// Closes what these rows do not have any more, and changes who may come to the others, and until when: as much as can be done
+    /// without a look at containers.
+    pub(crate) async fn restrict(&self, rows: &[ExposureRow]) {
+        let mut contents = self.contents.lock().await;
+        let before = contents.exposures.clone();
+        contents.exposures.retain_mut(|open| {
+            let wanted = rows.iter().map(|row| &row.exposure);
+            let mut wanted =
+                wanted.filter(|wanted| *wanted.addon.as_uuid() == open.addon && wanted.port == open.listen.port());
+            let Some(wanted) = wanted.next() else {
+                return false;
+            };
+            open.allowed = wanted.allowed.networks().map(ToString::to_string).collect();
+            open.ends_at = wanted.expires_at;
+            true
+        });
+        if contents.owes_restriction || contents.exposures != before {
+            contents.owes_restriction = self.send(&contents).await.is_none();
+        }
     }
 
     /// The same with these certificates. The first ones wake the controller of the apps, which waits for them.
@@ -367,6 +391,7 @@ impl RouterFeed {
             .args(["--http", &settings.http.to_string()])
             .args(["--https", &settings.https.to_string()])
             .args(["--api", &settings.api.to_string()])
+            .args(["--rendezvous", &settings.rendezvous.to_string()])
             .arg(format!("--proxy-protocol={}", settings.proxy_protocol))
             .args(
                 settings
@@ -421,6 +446,16 @@ impl RouterFeed {
                         let line = turned_away(at, &name, (peer, more));
                         lines.entry(app).or_default().push(line);
                     }
+                    Report::NoPort {
+                        at,
+                        app,
+                        name,
+                        listen,
+                        error,
+                    } => {
+                        let line = no_port(at, &name, (listen, &error));
+                        lines.entry(app).or_default().push(line);
+                    }
                     Report::Dropped { count } => tracing::warn!(count, "router lines were lost: too many at once"),
                 }
             }
@@ -451,5 +486,18 @@ fn turned_away(at: DateTime<Utc>, name: &str, (peer, more): (IpAddr, u32)) -> Lo
         source: LogSource::Heroku,
         process: name.to_owned(),
         message: format!("at=warning A connection from {peer} was refused: it is not on the allow-list{more}"),
+    }
+}
+
+/// An exposed add-on without a port, for the log of its app.
+fn no_port(at: DateTime<Utc>, name: &str, (listen, error): (SocketAddr, &str)) -> LogLine {
+    LogLine {
+        at,
+        source: LogSource::Heroku,
+        process: name.to_owned(),
+        message: format!(
+            "at=error Nobody can connect yet: {listen} cannot be had ({error}). It is tried again; ask the operator of this \
+             platform to free the port, or to choose other --addon-ports"
+        ),
     }
 }

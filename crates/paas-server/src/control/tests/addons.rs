@@ -28,7 +28,7 @@ impl Server {
         addon::by_id(&mut connection, id).await.unwrap()
     }
 
-    async fn containers_of(&self, id: Id<paas_core::Addon>) -> Vec<Container> {
+    pub(super) async fn containers_of(&self, id: Id<paas_core::Addon>) -> Vec<Container> {
         let mut listed = self.engine.list().await.unwrap();
         listed.retain(|container| matches!(container.role, Some(Role::Addon { addon, .. }) if addon == id));
         listed

@@ -9,6 +9,7 @@ mod certificates;
 mod deploy;
 mod destroy;
 mod disk;
+mod exposure;
 mod release_phase;
 mod runtime;
 mod server;
