@@ -20,6 +20,7 @@ create table addon_resources (
     plan text not null,
     accepted_at timestamptz,
     message text,
+    code bytea,
     code_hash bytea,
     code_expires_at timestamptz,
     token_hash bytea,
@@ -36,4 +37,9 @@ create index addon_resources_provider on addon_resources (provider);
 comment on table addon_resources is 'Add-ons whose server is a provider''s: what it was told of them, and what it said.';
 comment on column addon_resources.plan is 'The plan that the provider knows of.';
 comment on column addon_resources.accepted_at is 'When it said that it is at work on it. Null until it has answered.';
-comment on column addon_resources.code_hash is 'Of the code that it gets its tokens for, once.';
+comment on column addon_resources.code is 'The code that it gets its tokens for, once; sealed, because the same one is sent until then.';
+comment on column addon_resources.code_hash is 'What that code is found by.';
+
+alter table addons add column options bytea;
+
+comment on column addons.options is 'What the provider is told of it besides the plan, sealed: there may be secrets among it.';

@@ -22,7 +22,8 @@ use crate::{
 use row::Row;
 
 pub use change::{
-    Learns, NewAddon, begin_destroy, begin_destroy_of_app, begin_rotation, create, rename, set_config, set_plan,
+    Learns, NewAddon, begin_destroy, begin_destroy_by_platform, begin_destroy_of_app, begin_rotation, create, rename,
+    set_config, set_plan,
 };
 pub(crate) use change::{lock_with_apps, record};
 pub use fill::{disk_bytes, set_disk_bytes};
@@ -182,24 +183,29 @@ pub async fn set_image(conn: &mut PgConnection, id: Id<Addon>, image: &ImageRef)
     Ok(())
 }
 
-/// Its container ended, or could not be made: when the next is due, and why.
+/// Its container ended, or could not be made: when the next is due, and why. `false` when something else is wanted of it than
+/// of `row` by now, because what has failed then says nothing of that.
 pub async fn set_trouble(
     conn: &mut PgConnection,
-    id: Id<Addon>,
+    row: &AddonRow,
     failures: u32,
     retry_at: DateTime<Utc>,
     trouble: &str,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "update addons set failures = $2, retry_at = $3, trouble = $4 where id = $1",
-        id.as_uuid(),
+) -> Result<bool, StoreError> {
+    let set = sqlx::query!(
+        "update addons
+        set failures = $2, retry_at = $3, trouble = $4
+        where id = $1
+            and state = $5
+            and plan = $6",
+        row.addon.id.as_uuid(),
         integer(failures),
         retry_at,
         trouble,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+        row.addon.state.as_str(),
+        row.addon.plan,
+    );
+    Ok(set.execute(conn).await?.rows_affected() == 1)
 }
 
 /// It answers.

@@ -9,7 +9,9 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use crate::{
-    PgConnection, Sealer, Stamp, StoreError, addon, addon_credential, app,
+    PgConnection, Sealer, Stamp, StoreError,
+    addon::{self, Values},
+    addon_credential, app,
     column::parse,
     event::{self, Change},
     new_id,
@@ -179,7 +181,7 @@ pub async fn create(
     if let Some(key) = taken {
         return Err(StoreError::ConfigTaken { key });
     }
-    record(&mut transaction, &row, "create", stamp).await?;
+    record(&mut transaction, &row, "create", Some(stamp), stamp.at).await?;
     let description = format!("Attach {} (@ref:{})", row.attachment.name, row.addon_name);
     let release = release::of_addons(&mut transaction, sealer, new.app, &description, true, stamp).await?;
     let release = release.ok_or(StoreError::AppGone)?;
@@ -204,7 +206,7 @@ pub async fn replace(
         if old.attachment.addon != new.addon && is_last(&mut transaction, old).await? {
             return Err(StoreError::LastAttachment);
         }
-        delete_row(&mut transaction, old, stamp).await?;
+        delete_row(&mut transaction, old, Some(stamp), stamp.at).await?;
     }
     let made = create(&mut transaction, sealer, new, stamp).await?;
     transaction.commit().await?;
@@ -226,31 +228,37 @@ pub async fn delete(
     if is_last(&mut transaction, &row).await? {
         return Err(StoreError::LastAttachment);
     }
-    let release = remove(&mut transaction, sealer, &row, stamp).await?;
+    let release = remove(&mut transaction, sealer, &row, Some(stamp), stamp).await?;
     transaction.commit().await?;
     Ok(release)
 }
 
-/// Takes it away without asking.
+/// Takes it away without asking. Without an actor the platform does; the release is somebody's all the same.
 pub(crate) async fn remove(
     conn: &mut PgConnection,
     sealer: &Sealer,
     row: &AttachmentRow,
+    actor: Option<Stamp>,
     stamp: Stamp,
 ) -> Result<Option<ReleaseRow>, StoreError> {
-    delete_row(conn, row, stamp).await?;
+    delete_row(conn, row, actor, stamp.at).await?;
     let description = format!("Detach {} (@ref:{})", row.attachment.name, row.addon_name);
     release::of_addons(conn, sealer, row.attachment.app, &description, true, stamp).await
 }
 
-async fn delete_row(conn: &mut PgConnection, row: &AttachmentRow, stamp: Stamp) -> Result<(), StoreError> {
+async fn delete_row(
+    conn: &mut PgConnection,
+    row: &AttachmentRow,
+    actor: Option<Stamp>,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "delete from addon_attachments where id = $1",
         row.attachment.id.as_uuid()
     )
     .execute(&mut *conn)
     .await?;
-    record(conn, row, "destroy", stamp).await
+    record(conn, row, "destroy", actor, at).await
 }
 
 /// Whether its own app would not use the add-on any more without it.
@@ -276,7 +284,8 @@ pub(crate) async fn attached(conn: &mut PgConnection, sealer: &Sealer, app: Id<A
             addons.id,
             addons.service,
             addons.plan,
-            addons.config,
+            -- What comes before the add-on is there waits for it.
+            case when addons.state <> 'provisioning' then addons.config end as config,
             addon_attachments.namespace,
             addon_credentials.id as "credential?",
             addon_credentials.config as credential_config
@@ -312,6 +321,25 @@ pub(crate) async fn attached(conn: &mut PgConnection, sealer: &Sealer, app: Id<A
     Ok(attached)
 }
 
+/// Whether these values of an add-on fit into every app that is to have them: as a release would say.
+pub(crate) async fn fits(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    attachments: &[AttachmentRow],
+    values: &Values,
+) -> Result<(), StoreError> {
+    for AttachmentRow { attachment, .. } in attachments {
+        let own = release::own_of_head(conn, sealer, attachment.app).await?;
+        let mut vars = attached(conn, sealer, attachment.app).await?.vars;
+        for (suffix, value) in values {
+            vars.extend(attachment.name.config_key(suffix).map(|key| (key, value.clone())));
+        }
+        let vars = vars.into_iter().map(|(key, value)| (key, Some(value)));
+        own.with(vars).map_err(StoreError::Config)?;
+    }
+    Ok(())
+}
+
 /// The config vars that some attachments have in an app, for people.
 pub(crate) fn keys_of(attachments: &[AttachmentRow], app: Id<App>) -> String {
     let of_app = attachments.iter().filter(|row| row.attachment.app == app);
@@ -327,14 +355,25 @@ fn rows(rows: Vec<Row>) -> Result<Vec<AttachmentRow>, StoreError> {
     rows.into_iter().map(AttachmentRow::try_from).collect()
 }
 
-async fn record(conn: &mut PgConnection, row: &AttachmentRow, action: &str, stamp: Stamp) -> Result<(), StoreError> {
+async fn record(
+    conn: &mut PgConnection,
+    row: &AttachmentRow,
+    action: &str,
+    actor: Option<Stamp>,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
     let change = Change {
         action,
         resource: "addon-attachment",
         id: row.attachment.id.as_uuid(),
     };
     let payload = json!({ "name": row.attachment.name.as_str(), "addon": row.addon_name.as_str() });
-    event::record(conn, change.by(row.attachment.app, stamp, payload)).await
+    let app = row.attachment.app;
+    let event = match actor {
+        Some(stamp) => change.by(app, stamp, payload),
+        None => change.by_platform(app, at, payload),
+    };
+    event::record(conn, event).await
 }
 
 struct Row {

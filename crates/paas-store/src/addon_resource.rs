@@ -1,15 +1,29 @@
 //! Add-ons whose server is a provider's: what the provider was told of them, and what it said.
 //!
-//! A provider comes to its own add-ons with tokens, which it gets for a code that it was sent. All are stored as hashes.
+//! A provider comes to its own add-ons with tokens, which it gets for a code that it was sent. Tokens are stored as hashes; the
+//! code is sealed as well, because a provider that has kept the first of two requests has that one's.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use paas_core::{Addon, AddonProvider, Id, KnownResource};
+use paas_core::{Addon, AddonProvider, AddonState, Id, KnownResource};
+use serde_json::json;
+use sqlx::Connection;
 
 use crate::{
-    PgConnection, Sealer, StoreError,
+    PgConnection, Sealed, Sealer, Stamp, StoreError,
     addon::{self, Values},
-    authorization::TokenHash,
+    addon_attachment,
+    authorization::{Token, TokenHash},
+    column::corrupt,
+    release::ReleaseRow,
 };
+
+const CODE: &str = "addon resource code";
+const OPTIONS: &str = "addon options";
+
+/// Changes of config vars, by what these end in; `None` takes one away.
+pub type Changes = BTreeMap<String, Option<String>>;
 
 /// An add-on that somebody has shown a secret of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,34 +45,81 @@ pub async fn all(conn: &mut PgConnection) -> Result<Vec<(Id<Addon>, KnownResourc
     Ok(rows.collect())
 }
 
-/// A provider is about to be asked for an add-on of this plan, and gets this code. Before the request: one that answers at once may
-/// come with the code before its answer is read.
+/// A provider is about to be asked for an add-on of this plan, with the code that is returned: the one of the request before, where
+/// that was not exchanged. Before the request: one that answers at once may come with the code before its answer is read.
 pub async fn begin(
     conn: &mut PgConnection,
+    sealer: &Sealer,
     ResourceOf { addon, provider }: ResourceOf,
     plan: &str,
-    (code, expires_at): (TokenHash, DateTime<Utc>),
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+    (expires_at, now): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Token, StoreError> {
+    let mut transaction = conn.begin().await?;
+    let known = sqlx::query_scalar!(
+        "select code from addon_resources where addon = $1 for update",
+        addon.as_uuid()
+    );
+    let code = match known.fetch_optional(&mut *transaction).await?.flatten() {
+        Some(sealed) => {
+            let text = sealer.open(CODE, addon.as_uuid(), &Sealed(sealed))?;
+            let text = String::from_utf8(text).map_err(|_| corrupt(CODE, "no text"))?;
+            Token::from_stored(text)
+        }
+        None => Token::generate_secret(),
+    };
+    let hash = code.hash();
     sqlx::query!(
-        "insert into addon_resources (addon, provider, plan, code_hash, code_expires_at, created_at)
-        values ($1, $2, $3, $4, $5, $6)
+        "insert into addon_resources (addon, provider, plan, code, code_hash, code_expires_at, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7)
         on conflict (addon) do update
         set
             plan = excluded.plan,
             accepted_at = null,
+            code = excluded.code,
             code_hash = excluded.code_hash,
             code_expires_at = excluded.code_expires_at",
         addon.as_uuid(),
         provider.as_uuid(),
         plan,
-        code.as_bytes(),
+        sealer.seal(CODE, addon.as_uuid(), code.as_str().as_bytes()).0,
+        hash.as_bytes(),
         expires_at,
         now,
     )
-    .execute(conn)
+    .execute(&mut *transaction)
     .await?;
-    Ok(())
+    transaction.commit().await?;
+    Ok(code)
+}
+
+/// What it is told besides the plan. An event says only what these are called: there may be secrets among them.
+pub async fn set_options(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    id: Id<Addon>,
+    options: &Values,
+    stamp: Stamp,
+) -> Result<(), StoreError> {
+    let mut transaction = conn.begin().await?;
+    sqlx::query!(
+        "update addons set options = $2 where id = $1",
+        id.as_uuid(),
+        addon::seal(sealer, OPTIONS, id, options),
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let row = addon::by_id(&mut transaction, id).await?.ok_or(StoreError::AddonGone)?;
+    let names: Vec<_> = options.keys().collect();
+    let payload = json!({ "options": names });
+    addon::record(&mut transaction, &row.addon, "update", Some(stamp), stamp.at, payload).await?;
+    Ok(transaction.commit().await?)
+}
+
+pub async fn options(conn: &mut PgConnection, sealer: &Sealer, id: Id<Addon>) -> Result<Values, StoreError> {
+    let sealed = sqlx::query_scalar!("select options from addons where id = $1", id.as_uuid());
+    let sealed = sealed.fetch_optional(conn).await?.ok_or(StoreError::AddonGone)?;
+    let options = sealed.map(|sealed| addon::open(sealer, OPTIONS, id, sealed));
+    Ok(options.transpose()?.unwrap_or_default())
 }
 
 /// It works on it, and will come by itself.
@@ -96,6 +157,40 @@ pub async fn set_plan(conn: &mut PgConnection, addon: Id<Addon>, plan: &str) -> 
     Ok(())
 }
 
+/// It does not take a change to this plan: the add-on goes on with the one that it knows of, and people get to know why. `false`
+/// when something else is wanted by now.
+pub async fn refuse_plan(
+    conn: &mut PgConnection,
+    id: Id<Addon>,
+    refused: &str,
+    message: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let mut transaction = conn.begin().await?;
+    let put_back = sqlx::query!(
+        "update addons
+        set plan = addon_resources.plan, failures = 0, retry_at = null, trouble = null, updated_at = $3
+        from addon_resources
+        where addon_resources.addon = addons.id
+            and addons.id = $1
+            and addons.plan = $2
+            and addons.state = 'provisioned'",
+        id.as_uuid(),
+        refused,
+        now,
+    );
+    if put_back.execute(&mut *transaction).await?.rows_affected() == 0 {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    set_message(&mut transaction, id, Some(message)).await?;
+    let row = addon::by_id(&mut transaction, id).await?.ok_or(StoreError::AddonGone)?;
+    let payload = json!({ "refused": refused });
+    addon::record(&mut transaction, &row.addon, "update", None, now, payload).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
 /// What it wants people to know of an add-on.
 pub async fn set_message(conn: &mut PgConnection, addon: Id<Addon>, message: Option<&str>) -> Result<(), StoreError> {
     sqlx::query!(
@@ -113,21 +208,73 @@ pub async fn message(conn: &mut PgConnection, addon: Id<Addon>) -> Result<Option
     Ok(message.fetch_optional(conn).await?.flatten())
 }
 
-/// Keeps the values of config vars that come before the add-on is there; nothing once it is.
-pub async fn keep_config(
+/// Changes config vars of an add-on. What comes before it is there is kept for [`complete`]; later every app that uses it has a
+/// release, if anything is different. Fails with [`StoreError::Config`] for what an app could not have.
+pub async fn change_config(
     conn: &mut PgConnection,
     sealer: &Sealer,
-    addon: Id<Addon>,
-    values: &Values,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "update addons set config = $2 where id = $1 and state = 'provisioning'",
-        addon.as_uuid(),
-        addon::seal(sealer, addon::CONFIG, addon, values),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    id: Id<Addon>,
+    changes: &Changes,
+    at: DateTime<Utc>,
+) -> Result<Vec<ReleaseRow>, StoreError> {
+    let mut transaction = conn.begin().await?;
+    // From the reading to the writing: of two changes at once neither loses the other's.
+    let (mut attachments, is_living) = addon::lock_with_apps(&mut transaction, id).await?;
+    if !is_living {
+        return Err(StoreError::AddonGone);
+    }
+    let row = addon::by_id(&mut transaction, id).await?.ok_or(StoreError::AddonGone)?;
+    let before = addon::config(&mut transaction, sealer, id).await?.unwrap_or_default();
+    let mut values = before.clone();
+    for (suffix, value) in changes {
+        match value {
+            Some(value) => values.insert(suffix.clone(), value.clone()),
+            None => values.remove(suffix),
+        };
+    }
+    if values == before {
+        return Ok(Vec::new());
+    }
+    let releases = if row.addon.state == AddonState::Provisioning {
+        attachments.retain(|row| row.attachment.namespace.is_none());
+        addon_attachment::fits(&mut transaction, sealer, &attachments, &values).await?;
+        sqlx::query!(
+            "update addons set config = $2 where id = $1",
+            id.as_uuid(),
+            addon::seal(sealer, addon::CONFIG, id, &values),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        Vec::new()
+    } else {
+        addon::set_config(&mut transaction, sealer, id, (&Values::new(), &values), at).await?
+    };
+    transaction.commit().await?;
+    Ok(releases)
+}
+
+/// It is there: every app that uses it gets the config vars that were kept for it, with a release; nothing happens when it was
+/// there before. `None` while there are no config vars.
+pub async fn complete(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    id: Id<Addon>,
+    at: DateTime<Utc>,
+) -> Result<Option<Vec<ReleaseRow>>, StoreError> {
+    let mut transaction = conn.begin().await?;
+    addon::lock_with_apps(&mut transaction, id).await?;
+    let row = addon::by_id(&mut transaction, id).await?.ok_or(StoreError::AddonGone)?;
+    if row.addon.state != AddonState::Provisioning {
+        return Ok(Some(Vec::new()));
+    }
+    let values = addon::config(&mut transaction, sealer, id).await?.unwrap_or_default();
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let releases = addon::set_config(&mut transaction, sealer, id, (&Values::new(), &values), at).await?;
+    addon::clear_trouble(&mut transaction, id).await?;
+    transaction.commit().await?;
+    Ok(Some(releases))
 }
 
 /// Whose code this is, while it is good.
@@ -186,6 +333,7 @@ pub async fn exchange_code(
     let exchanged = sqlx::query!(
         "update addon_resources
         set
+            code = null,
             code_hash = null,
             code_expires_at = null,
             token_hash = $2,

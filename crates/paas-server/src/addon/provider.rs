@@ -21,7 +21,9 @@ pub(crate) const CLIENT_SECRET: &str = "CLIENT_SECRET";
 
 /// What every new add-on of Heroku's has, until its provider makes others.
 const FIRST_PLAN: &str = "test";
+/// What a manifest calls where add-ons are asked for, and what a request of version 3 does.
 const REGION: &str = "us";
+const REGION_OF_REQUESTS: &str = "amazon-web-services::us-east-1";
 const MOST_PLANS: usize = 100;
 const MOST_CONFIG_VARS: usize = 100;
 
@@ -72,7 +74,7 @@ pub(crate) enum ManifestError {
     Url(&'static str),
     #[error("`{0}` is empty")]
     Empty(&'static str),
-    #[error("`api.regions` has to have one; add-ons are asked for in {REGION}")]
+    #[error("`api.regions` has to have {REGION:?}: add-ons are asked for in {REGION_OF_REQUESTS}")]
     Regions,
     #[error("plan {0:?} is no name: letters, digits, dashes and underscores")]
     Plan(String),
@@ -93,7 +95,6 @@ struct Manifest {
 struct Api {
     config_vars_prefix: Option<String>,
     config_vars: Vec<String>,
-    regions: Vec<String>,
     production: Endpoints,
     /// A number, or a text.
     version: Option<Value>,
@@ -120,6 +121,10 @@ impl ReadManifest {
             return Err(ManifestError::Empty("api.password"));
         }
         let provider = Provider::read(Id::from_uuid(Uuid::nil()), &manifest)?;
+        let regions = manifest.pointer("/api/regions").and_then(Value::as_array);
+        if !regions.is_some_and(|regions| regions.iter().any(|region| region == REGION)) {
+            return Err(ManifestError::Regions);
+        }
         for (name, url) in [
             ("api.production.base_url", Some(&provider.base_url)),
             ("api.production.sso_url", provider.sso_url.as_ref()),
@@ -179,9 +184,6 @@ impl Provider {
         if suffixes.is_empty() {
             return Err(ManifestError::Empty("api.config_vars"));
         }
-        if api.regions.is_empty() {
-            return Err(ManifestError::Regions);
-        }
         let is_plan = |plan: &&String| {
             let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
             !plan.is_empty() && plan.len() <= 64 && plan.bytes().all(is_word)
@@ -234,22 +236,32 @@ impl Provider {
     }
 
     pub(crate) const fn region() -> &'static str {
-        REGION
+        REGION_OF_REQUESTS
     }
 
-    /// The values that a provider gave, by what they end in. Only config vars of its manifest are its to set.
-    pub(crate) fn config(&self, given: &BTreeMap<String, String>) -> Result<Values, String> {
-        let mut values = Values::new();
-        for (key, value) in given {
-            let suffix = key
-                .strip_prefix(self.prefix.as_str())
-                .and_then(|rest| rest.strip_prefix('_'));
-            match suffix.filter(|suffix| self.suffixes.iter().any(|known| known == suffix)) {
-                Some(suffix) => values.insert(suffix.to_owned(), value.clone()),
-                None => return Err(format!("{key} is no config var of the manifest of {}", self.name)),
-            };
+    /// What a config var of an add-on ends in. Only those that it was created with are its provider's to set: people may have set
+    /// one of the same name by hand before the manifest had it.
+    pub(crate) fn suffix<'a>(&self, key: &'a str, of_addon: &[String]) -> Result<&'a str, String> {
+        let suffix = key
+            .strip_prefix(self.prefix.as_str())
+            .and_then(|rest| rest.strip_prefix('_'));
+        match suffix {
+            Some(suffix) if of_addon.iter().any(|known| known == suffix) => Ok(suffix),
+            Some(suffix) if self.suffixes.iter().any(|known| known == suffix) => Err(format!(
+                "{key} is in the manifest of {}, but this add-on was created before that config var: it comes with a new add-on",
+                self.name
+            )),
+            _ => Err(format!("{key} is no config var of the manifest of {}", self.name)),
         }
-        Ok(values)
+    }
+
+    /// The values that a provider gave for an add-on, by what they end in.
+    pub(crate) fn config(&self, given: &BTreeMap<String, String>, of_addon: &[String]) -> Result<Values, String> {
+        let known = given.iter().map(|(key, value)| {
+            let suffix = self.suffix(key, of_addon)?;
+            Ok((suffix.to_owned(), value.clone()))
+        });
+        known.collect()
     }
 }
 
@@ -324,12 +336,17 @@ mod tests {
             (provider.default_plan(), provider.suffixes.as_slice()),
             ("test", &["URL".to_owned()][..])
         );
-        let given = |key: &str| provider.config(&[(key.to_owned(), "x".to_owned())].into());
+        let given = |key: &str| provider.config(&[(key.to_owned(), "x".to_owned())].into(), &provider.suffixes);
         let values = Values::from([("URL".to_owned(), "x".to_owned())]);
         assert_eq!(given("ERRORBUCKET_URL").unwrap(), values);
         for other in ["ERRORBUCKET_TOKEN", "DATABASE_URL", "ERRORBUCKETURL", "URL"] {
             assert!(given(other).is_err(), "{other}");
         }
+        // What an add-on was created without may be a person's by now; what it was created with stays its provider's.
+        let before = ["TOKEN".to_owned()];
+        let refused = provider.suffix("ERRORBUCKET_URL", &before).unwrap_err();
+        assert!(refused.contains("created before that config var"), "{refused}");
+        assert_eq!(provider.suffix("ERRORBUCKET_TOKEN", &before), Ok("TOKEN"));
     }
 
     #[test]
@@ -350,6 +367,7 @@ mod tests {
             ("/api/config_vars", json!([]), "is empty"),
             ("/api/password", json!(""), "is empty"),
             ("/api/regions", json!([]), "`api.regions`"),
+            ("/api/regions", json!(["eu"]), "\"us\""),
             (
                 "/api/production/base_url",
                 json!("http://errorbucket.example.com/"),

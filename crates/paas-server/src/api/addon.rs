@@ -10,7 +10,7 @@ use http::StatusCode;
 use paas_api::{AddonQuestion, AddonRemoval, AddonUpdate, BillingEntity, NamedRef, NewAddon};
 use paas_core::{AddonFill, AddonName, AddonState, App, AttachmentName, Id, Permissions};
 use paas_store::{
-    Stamp, StoreError,
+    PgConnection, Stamp, StoreError,
     account::Account,
     addon::{self, AddonRow},
     addon_attachment::{self, AttachmentRow},
@@ -222,7 +222,8 @@ pub(super) async fn make(
         match addon::create(&mut transaction, &api.store().sealer, new, stamp).await {
             Ok(made) => {
                 if !wanted.options.is_empty() {
-                    addon::choose(&mut transaction, made.0.addon.id, &wanted.options, stamp).await?;
+                    let (sealer, id) = (&api.store().sealer, made.0.addon.id);
+                    addon_resource::set_options(&mut transaction, sealer, id, &wanted.options, stamp).await?;
                 }
                 if let Some(beginning) = &wanted.beginning {
                     paas_store::addon_rollback::begin(&mut transaction, &beginning.of(made.0.addon.id)).await?;
@@ -347,18 +348,34 @@ pub(super) async fn delete(
             others.join(", ")
         )));
     }
-    let mut last = answer(&api, &found, &uses);
-    "deprovisioned".clone_into(&mut last.state);
     let stamp = api.stamp(&caller.account);
-    let releases = addon::begin_destroy(&mut transaction, &api.store().sealer, found.addon.id, stamp).await?;
-    resource::describe_end(&mut transaction, &last.id, &last).await?;
-    for used in &uses {
-        let attachment = attachments::answer(&api, used);
-        resource::describe_end(&mut transaction, &attachment.id, &attachment).await?;
-    }
+    let (last, releases) = begin_end(&api, &mut transaction, (&found, &uses), Some(stamp)).await?;
     transaction.commit().await?;
     follow(&api, releases, &caller.account).await;
     Ok(Json(last))
+}
+
+/// Destroys an add-on, for a person or for its provider, and keeps what it and its attachments were. Says what it was, and the
+/// releases that follow from it.
+pub(super) async fn begin_end(
+    api: &Api,
+    conn: &mut PgConnection,
+    (row, uses): (&AddonRow, &[AttachmentRow]),
+    actor: Option<Stamp>,
+) -> Result<(paas_api::Addon, Vec<ReleaseRow>), ApiError> {
+    let mut last = answer(api, row, uses);
+    "deprovisioned".clone_into(&mut last.state);
+    let (sealer, id) = (&api.store().sealer, row.addon.id);
+    let releases = match actor {
+        Some(stamp) => addon::begin_destroy(conn, sealer, id, stamp).await?,
+        None => addon::begin_destroy_by_platform(conn, sealer, id, api.now()).await?,
+    };
+    resource::describe_end(conn, &last.id, &last).await?;
+    for used in uses {
+        let attachment = attachments::answer(api, used);
+        resource::describe_end(conn, &attachment.id, &attachment).await?;
+    }
+    Ok((last, releases))
 }
 
 /// Says what became of apps, and lets them run it.
@@ -511,6 +528,10 @@ fn answer(api: &Api, row: &AddonRow, uses: &[AttachmentRow]) -> paas_api::Addon 
         name: row.app_name.clone(),
     };
     let message = match (&row.trouble, addon.state) {
+        // It runs as it did before: what has failed is a change.
+        (Some(trouble), AddonState::Provisioned) if provider.is_some() => {
+            Some(format!("{trouble}. The platform tries again by itself."))
+        }
         (Some(trouble), _) => Some(format!("It does not run, and is tried again: {trouble}")),
         (None, AddonState::Provisioning) => {
             Some("It is being created in the background. The app will restart when it is available.".to_owned())

@@ -12,11 +12,11 @@ use axum::{
 use chrono::TimeDelta;
 use http::HeaderMap;
 use paas_api::{ErrorId, OauthToken, ProviderConfig, ProviderConfigVar, Secret};
-use paas_core::AddonState;
+use paas_core::{AddonState, LogSource};
 use paas_store::{
     PgConnection,
-    addon::{self, AddonRow, Values},
-    addon_provider,
+    addon::{self, AddonRow},
+    addon_attachment, addon_provider,
     addon_resource::{self, ResourceOf},
     authorization::{Token, TokenHash},
 };
@@ -118,25 +118,17 @@ pub(super) async fn set_config(
     Body(ProviderConfig { config: given }): Body<ProviderConfig>,
 ) -> Result<Json<Vec<ProviderConfigVar>>, ApiError> {
     let (row, provider) = own(&api, &headers, &name).await?;
-    let mut connection = api.connection().await?;
-    let known = addon::config(&mut connection, &api.store().sealer, row.addon.id).await?;
-    let mut values = known.unwrap_or_default();
+    let mut changes = addon_resource::Changes::new();
     for ProviderConfigVar { name, value } in given {
-        let one = [(name, value.as_ref().map_or("", Secret::expose).to_owned())].into();
-        let one = provider
-            .config(&one)
-            .map_err(|error| ApiError::invalid(format!("{error}.")))?;
-        match value {
-            Some(_) => values.extend(one),
-            None => values.retain(|suffix, _| !one.contains_key(suffix)),
-        }
+        let suffix = provider.suffix(&name, &row.suffixes);
+        let suffix = suffix.map_err(|error| ApiError::invalid(format!("{error}.")))?;
+        changes.insert(suffix.to_owned(), value.map(|value| value.expose().to_owned()));
     }
     let (id, sealer) = (row.addon.id, &api.store().sealer);
-    if row.addon.state == AddonState::Provisioning {
-        addon_resource::keep_config(&mut connection, sealer, id, &values).await?;
-    } else {
-        let releases = addon::set_config(&mut connection, sealer, id, (&Values::new(), &values), api.now()).await?;
-        drop(connection);
+    let mut connection = api.connection().await?;
+    let releases = addon_resource::change_config(&mut connection, sealer, id, &changes, api.now()).await?;
+    drop(connection);
+    if !releases.is_empty() {
         control::released_by_addon(&api.platform, releases).await;
         api.platform.wake_webhooks.notify_one();
     }
@@ -153,13 +145,10 @@ pub(super) async fn provision(
     if row.addon.state == AddonState::Provisioning {
         let (id, sealer) = (row.addon.id, &api.store().sealer);
         let mut connection = api.connection().await?;
-        let values = addon::config(&mut connection, sealer, id).await?;
-        let values = values.filter(|values| !values.is_empty());
-        let values = values.ok_or_else(|| {
+        let releases = addon_resource::complete(&mut connection, sealer, id, api.now()).await?;
+        let releases = releases.ok_or_else(|| {
             ApiError::invalid("It has no config vars yet: set them first, with PATCH /addons/:id/config.")
         })?;
-        let releases = addon::set_config(&mut connection, sealer, id, (&Values::new(), &values), api.now()).await?;
-        addon::clear_trouble(&mut connection, id).await?;
         drop(connection);
         control::released_by_addon(&api.platform, releases).await;
         api.platform.wake_webhooks.notify_one();
@@ -175,26 +164,19 @@ pub(super) async fn deprovision(
     headers: HeaderMap,
 ) -> Result<Json<paas_api::Addon>, ApiError> {
     let (row, provider) = own(&api, &headers, &name).await?;
-    let mut last = addons::shown(&api, &row).await?;
-    if row.addon.state != AddonState::Deprovisioning {
-        let stamp = paas_store::Stamp {
-            by: row.created_by,
-            at: api.now(),
-        };
-        let mut transaction = api.store().begin().await?;
-        let releases = addon::begin_destroy(&mut transaction, &api.store().sealer, row.addon.id, stamp).await?;
-        transaction.commit().await?;
-        let what = format!("{} does not provide {} any more", provider.human_name, row.addon.name);
-        api.platform.log(
-            row.addon.app,
-            paas_core::LogSource::Heroku,
-            row.addon.name.as_str(),
-            what,
-        );
-        control::released_by_addon(&api.platform, releases).await;
-        api.platform.wake_addons.notify_one();
+    if row.addon.state == AddonState::Deprovisioning {
+        return addons::shown(&api, &row).await.map(Json);
     }
-    "deprovisioned".clone_into(&mut last.state);
+    let mut transaction = api.store().begin().await?;
+    let uses = addon_attachment::list_of_addon(&mut transaction, row.addon.id).await?;
+    let (last, releases) = addons::begin_end(&api, &mut transaction, (&row, &uses), None).await?;
+    transaction.commit().await?;
+    let what = format!("{} does not provide {} any more", provider.human_name, row.addon.name);
+    let process = row.addon.name.as_str();
+    api.platform.log(row.addon.app, LogSource::Heroku, process, what);
+    control::released_by_addon(&api.platform, releases).await;
+    api.platform.wake_addons.notify_one();
+    api.platform.wake_webhooks.notify_one();
     Ok(Json(last))
 }
 
@@ -221,10 +203,13 @@ async fn own(api: &Api, headers: &HeaderMap, name: &str) -> Result<(AddonRow, Ar
     let row = addon::by_id(&mut connection, found.addon).await?;
     let row = row.filter(|row| row.addon.id.to_string() == name || row.addon.name.as_str() == name);
     let row = row.ok_or_else(addons::not_found)?;
-    let provider = api
-        .platform
-        .catalogue
-        .provider(&row.addon.service)
-        .ok_or_else(addons::not_found)?;
+    // It was asked for this one, whatever else is called so here by now.
+    let provider = api.platform.catalogue.providers().find(&row.addon.service);
+    let provider = provider.ok_or_else(|| {
+        ApiError::new(
+            ErrorId::Maintenance,
+            "This platform cannot read the manifest of this add-on's provider. Please try again later.",
+        )
+    })?;
     Ok((row, provider))
 }

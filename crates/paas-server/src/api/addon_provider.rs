@@ -12,7 +12,7 @@ use http_body_util::Full;
 use paas_api::{AddonProvider, ErrorId, NewAddonProvider, Secret};
 use paas_core::WebhookUrl;
 use paas_store::{account, addon_provider as providers, authorization::Token};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     auth::Caller,
@@ -137,7 +137,9 @@ async fn fetch(api: &Api, url: &str) -> Result<Value, ApiError> {
     if !status.is_success() {
         return Err(unusable(format!("the server there answered {status}")));
     }
-    serde_json::from_slice(&body).map_err(|_| unusable("what is there is no JSON".to_owned()))
+    let manifest = serde_json::from_slice::<Map<String, Value>>(&body);
+    let manifest = manifest.map_err(|_| unusable("what is there is no JSON object".to_owned()))?;
+    Ok(Value::Object(manifest))
 }
 
 /// What the rows say now.

@@ -96,7 +96,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     let database_stop = CancellationToken::new();
     let database = embedded.map(|embedded| tracker_spawn_database(embedded, database_stop.clone()));
 
-    let catalogue = Catalogue::load(&settings.addons())?;
+    let catalogue = load_catalogue(&settings, &store).await?;
     let clock = Clock::system();
     let logs = Arc::new(LogStore::open(settings.logs(), logs::Limits::default())?);
     let platform = Arc::new(Platform {
@@ -161,6 +161,17 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
     }
     tracing::info!("stopped");
     ended
+}
+
+/// What people may have as add-ons: providers may come before anybody else has looked at their rows.
+async fn load_catalogue(settings: &Settings, store: &Store) -> Result<Catalogue> {
+    let catalogue = Catalogue::load(&settings.addons())?;
+    let mut conn = store.connection().await?;
+    let providers = paas_store::addon_provider::all(&mut conn).await;
+    catalogue
+        .providers()
+        .replace(&providers.context("reading the providers of add-ons")?);
+    Ok(catalogue)
 }
 
 /// Runs every long-lived part until a signal comes, or one of them ends early.

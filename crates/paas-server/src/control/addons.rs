@@ -140,11 +140,23 @@ impl AddonsController {
             if busy.contains(&id) {
                 continue;
             }
-            if let Some(provider) = self.platform.catalogue.provider(&row.addon.service) {
+            let (catalogue, known) = (&self.platform.catalogue, seen.resources.remove(&id));
+            let provider = match &known {
+                // What a provider was asked for is never a server of ours, nor gone without a word to it.
+                Some(_) => match catalogue.providers().find(&row.addon.service) {
+                    Some(provider) => Some(provider),
+                    None => {
+                        tracing::warn!(addon.name = %row.addon.name, "an add-on waits for its provider's manifest to be readable");
+                        continue;
+                    }
+                },
+                None => catalogue.provider(&row.addon.service),
+            };
+            if let Some(provider) = provider {
                 let wanted = ResourceWanted {
                     state: row.addon.state,
                     plan: row.addon.plan.clone(),
-                    known: seen.resources.remove(&id),
+                    known,
                     retry_at: row.retry_at,
                 };
                 match wanted.decide(now) {

@@ -116,7 +116,14 @@ pub async fn set_plan(
     }
     sqlx::query!(
         "update addons
-        set plan = $2, generation = generation + 1, updated_at = $3, retry_at = null,
+        set
+            plan = $2,
+            generation = generation + 1,
+            updated_at = $3,
+            -- What was wrong was so with the plan before.
+            failures = 0,
+            retry_at = null,
+            trouble = null,
             -- Measured anew against the disk of the other plan, which may be smaller.
             disk_bytes = null
         where id = $1
@@ -243,15 +250,36 @@ pub async fn begin_destroy(
     id: Id<Addon>,
     stamp: Stamp,
 ) -> Result<Vec<ReleaseRow>, StoreError> {
+    destroy(conn, sealer, id, Some(stamp), stamp.at).await
+}
+
+/// The same where nobody here has asked for it. The releases are whose the add-on is.
+pub async fn begin_destroy_by_platform(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    id: Id<Addon>,
+    at: DateTime<Utc>,
+) -> Result<Vec<ReleaseRow>, StoreError> {
+    destroy(conn, sealer, id, None, at).await
+}
+
+async fn destroy(
+    conn: &mut PgConnection,
+    sealer: &Sealer,
+    id: Id<Addon>,
+    actor: Option<Stamp>,
+    at: DateTime<Utc>,
+) -> Result<Vec<ReleaseRow>, StoreError> {
     let mut transaction = conn.begin().await?;
     let (attachments, is_living) = lock_with_apps(&mut transaction, id).await?;
     if !is_living {
         return Err(StoreError::AddonGone);
     }
     let row = by_id(&mut transaction, id).await?.ok_or(StoreError::AddonGone)?;
+    let stamp = actor.unwrap_or(Stamp { by: row.created_by, at });
     let mut releases = Vec::new();
     for attachment in &attachments {
-        releases.extend(addon_attachment::remove(&mut transaction, sealer, attachment, stamp).await?);
+        releases.extend(addon_attachment::remove(&mut transaction, sealer, attachment, actor, stamp).await?);
     }
     sqlx::query!(
         "update addons
@@ -264,19 +292,11 @@ pub async fn begin_destroy(
             updated_at = $2
         where id = $1",
         id.as_uuid(),
-        stamp.at,
+        at,
     )
     .execute(&mut *transaction)
     .await?;
-    record(
-        &mut transaction,
-        &row.addon,
-        "destroy",
-        Some(stamp),
-        stamp.at,
-        json!({}),
-    )
-    .await?;
+    record(&mut transaction, &row.addon, "destroy", actor, at, json!({})).await?;
     transaction.commit().await?;
     Ok(releases)
 }
@@ -300,7 +320,7 @@ pub async fn begin_destroy_of_app(
         }
         for attachment in addon_attachment::list_of_addon(conn, row.addon.id).await? {
             if attachment.attachment.app == app {
-                addon_attachment::remove(conn, sealer, &attachment, stamp).await?;
+                addon_attachment::remove(conn, sealer, &attachment, Some(stamp), stamp).await?;
             }
         }
     }

@@ -100,6 +100,26 @@ async fn apps_get_the_config_vars_of_an_addon_once_it_answers() {
 }
 
 #[tokio::test]
+async fn what_failed_before_another_thing_was_wanted_says_nothing_of_that() {
+    let world = World::new().await;
+    let hello = world.app("hello").await;
+    let addon = world.addon(hello, "pg-1", "DATABASE").await;
+    let mut conn = world.conn().await;
+    begin_destroy(&mut conn, &world.store().sealer, addon.addon.id, world.stamp())
+        .await
+        .unwrap();
+    let fails = async |conn: &mut PgConnection, row: &AddonRow| {
+        set_trouble(conn, row, 9, seconds(60), "no answer").await.unwrap()
+    };
+    assert!(!fails(&mut conn, &addon).await);
+    let going = by_id(&mut conn, addon.addon.id).await.unwrap().unwrap();
+    assert_eq!((going.failures, going.retry_at, &going.trouble), (0, None, &None));
+    assert!(fails(&mut conn, &going).await);
+    let failed = by_id(&mut conn, addon.addon.id).await.unwrap().unwrap();
+    assert_eq!((failed.failures, failed.retry_at), (9, Some(seconds(60))));
+}
+
+#[tokio::test]
 async fn a_rollback_leaves_addons_alone() {
     let world = World::new().await;
     let hello = world.app("hello").await;

@@ -23,23 +23,23 @@ use crate::control::AddonsController;
 const LIMIT: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Default)]
-struct Provider {
+pub(super) struct Provider {
     /// The next answers; 200 without a word after the last.
     answers: Arc<Mutex<VecDeque<(u16, Value)>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 #[derive(Clone, Debug)]
-struct Asked {
+pub(super) struct Asked {
     line: String,
     headers: HeaderMap,
-    body: Value,
+    pub(super) body: Value,
 }
 
-struct World {
-    server: Server,
-    provider: Provider,
-    address: SocketAddr,
+pub(super) struct World {
+    pub(super) server: Server,
+    pub(super) provider: Provider,
+    pub(super) address: SocketAddr,
     _stop: DropGuard,
 }
 
@@ -62,16 +62,16 @@ async fn answer(
 }
 
 impl Provider {
-    fn will_answer(&self, status: u16, said: Value) {
+    pub(super) fn will_answer(&self, status: u16, said: Value) {
         self.answers.lock().unwrap().push_back((status, said));
     }
 
     /// What it was asked so, most recently, once it was.
-    async fn asked(&self, start: &str) -> Asked {
+    pub(super) async fn asked(&self, start: &str) -> Asked {
         self.asked_times(start, 1).await
     }
 
-    async fn asked_times(&self, start: &str, times: usize) -> Asked {
+    pub(super) async fn asked_times(&self, start: &str, times: usize) -> Asked {
         let find = async {
             loop {
                 let mut found = self.asked.lock().unwrap().clone();
@@ -89,7 +89,7 @@ impl Provider {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let server = server_with(&["--local-drains"]).await;
         let provider = Provider::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -110,7 +110,7 @@ impl World {
         }
     }
 
-    fn manifest(&self) -> Value {
+    pub(super) fn manifest(&self) -> Value {
         json!({
             "id": "errorbucket",
             "name": "Errorbucket",
@@ -130,21 +130,21 @@ impl World {
     }
 
     /// Its client secret.
-    async fn registers(&self) -> String {
+    pub(super) async fn registers(&self) -> String {
         let new = json!({ "manifest": self.manifest(), "plans": ["basic", "large"] });
         let made = self.server.post("/addon-providers", new).await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
         made.json()["client_secret"].as_str().unwrap().to_owned()
     }
 
-    async fn creates(&self, plan: &str, options: Value) -> Value {
+    pub(super) async fn creates(&self, plan: &str, options: Value) -> Value {
         let new = json!({ "plan": { "name": plan }, "config": options });
         let made = self.server.post("/apps/hello/addons", new).await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
         made.json()
     }
 
-    async fn becomes(&self, what: &str, path: &str, is_it: impl Fn(&Answer) -> bool) {
+    pub(super) async fn becomes(&self, what: &str, path: &str, is_it: impl Fn(&Answer) -> bool) {
         let look = async {
             loop {
                 let answer = self.server.get(path).await;
@@ -157,20 +157,20 @@ impl World {
         assert!(timeout(LIMIT, look).await.is_ok(), "{what}");
     }
 
-    async fn config_var(&self, key: &str) -> Option<String> {
+    pub(super) async fn config_var(&self, key: &str) -> Option<String> {
         let config = self.server.get("/apps/hello/config-vars").await.ok();
         config[key].as_str().map(str::to_owned)
     }
 
     /// What a provider says by itself.
-    async fn says(&self, token: &str, method: Method, path: &str, body: Value) -> Answer {
+    pub(super) async fn says(&self, token: &str, method: Method, path: &str, body: Value) -> Answer {
         let mut request = self.server.request(method, path);
         let bearer = format!("Bearer {token}").parse().unwrap();
         request.headers_mut().insert(header::AUTHORIZATION, bearer);
         self.server.send(request.map(|_| body.to_string().into())).await
     }
 
-    async fn token(&self, form: &[(&str, &str)]) -> Answer {
+    pub(super) async fn token(&self, form: &[(&str, &str)]) -> Answer {
         let form: Vec<_> = form.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = self.server.request(Method::POST, "/oauth/token");
         request.headers_mut().remove(header::AUTHORIZATION);
@@ -258,6 +258,7 @@ async fn a_provider_is_asked_for_its_add_ons_until_it_has_them() {
         ),
         (&json!(name), &json!({ "color": "green" }), &json!("authorization_code"))
     );
+    assert_eq!(first.body["region"], "amazon-web-services::us-east-1");
     assert!(
         first.body["callback_url"]
             .as_str()

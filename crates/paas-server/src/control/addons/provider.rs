@@ -1,7 +1,7 @@
 //! Add-ons of providers: Heroku's Add-on Partner API v3, on the platform's side (Dev Center, *Add-on Partner API Reference*).
 //!
-//! Each request names the add-on by its id, and may be sent twice: a provider answers the second as the first. What it is sent a
-//! code for is written down before, as a hash.
+//! Each request names the add-on by its id, and may be sent twice: a provider answers the second as the first. So the code in it is
+//! written down before, and is the same in both.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,7 +16,6 @@ use paas_store::{
     self as store,
     addon::{AddonRow, Values},
     addon_resource::ResourceOf,
-    authorization::Token,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -68,14 +67,14 @@ impl AddonsController {
     async fn provision(&self, row: &AddonRow, provider: &Provider) -> Result<()> {
         let platform = &self.platform;
         let (addon, now) = (&row.addon, platform.clock.now());
-        let (code, expires_at) = (Token::generate_secret(), now + CODE_LIFE);
+        let (sealer, expires_at) = (&platform.store.sealer, now + CODE_LIFE);
         let mut conn = platform.store.connection().await?;
         let resource = ResourceOf {
             addon: addon.id,
             provider: provider.id,
         };
-        store::addon_resource::begin(&mut conn, resource, &addon.plan, (code.hash(), expires_at), now).await?;
-        let options = store::addon::settings(&mut conn, addon.id).await?;
+        let code = store::addon_resource::begin(&mut conn, sealer, resource, &addon.plan, (expires_at, now)).await?;
+        let options = store::addon_resource::options(&mut conn, sealer, addon.id).await?;
         drop(conn);
         let body = json!({
             "callback_url": format!("{}addons/{}", platform.settings.api_url(), addon.id),
@@ -112,8 +111,19 @@ impl AddonsController {
     async fn change_plan(&self, row: &AddonRow, provider: &Provider) -> Result<()> {
         let addon = &row.addon;
         let request = (Method::PUT, Some(addon.id.to_string()));
-        let answer = send(&self.platform, provider, request, Some(json!({ "plan": addon.plan }))).await?;
-        ensure!(answer.status.is_success(), "{}", answer.in_words(provider));
+        let refused = || format!("{} has not taken the change of plan", provider.human_name);
+        let answer = send(&self.platform, provider, request, Some(json!({ "plan": addon.plan }))).await;
+        let answer = answer.with_context(refused)?;
+        if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
+            let message = format!("{}: {}", refused(), answer.in_words(provider));
+            return self.refuse_plan(row, &message).await;
+        }
+        ensure!(
+            answer.status.is_success(),
+            "{}: {}",
+            refused(),
+            answer.in_words(provider)
+        );
         self.note(row, &answer).await?;
         if let Some(config) = answer.said.config.filter(|config| !config.is_empty()) {
             self.set_config(row, provider, &config).await?;
@@ -121,6 +131,20 @@ impl AddonsController {
         let mut conn = self.platform.store.connection().await?;
         store::addon_resource::set_plan(&mut conn, addon.id, &addon.plan).await?;
         store::addon::clear_trouble(&mut conn, addon.id).await?;
+        Ok(())
+    }
+
+    /// It would refuse it each time: people have the plan that they had.
+    async fn refuse_plan(&self, row: &AddonRow, message: &str) -> Result<()> {
+        let (platform, addon) = (&self.platform, &row.addon);
+        let mut conn = platform.store.connection().await?;
+        let now = platform.clock.now();
+        if !store::addon_resource::refuse_plan(&mut conn, addon.id, &addon.plan, message, now).await? {
+            return Ok(());
+        }
+        drop(conn);
+        tell::log(platform, addon, message).await;
+        platform.wake_webhooks.notify_one();
         Ok(())
     }
 
@@ -167,7 +191,7 @@ impl AddonsController {
 
     async fn set_config(&self, row: &AddonRow, provider: &Provider, given: &BTreeMap<String, String>) -> Result<()> {
         let platform = &self.platform;
-        let config = provider.config(given).map_err(anyhow::Error::msg)?;
+        let config = provider.config(given, &row.suffixes).map_err(anyhow::Error::msg)?;
         let mut conn = platform.store.connection().await?;
         let (sealer, now) = (&platform.store.sealer, platform.clock.now());
         // Who comes to it is the provider's business: it has no credentials of ours.

@@ -82,14 +82,17 @@ impl AddonsController {
         let failures = row.failures.saturating_add(1);
         let retry_at = self.platform.clock.now() + Backoff::after(failures);
         let mut conn = self.platform.store.connection().await?;
-        store::addon::set_trouble(&mut conn, row.addon.id, failures, retry_at, trouble).await?;
+        if !store::addon::set_trouble(&mut conn, row, failures, retry_at, trouble).await? {
+            return Ok(());
+        }
         drop(conn);
-        tell::log(
-            &self.platform,
-            &row.addon,
-            &format!("The add-on does not run: {trouble}"),
-        )
-        .await;
+        let is_elsewhere = self.platform.catalogue.provider(&row.addon.service).is_some();
+        let what = match row.addon.state {
+            // It runs as it did before: what has failed is a change.
+            AddonState::Provisioned if is_elsewhere => trouble.to_owned(),
+            _ => format!("The add-on does not run: {trouble}"),
+        };
+        tell::log(&self.platform, &row.addon, &what).await;
         Ok(())
     }
 
