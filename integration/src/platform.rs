@@ -39,6 +39,8 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// More flags for `paasd serve`, also after a restart.
     pub arguments: Vec<String>,
+    /// More variables of `paasd`'s environment.
+    pub environment: Vec<(String, String)>,
     /// A certificate authority of the platform's own, with a name server; it validates at this platform's ports unless it
     /// has others.
     pub authority: Option<PebbleOptions>,
@@ -52,6 +54,7 @@ pub struct Platform {
     folder: TempDir,
     data_dir: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     docker: Option<PathBuf>,
     server: Server,
     authority: Option<(NameServer, Pebble)>,
@@ -91,6 +94,7 @@ impl Platform {
             folder,
             data_dir,
             arguments: options.arguments,
+            environment: options.environment,
             docker: options.docker,
             server: Server::default(),
             authority,
@@ -326,6 +330,7 @@ impl Platform {
                 command.env_remove(name);
             }
         }
+        command.envs(self.environment.iter().cloned());
         command
             .current_dir("/")
             .arg("--settings")

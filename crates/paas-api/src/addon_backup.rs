@@ -10,6 +10,9 @@ use crate::Time;
 pub struct Transfer {
     /// Of which it is, or into which it was put back: names change.
     pub addon_id: Uuid,
+    /// Of one whose bytes are there, where the platform has a bucket.
+    #[serde(default)]
+    pub bucket: Option<TransferBucket>,
     pub canceled_at: Option<Time>,
     pub created_at: Time,
     pub finished_at: Option<Time>,
@@ -58,6 +61,15 @@ pub struct TransferProof {
     /// `3 tables, 120 rows`, or what was wrong.
     pub message: String,
     pub succeeded: bool,
+}
+
+/// Whether it is in the bucket, besides the platform's disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferBucket {
+    /// Why it is not there yet, if it was tried.
+    pub message: Option<String>,
+    /// `None`: not yet.
+    pub stored_at: Option<Time>,
 }
 
 /// `GET /client/v11/databases/{addon}`

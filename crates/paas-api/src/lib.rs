@@ -67,8 +67,8 @@ pub use addon::{
 };
 pub use addon_attachment::{AddonAttachment, AddonOfAttachment, AttachmentQuestion, NewAddonAttachment};
 pub use addon_backup::{
-    DatabaseFact, DatabaseInfo, Hour, NewRestore, NewSchedule, PublicUrl, Schedule, ScheduleRef, Transfer, TransferLog,
-    TransferProof, UNPROVEN,
+    DatabaseFact, DatabaseInfo, Hour, NewRestore, NewSchedule, PublicUrl, Schedule, ScheduleRef, Transfer,
+    TransferBucket, TransferLog, TransferProof, UNPROVEN,
 };
 pub use addon_credential::{AddonConfig, AddonCredential, CredentialRotation, CredentialUser, NewCredential};
 pub use addon_exposure::{AddonExposure, NewAddonExposure};

@@ -22,6 +22,15 @@ impl Table {
         }
     }
 
+    /// One more column at its end.
+    pub(crate) fn and(mut self, title: &str, cells: impl IntoIterator<Item = String>) -> Self {
+        self.titles.push(title.to_owned());
+        for (row, cell) in self.rows.iter_mut().zip(cells) {
+            row.push(cell);
+        }
+        self
+    }
+
     fn widths(&self) -> Vec<usize> {
         let width = |column: usize, title: &str| {
             let cells = self.rows.iter().map(|row| row[column].chars().count());

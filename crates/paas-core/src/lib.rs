@@ -13,6 +13,7 @@ mod acm;
 mod addon;
 mod addon_archive;
 mod addon_backup;
+mod addon_backup_object;
 mod addon_credential;
 mod addon_exposure;
 mod addon_fill;
@@ -61,6 +62,10 @@ pub use addon_archive::{ArchiveBase, ArchiveFile, ArchivedSegment, Lineage, Line
 pub use addon_backup::{
     AddonBackup, BackupKind, BackupProof, BackupSchedule, BackupState, BackupTurn, backup_to_prove, is_backup_overdue,
     newest_good, surplus_backups,
+};
+pub use addon_backup_object::{
+    BackupObject, OBJECT_PART, ObjectPart, ObjectStep, ObjectTrouble, missing_objects, next_object_step, object_alarm,
+    object_parts,
 };
 pub use addon_credential::{AddonCredential, CredentialName, CredentialState};
 pub use addon_exposure::{

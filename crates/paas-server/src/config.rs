@@ -2,6 +2,9 @@
 
 mod acme;
 mod addon_ports;
+mod aws;
+mod bucket;
+mod build;
 mod dns;
 
 use std::{
@@ -22,6 +25,9 @@ use crate::dns::Route53Settings;
 use acme::AcmeArgs;
 pub(crate) use acme::AcmeSettings;
 use addon_ports::addon_ports;
+use bucket::BucketArgs;
+pub(crate) use bucket::BucketSettings;
+use build::{build_memory, cnb_builder, keep_images_after};
 use dns::{dns_records, parse_dns_server};
 
 /// Where a machine's settings are kept.
@@ -162,6 +168,22 @@ pub(crate) struct SettingsArgs {
     #[arg(long, env = "PAAS_ADDON_PORTS", value_name = "PORTS", global = true)]
     addon_ports: Option<String>,
 
+    /// A bucket of S3 or of another that speaks its language: backups of add-ons go there, too [default: none]
+    #[arg(long, env = "PAAS_BACKUP_BUCKET", value_name = "NAME", global = true)]
+    backup_bucket: Option<String>,
+
+    /// The address of the server that has the bucket [default: Amazon S3 in the region]
+    #[arg(long, env = "PAAS_BACKUP_BUCKET_ENDPOINT", value_name = "URL", global = true)]
+    backup_bucket_endpoint: Option<String>,
+
+    /// The bucket's region, such as eu-central-1 [default, with an endpoint: us-east-1]
+    #[arg(long, env = "PAAS_BACKUP_BUCKET_REGION", value_name = "REGION", global = true)]
+    backup_bucket_region: Option<String>,
+
+    /// What the names of backups begin with in the bucket, such as paas/backups [default: nothing]
+    #[arg(long, env = "PAAS_BACKUP_BUCKET_PREFIX", value_name = "PREFIX", global = true)]
+    backup_bucket_prefix: Option<String>,
+
     /// Log drains and webhooks may lead to this machine itself (127.0.0.1) [default: no]
     #[arg(
         long,
@@ -253,6 +275,8 @@ pub(crate) struct Settings {
     pub(crate) local_drains: bool,
     /// `None`: no add-on is exposed.
     pub(crate) addon_ports: Option<PortRange>,
+    /// `None`: backups stay on this machine.
+    pub(crate) bucket: Option<BucketSettings>,
     pub(crate) api: SocketAddr,
     pub(crate) rendezvous: SocketAddr,
     /// `None`: the embedded server.
@@ -316,6 +340,12 @@ impl SettingsArgs {
             eab_file: self.acme_eab_file.or(file.acme_eab_file),
             fallback_eab_file: self.acme_fallback_eab_file.or(file.acme_fallback_eab_file),
         };
+        let bucket = BucketArgs {
+            name: self.backup_bucket.or(file.backup_bucket),
+            endpoint: self.backup_bucket_endpoint.or(file.backup_bucket_endpoint),
+            region: self.backup_bucket_region.or(file.backup_bucket_region),
+            prefix: self.backup_bucket_prefix.or(file.backup_bucket_prefix),
+        };
         let trusted_proxies: Vec<Network> = given_or(self.trusted_proxies, file.trusted_proxies)
             .iter()
             .map(|network| network.parse().context("--trusted-proxies"))
@@ -350,6 +380,7 @@ impl SettingsArgs {
             proxy_protocol,
             local_drains: self.local_drains.or(file.local_drains).unwrap_or(false),
             addon_ports: addon_ports(self.addon_ports.or(file.addon_ports).as_deref(), own_ports)?,
+            bucket: bucket.resolve()?,
             api,
             rendezvous,
             database_url: self.database_url.or(file.database_url),
@@ -406,42 +437,6 @@ impl SettingsArgs {
     }
 }
 
-/// From megabytes. With less no container starts.
-fn build_memory(megabytes: Option<u64>) -> Result<Option<u64>> {
-    match megabytes {
-        Some(megabytes @ (0..64 | 16_777_216..)) => {
-            bail!("--build-memory {megabytes}: give megabytes, at least 64, such as 2048")
-        }
-        given => Ok(given.map(|megabytes| megabytes * 1024 * 1024)),
-    }
-}
-
-/// A release that was replaced this soon is nobody's to go back to.
-const KEEP_IMAGES_AFTER: Duration = Duration::from_mins(10);
-
-fn keep_images_after(given: Option<&str>) -> Result<Option<Duration>> {
-    match given {
-        None => Ok(Some(KEEP_IMAGES_AFTER)),
-        Some("none") => Ok(None),
-        Some(seconds) => {
-            let seconds = seconds
-                .parse()
-                .with_context(|| format!("--keep-images-after {seconds}: give seconds, such as 600, or none"))?;
-            Ok(Some(Duration::from_secs(seconds)))
-        }
-    }
-}
-
-/// A name as Docker writes them. An empty one takes back what the file says.
-fn cnb_builder(given: Option<String>) -> Result<Option<ImageRef>> {
-    let Some(name) = given.filter(|name| !name.is_empty()) else {
-        return Ok(None);
-    };
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
-    if !name.bytes().all(is_plain) || !name.starts_with(|first: char| first.is_ascii_alphanumeric()) {
-        bail!("--cnb-builder {name}: give the name of an image, such as heroku/builder:24");
-    }
-    Ok(Some(ImageRef::new(name)))
 }
 
 fn given_or<T>(given: Vec<T>, file: Vec<T>) -> Vec<T> {

@@ -8,8 +8,8 @@ use paas_build::Checkpoint;
 
 static ARMED: OnceLock<String> = OnceLock::new();
 
-/// Every fail point: of a deploy, in the order in which a deploy passes them, then of a backup and of its way back, then of an archive.
-pub(crate) const NAMES: [&str; 28] = [
+/// Every fail point: of a deploy, in the order in which a deploy passes them, then of a backup, of its way back and of its way into the bucket, then of an archive.
+pub(crate) const NAMES: [&str; 30] = [
     "receive.before",
     "receive.after",
     "build.before",
@@ -32,6 +32,8 @@ pub(crate) const NAMES: [&str; 28] = [
     "capture.after",
     "restore.before",
     "restore.after",
+    "upload.before",
+    "upload.after",
     "segment.before",
     "segment.after",
     "base.before",

@@ -5,6 +5,7 @@
 //! engine: whatever line it dies at, the next start carries on from there.
 
 mod addon;
+mod aws;
 mod clock;
 mod config;
 mod failpoint;

@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
-    addon::Catalogue,
+    addon::{Bucket, Catalogue},
     clock::Clock,
     config::Settings,
     control::{Archives, LastAccount, OneOffs, Transfers, Turns},
@@ -66,6 +66,8 @@ pub(crate) struct Platform {
     pub(crate) wake_addons: Notify,
     /// Backups that are taken and put back.
     pub(crate) transfers: Transfers,
+    /// Where backups go, too, if anywhere.
+    pub(crate) bucket: Option<Bucket>,
     /// Who is at the archive of which add-on.
     pub(crate) archives: Archives,
     /// The same for what sends logs on.

@@ -7,6 +7,7 @@ use std::{
 
 use chrono::DateTime;
 use clap::Parser;
+use paas_api::Secret;
 use paas_build::{BuildSettings, Builder, Stack, StackSettings};
 use paas_engine::{Behaviour, Engine, FakeEngine};
 use paas_store::{
@@ -19,7 +20,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
-    addon::Catalogue,
+    addon::{Bucket, Catalogue},
+    aws::Credentials,
     clock::Clock,
     config::SettingsArgs,
     control::{Archives, LastAccount, OneOffs, Transfers, Turns, server_id},
@@ -72,7 +74,14 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
         "203.0.113.7",
     ];
     let args = Args::parse_from(usual.iter().chain(flags));
-    let settings = args.settings.resolve().unwrap();
+    let mut settings = args.settings.resolve().unwrap();
+    if let Some(bucket) = &mut settings.bucket {
+        bucket.credentials = Some(Credentials {
+            access_key_id: "AKIDTEST".to_owned(),
+            secret_access_key: Secret::new("secret"),
+            session_token: None,
+        });
+    }
     let clock = Clock::fixed(DateTime::from_timestamp(1_767_323_045, 0).unwrap());
     let store = testing::database().await.store;
     let fake = FakeEngine::new({
@@ -125,6 +134,7 @@ pub(crate) async fn platform_with(flags: &[&str]) -> TestPlatform {
         wake_addons: Notify::new(),
         transfers: Transfers::default(),
         archives: Archives::default(),
+        bucket: Bucket::of(&settings, &clock).unwrap(),
         wake_log_drains: Notify::new(),
         wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),

@@ -29,6 +29,7 @@ pub mod addon;
 pub mod addon_archive;
 pub mod addon_attachment;
 pub mod addon_backup;
+pub mod addon_backup_object;
 pub mod addon_credential;
 pub mod addon_exposure;
 pub mod addon_provider;

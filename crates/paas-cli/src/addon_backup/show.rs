@@ -34,7 +34,7 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
     if backups.is_empty() {
         output.line("No backups. Capture one with paas pg:backups:capture")?;
     } else {
-        let rows = backups.into_iter().map(|transfer| {
+        let rows = backups.iter().map(|transfer| {
             let size = bytes(transfer.processed_bytes);
             let database = transfer.from_name.clone();
             [
@@ -46,10 +46,11 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
                 proof(transfer),
             ]
         });
-        output.table(&Table::new(
-            ["ID", "Created at", "Status", "Size", "Database", "Proof"],
-            rows,
-        ))?;
+        let mut table = Table::new(["ID", "Created at", "Status", "Size", "Database", "Proof"], rows);
+        if backups.iter().any(|transfer| transfer.bucket.is_some()) {
+            table = table.and("Bucket", backups.iter().map(|transfer| bucket(transfer)));
+        }
+        output.table(&table)?;
     }
     output.line("")?;
     output.header("Restores")?;
@@ -88,6 +89,9 @@ pub(crate) fn info(args: &OneArgs, context: &Context) -> Result<()> {
     facts.push(("Type", transfer.kind.clone()));
     facts.push(("Backup Size", bytes(transfer.processed_bytes)));
     facts.push(("Proof", proof(&transfer)));
+    if transfer.bucket.is_some() {
+        facts.push(("Bucket", bucket(&transfer)));
+    }
     context.output.facts(&facts)?;
     context.output.line("")?;
     context.output.header("Backup Logs")?;
@@ -119,6 +123,18 @@ fn proof(transfer: &Transfer) -> String {
         None => "not yet".to_owned(),
         Some(proof) if proof.succeeded => format!("{}, {}", time::minute(proof.created_at), proof.message),
         Some(proof) => format!("NO GOOD: {}", proof.message),
+    }
+}
+
+/// Whether it is in the platform's bucket, too.
+fn bucket(transfer: &Transfer) -> String {
+    let Some(bucket) = &transfer.bucket else {
+        return String::new();
+    };
+    match (bucket.stored_at, &bucket.message) {
+        (Some(at), _) => format!("stored {}", time::minute(at)),
+        (None, Some(message)) => format!("NOT THERE: {message}"),
+        (None, None) => "on its way".to_owned(),
     }
 }
 

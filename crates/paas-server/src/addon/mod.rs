@@ -9,6 +9,7 @@
 //! which each process hands on to its children.
 
 mod archive;
+mod bucket;
 mod catalogue;
 mod credentials;
 mod file;
@@ -18,6 +19,7 @@ mod setting;
 mod vault;
 
 pub(crate) use archive::Archive;
+pub(crate) use bucket::{Bucket, BucketError};
 pub(crate) use catalogue::{Catalogue, Plan, Service};
 pub(crate) use credentials::{Credentials, host};
 pub(crate) use file::{Archiving, ExposedAs, Image, Kind, TlsBy};

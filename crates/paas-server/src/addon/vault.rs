@@ -5,12 +5,13 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    pin::pin,
 };
 
 use anyhow::{Context, Result, ensure};
 use bytes::{Bytes, BytesMut};
 use futures_util::{
-    StreamExt,
+    Stream, StreamExt,
     stream::{self, BoxStream},
 };
 use paas_core::{AddonBackup, Id};
@@ -64,6 +65,38 @@ impl Vault<'_> {
 
     pub(crate) async fn open(&self, id: Id<AddonBackup>) -> Result<VaultReader> {
         VaultReader::open(self.sealer, (NOUN, id.as_uuid()), &self.path(id)).await
+    }
+
+    pub(crate) async fn has(&self, id: Id<AddonBackup>) -> Result<bool> {
+        let path = self.path(id);
+        let found = fs::try_exists(&path).await;
+        found.with_context(|| format!("looking for {}", path.display()))
+    }
+
+    /// The file as it is, and how long that is: for another place.
+    pub(crate) async fn open_sealed(&self, id: Id<AddonBackup>) -> Result<(File, u64)> {
+        let path = self.path(id);
+        let context = || format!("opening {}", path.display());
+        let file = File::open(&path).await.with_context(context)?;
+        let length = file.metadata().await.with_context(context)?.len();
+        Ok((file, length))
+    }
+
+    /// Takes back a file from another place. It has its name once all of it is on the disk.
+    pub(crate) async fn take_back(&self, id: Id<AddonBackup>, pieces: impl Stream<Item = Result<Bytes>>) -> Result<()> {
+        let path = self.path(id);
+        let draft = path.with_extension(DRAFT);
+        let writing = || format!("writing {}", draft.display());
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft);
+        let mut file = file.await.with_context(writing)?;
+        let mut pieces = pin!(pieces);
+        while let Some(piece) = pieces.next().await {
+            file.write_all(&piece?).await.with_context(writing)?;
+        }
+        file.flush().await.with_context(writing)?;
+        file.sync_all().await.with_context(writing)?;
+        name(&draft, &path).await
     }
 
     /// Reads all of a backup: an error says that it is damaged. How many bytes there are in it.
@@ -139,10 +172,7 @@ impl VaultWriter {
         let writing = || format!("writing {}", self.path.display());
         self.file.flush().await.with_context(writing)?;
         self.file.get_ref().sync_all().await.with_context(writing)?;
-        fs::rename(&self.draft, &self.path).await.with_context(writing)?;
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let folder = File::open(folder).await.with_context(writing)?;
-        folder.sync_all().await.with_context(writing)?;
+        name(&self.draft, &self.path).await?;
         Ok(self.bytes)
     }
 
@@ -151,6 +181,15 @@ impl VaultWriter {
         let written = self.file.write_all(&sealed).await;
         written.with_context(|| format!("writing {}", self.draft.display()))
     }
+}
+
+/// What is on the disk gets its name, for good.
+async fn name(draft: &Path, path: &Path) -> Result<()> {
+    let naming = || format!("writing {}", path.display());
+    fs::rename(draft, path).await.with_context(naming)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = File::open(folder).await.with_context(naming)?;
+    folder.sync_all().await.with_context(naming)
 }
 
 impl VaultReader {
@@ -249,6 +288,33 @@ mod tests {
             std::fs::write(vault.path(id), damaged).unwrap();
             assert!(vault.check(id).await.is_err());
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_goes_to_another_place_and_comes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let sealer = Sealer::ephemeral();
+        let vault = Vault {
+            sealer: &sealer,
+            folder: directory.path().to_owned(),
+        };
+        let id = Id::from_uuid(Uuid::from_u128(7));
+        assert!(vault.open_sealed(id).await.is_err());
+        let mut writer = vault.create(id).await.unwrap();
+        writer.write(&[7; 100_000]).await.unwrap();
+        writer.finish().await.unwrap();
+        let (mut file, length) = vault.open_sealed(id).await.unwrap();
+        let mut elsewhere = Vec::new();
+        file.read_to_end(&mut elsewhere).await.unwrap();
+        assert_eq!(elsewhere.len() as u64, length);
+        vault.remove(id).await.unwrap();
+
+        let half = [Ok(Bytes::from_static(b"half of it")), Err(anyhow::anyhow!("it broke"))];
+        assert!(vault.take_back(id, stream::iter(half)).await.is_err());
+        assert!(!vault.has(id).await.unwrap());
+        let pieces = elsewhere.chunks(30_000).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+        vault.take_back(id, stream::iter(pieces)).await.unwrap();
+        assert_eq!(vault.check(id).await.unwrap(), 100_000);
     }
 
     #[tokio::test]

@@ -516,6 +516,9 @@ pub(super) async fn shown(api: &Api, row: &AddonRow) -> Result<paas_api::Addon, 
     if shown.provision_message.is_none() {
         shown.provision_message = paas_store::addon_archive::alarm(&mut connection, row.addon.id).await?;
     }
+    if shown.provision_message.is_none() {
+        shown.provision_message = paas_store::addon_backup_object::alarm(&mut connection, row.addon.id).await?;
+    }
     Ok(shown)
 }
 

@@ -16,11 +16,11 @@ use axum::{
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, future};
 use http::{StatusCode, header};
-use paas_api::{NewRestore, PublicUrl, ScheduleRef, Transfer, TransferLog, TransferProof, UNPROVEN};
-use paas_core::{AddonBackup, AddonState, BackupKind, BackupState, Permissions};
+use paas_api::{NewRestore, PublicUrl, ScheduleRef, Transfer, TransferBucket, TransferLog, TransferProof, UNPROVEN};
+use paas_core::{AddonBackup, AddonState, BackupKind, BackupObject, BackupState, Permissions};
 use paas_store::{
     addon::{self, AddonRow},
-    addon_backup, app, authorization, collaborator,
+    addon_backup, addon_backup_object, app, authorization, collaborator,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -57,7 +57,20 @@ pub(super) async fn list(
     caller: Caller,
 ) -> Result<Json<Vec<Transfer>>, ApiError> {
     let backups = of_app(&api, &caller, &name, Permissions::VIEW).await?;
-    Ok(Json(backups.iter().map(answer).collect()))
+    let Some(bucket) = &api.platform.bucket else {
+        return Ok(Json(backups.iter().map(answer).collect()));
+    };
+    let mut connection = api.connection().await?;
+    let app = backups.first().map(|backup| backup.app);
+    let objects = match app {
+        Some(app) => addon_backup_object::of_app(&mut connection, bucket.place(), app).await?,
+        None => Vec::new(),
+    };
+    let shown = backups.iter().map(|backup| {
+        let object = objects.iter().find(|object| object.backup == backup.id);
+        with_object(backup, object)
+    });
+    Ok(Json(shown.collect()))
 }
 
 /// By number, name or id.
@@ -67,10 +80,16 @@ pub(super) async fn info(
     caller: Caller,
 ) -> Result<Json<Transfer>, ApiError> {
     let found = find(&api, &caller, (&app, &name), Permissions::VIEW).await?;
-    let mut transfer = answer(&found);
-    transfer
-        .logs
-        .extend(api.platform.transfers.failed_proof(found.id).map(unproven));
+    let mut transfer = match &api.platform.bucket {
+        None => answer(&found),
+        Some(bucket) => {
+            let mut connection = api.connection().await?;
+            let object = addon_backup_object::get(&mut connection, bucket.place(), found.id).await?;
+            with_object(&found, object.as_ref())
+        }
+    };
+    let unproven = api.platform.transfers.failed_proof(found.id).map(unproven);
+    transfer.logs.extend(unproven);
     Ok(Json(transfer))
 }
 
@@ -168,6 +187,8 @@ pub(super) async fn public_url(
 pub(super) async fn download(State(api): State<Arc<Api>>, Path(segment): Path<String>) -> Result<Response, ApiError> {
     let (backup, link) = opened(&api, &segment).await?;
     let held = held(&api, &backup, &link).await?;
+    let fetched = control::bring_backup_back(&api.platform, &backup).await;
+    fetched.map_err(|error| internal(&error))?;
     let reader = control::vault_of(&api.platform)
         .open(backup.id)
         .await
@@ -377,6 +398,20 @@ fn unproven((at, words): (DateTime<Utc>, String)) -> TransferLog {
     }
 }
 
+/// The same, where a bucket is set.
+fn with_object(backup: &AddonBackup, object: Option<&BackupObject>) -> Transfer {
+    let bucket = backup.is_kept().then(|| TransferBucket {
+        message: object
+            .and_then(|object| object.trouble.as_ref())
+            .map(|trouble| trouble.words.clone()),
+        stored_at: object.and_then(|object| object.stored_at).map(Into::into),
+    });
+    Transfer {
+        bucket,
+        ..answer(backup)
+    }
+}
+
 /// In the words of Heroku's transfers: a backup goes from `pg_dump` to `gof3r`, a restore the other way.
 fn answer(backup: &AddonBackup) -> Transfer {
     let is_restore = backup.kind == BackupKind::Restore;
@@ -399,6 +434,7 @@ fn answer(backup: &AddonBackup) -> Transfer {
     };
     Transfer {
         addon_id: *backup.addon.as_uuid(),
+        bucket: None,
         canceled_at: backup
             .finished_at
             .filter(|_| backup.state == BackupState::Canceled)

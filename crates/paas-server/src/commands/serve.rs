@@ -25,12 +25,12 @@ use uuid::Uuid;
 
 use super::stop_on_signal;
 use crate::{
-    addon::Catalogue,
+    addon::{Bucket, Catalogue},
     api,
     clock::Clock,
     config::Settings,
     control::{
-        self, AddonsController, AppsController, Archives, ArchivesController, BackupsController,
+        self, AddonsController, AppsController, Archives, ArchivesController, BackupsController, BucketController,
         CertificatesController, FirewallController, GitBackend, LastAccount, OneOffs, RouterFeed, Transfers, Turns,
         WebhooksController,
     },
@@ -58,9 +58,7 @@ const DATABASE_TRIES: u32 = 50;
 
 pub(super) async fn run(settings: Settings) -> Result<()> {
     paas_router::raise_open_files();
-    if let Some(name) = settings.failpoint.clone() {
-        failpoint::arm(name)?;
-    }
+    settings.failpoint.clone().map(failpoint::arm).transpose()?;
     let stop = stop_on_signal()?;
     make_data_dir(&settings)?;
     let _lock = lock_data_dir(&settings)?;
@@ -124,6 +122,7 @@ pub(super) async fn run(settings: Settings) -> Result<()> {
         wake_addons: Notify::new(),
         transfers: Transfers::default(),
         archives: Archives::default(),
+        bucket: Bucket::of(&settings, &clock)?,
         wake_log_drains: Notify::new(),
         wake_webhooks: Notify::new(),
         passes: watch::Sender::new(0),
@@ -181,6 +180,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
     let certificates = Arc::new(CertificatesController::new(Arc::clone(platform), Arc::clone(&feed))?);
     let addons = Arc::new(AddonsController::new(Arc::clone(platform)));
     let backups = BackupsController::new(Arc::clone(platform));
+    let bucket = BucketController::new(Arc::clone(platform));
     let archives = Arc::new(ArchivesController::new(Arc::clone(platform)));
     let firewall = FirewallController::new(Arc::clone(platform), firewall);
     let log_drains = LogDrainsController::new(Arc::clone(platform))?;
@@ -213,6 +213,7 @@ async fn run_parts(platform: &Arc<Platform>, firewall: Firewall, api_listener: T
         ends("certificates", certificates.run()),
         ends("add-ons", addons.run()),
         ends("backups", backups.run()),
+        ends("bucket", bucket.run()),
         ends("archives", archives.run()),
         ends("router feed", feed.run()),
         ends("rendezvous", rendezvous.run()),

@@ -6,10 +6,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use paas_api::Secret;
 
-use super::{ANY_ZONE, DnsRecords};
-use crate::dns::{Credentials, Route53Settings};
+use super::{ANY_ZONE, DnsRecords, aws};
+use crate::dns::Route53Settings;
 
 pub(super) fn dns_records(hook: Option<PathBuf>, zone: Option<String>) -> Result<Option<DnsRecords>> {
     match (hook, zone) {
@@ -31,23 +30,11 @@ pub(super) fn dns_records(hook: Option<PathBuf>, zone: Option<String>) -> Result
 }
 
 /// Keys and endpoint from the environment, by the names that every AWS tool reads.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is where variables are read; as flags they would show in `ps`"
-)]
 fn route53_from_variables() -> Route53Settings {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let credentials = || {
-        Some(Credentials {
-            access_key_id: variable("AWS_ACCESS_KEY_ID")?,
-            secret_access_key: Secret::new(variable("AWS_SECRET_ACCESS_KEY")?),
-            session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
-        })
-    };
     Route53Settings {
         zone_id: None,
-        credentials: credentials(),
-        endpoint: variable("AWS_ENDPOINT_URL_ROUTE_53"),
+        credentials: aws::credentials("AWS").ok().flatten(),
+        endpoint: aws::variable("AWS_ENDPOINT_URL_ROUTE_53"),
     }
 }
 

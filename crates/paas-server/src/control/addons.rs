@@ -37,8 +37,9 @@ use uuid::Uuid;
 pub(crate) use self::{
     archive::{Archives, ArchivesController, archiving, catch_up, earliest, moments},
     backup::{
-        BackupsController, Transfers, abandon as abandon_backups, can_back_up, capture as capture_backup,
-        prove as prove_backup, restore as restore_backup, throw_away as throw_backup_away, vault as vault_of,
+        BackupsController, BucketController, Transfers, abandon as abandon_backups, bring_back as bring_backup_back,
+        can_back_up, capture as capture_backup, prove as prove_backup, restore as restore_backup,
+        throw_away as throw_backup_away, vault as vault_of,
     },
     copy::{Copy, copy},
     run::client_command,

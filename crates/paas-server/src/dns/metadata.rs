@@ -52,7 +52,7 @@ impl Metadata {
     }
 
     /// One value under `/latest/meta-data/`; `None` when the instance has none of the kind.
-    pub(super) async fn get(&self, path: &str) -> Result<Option<String>, MetadataError> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Option<String>, MetadataError> {
         // IMDSv2: a session begins with a PUT, which no forged link or redirect can make.
         let token = Request::builder()
             .method(Method::PUT)

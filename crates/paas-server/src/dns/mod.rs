@@ -22,13 +22,13 @@ mod tests;
 
 pub(crate) use address::{AddressFinder, AddressSource, PublicAddresses, is_public};
 pub(crate) use finding::{Finding, Verdict};
-pub(crate) use metadata::Metadata;
+pub(crate) use metadata::{Metadata, MetadataError};
 pub(crate) use publisher::{DnsPublisher, challenge_name};
 pub(crate) use resolver::Resolver;
-pub(crate) use route53::{Credentials, Route53Settings};
+pub(crate) use route53::Route53Settings;
 
 /// An error with all its causes, for people.
-fn words(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
     let causes = iter::successors(Some(error), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

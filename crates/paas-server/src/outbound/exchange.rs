@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, StatusCode, header};
+use http::{Request, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -24,6 +24,8 @@ pub(crate) enum ExchangeError {
     Silent { target: Target, limit: Duration },
     #[error("the connection to {target} broke")]
     Broken { target: Target, source: hyper::Error },
+    #[error("{target} answers with more than {most} bytes")]
+    Endless { target: Target, most: usize },
 }
 
 /// Sends a request, and says the status of what comes back within `limit`.
@@ -41,9 +43,58 @@ pub(crate) async fn exchange(
 pub(crate) async fn ask(
     connector: &Connector,
     target: &Target,
-    mut request: Request<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
     limit: Duration,
 ) -> Result<(StatusCode, Bytes), ExchangeError> {
+    let read = async |body, deadline| {
+        let mut said = BytesMut::new();
+        let _ = timeout_at(deadline, listen(body, &mut said)).await;
+        Ok(said.freeze())
+    };
+    let (head, said) = converse(connector, target, request, limit, read).await?;
+    Ok((head.status, said))
+}
+
+/// The same, with its head, and whole: what does not end within the limits is an error.
+pub(crate) async fn ask_whole(
+    connector: &Connector,
+    target: &Target,
+    request: Request<Full<Bytes>>,
+    limit: Duration,
+    most: usize,
+) -> Result<(Parts, Bytes), ExchangeError> {
+    let read = async |mut body: Incoming, deadline| {
+        let mut said = BytesMut::new();
+        let silent = |_| ExchangeError::Silent {
+            target: target.clone(),
+            limit,
+        };
+        while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(silent)? {
+            let frame = frame.map_err(|source| ExchangeError::Broken {
+                target: target.clone(),
+                source,
+            })?;
+            let Some(data) = frame.data_ref() else { continue };
+            if said.len() + data.len() > most {
+                return Err(ExchangeError::Endless {
+                    target: target.clone(),
+                    most,
+                });
+            }
+            said.extend_from_slice(data);
+        }
+        Ok(said.freeze())
+    };
+    converse(connector, target, request, limit, read).await
+}
+
+async fn converse(
+    connector: &Connector,
+    target: &Target,
+    mut request: Request<Full<Bytes>>,
+    limit: Duration,
+    read: impl AsyncFnOnce(Incoming, Instant) -> Result<Bytes, ExchangeError>,
+) -> Result<(Parts, Bytes), ExchangeError> {
     let socket = connector.connect(target).await?;
     let deadline = Instant::now() + limit;
     request
@@ -66,9 +117,7 @@ pub(crate) async fn ask(
             limit,
         };
         let (head, body) = answered.map_err(silent)?.map_err(broken)?.into_parts();
-        let mut said = BytesMut::new();
-        let _ = timeout_at(deadline, listen(body, &mut said)).await;
-        Ok((head.status, said.freeze()))
+        Ok((head, read(body, deadline).await?))
     };
     tokio::select! {
         answered = ask => answered,

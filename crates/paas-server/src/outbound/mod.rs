@@ -10,7 +10,7 @@ mod exchange;
 mod policy;
 
 pub(crate) use connect::{ConnectError, Connector, Host, Socket, Target, addresses};
-pub(crate) use exchange::{ExchangeError, ask, exchange};
+pub(crate) use exchange::{ExchangeError, ask, ask_whole, exchange};
 pub(crate) use policy::Policy;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};

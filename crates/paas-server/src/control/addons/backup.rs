@@ -5,6 +5,7 @@
 //! ([`abandon`]). Before anything is put back, what is there is copied; putting back is the service's own business: Postgres
 //! restores beside the original, and swaps the two when all is there.
 
+mod bucket;
 mod proof;
 mod upkeep;
 mod work;
@@ -28,6 +29,7 @@ use paas_store::{
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use bucket::{BucketController, bring_back};
 pub(crate) use upkeep::BackupsController;
 
 use super::{container_of, stream};
@@ -57,6 +59,8 @@ pub(crate) struct Transfers {
     restores: Semaphore,
     /// One at a time: each takes as much memory as its add-on.
     proving: tokio::sync::Mutex<()>,
+    /// One at a time comes back from the bucket.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 impl Default for Transfers {
@@ -67,6 +71,7 @@ impl Default for Transfers {
             turns: Semaphore::new(AT_ONCE),
             restores: Semaphore::new(AT_ONCE),
             proving: tokio::sync::Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
         }
     }
 }
@@ -192,7 +197,7 @@ pub(super) async fn farewell(platform: &Arc<Platform>, row: &AddonRow) -> Result
     Ok(store::addon::mark_farewell(&mut conn, row.addon.id).await?)
 }
 
-/// The file, then the row.
+/// The file, then the row. What is in the bucket follows.
 pub(crate) async fn throw_away(platform: &Platform, backup: &AddonBackup, by: Option<Id<Account>>) -> Result<()> {
     vault(platform).remove(backup.id).await?;
     let mut conn = platform.store.connection().await?;

@@ -1,5 +1,7 @@
 //! Backups of add-ons on an engine in memory: taken at their time, put back, proven, alarmed about, and kept after the end.
 
+mod bucket;
+
 use std::path::PathBuf;
 
 use chrono::TimeDelta;

@@ -166,7 +166,7 @@ const fn class(error: &ExchangeError) -> &'static str {
         ExchangeError::Connect(ConnectError::Certificate { .. }) => "CertificateError",
         ExchangeError::Connect(ConnectError::Connect { .. }) => "ConnectionError",
         ExchangeError::Connect(ConnectError::Silent { .. }) | ExchangeError::Silent { .. } => "TimeoutError",
-        ExchangeError::Broken { .. } => "ConnectionBrokenError",
+        ExchangeError::Broken { .. } | ExchangeError::Endless { .. } => "ConnectionBrokenError",
     }
 }
 

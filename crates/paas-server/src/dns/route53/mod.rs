@@ -3,8 +3,6 @@
 //! Records are changed by taking away exactly what was read and putting the new ones there, in one batch: when somebody
 //! else was faster, the batch is refused and read anew, and no value of anybody is lost.
 
-mod credentials;
-mod sign;
 #[cfg(test)]
 mod tests;
 mod xml;
@@ -16,24 +14,24 @@ use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use tokio::time::{Instant, sleep};
 
-pub(crate) use self::{credentials::CredentialsError, sign::Credentials};
-use self::{
-    credentials::CredentialsSource,
-    sign::{Scope, ToSign, amz_date, authorization, query_text},
-    xml::{
-        Action, HostedZone, TextRecords, XmlError, change_batch, parse_change, parse_refusal, parse_texts, parse_zones,
-    },
+use self::xml::{
+    Action, HostedZone, TextRecords, XmlError, change_batch, parse_change, parse_refusal, parse_texts, parse_zones,
 };
 use super::{
     Metadata,
     fetch::{FetchError, Fetcher},
 };
-use crate::clock::Clock;
+use crate::{
+    aws::{
+        Credentials, CredentialsError, CredentialsSource, Scope, ToSign, amz_date, authorization, query_text, sha256,
+    },
+    clock::Clock,
+};
 
 const BASE: &str = "https://route53.amazonaws.com";
 const VERSION: &str = "/2013-04-01";
 /// Route 53 is one service for the whole world; it signs as if it were in this region.
-const SCOPE: Scope = Scope {
+const SCOPE: Scope<'_> = Scope {
     region: "us-east-1",
     service: "route53",
 };
@@ -368,7 +366,7 @@ impl Route53 {
             path: &call.path,
             query: call.query,
             headers: &headers,
-            body: call.body.as_bytes(),
+            body: &sha256(call.body.as_bytes()),
         };
         let authorization = authorization(&to_sign, &credentials, &SCOPE, &date);
         let query = query_text(call.query);

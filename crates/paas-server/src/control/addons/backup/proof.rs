@@ -22,7 +22,7 @@ use super::{
         step::{APPLY_LIMIT, ASK_AGAIN, ASK_LIMIT, READY_LIMIT, server},
         stream, tell,
     },
-    SERVER_ENDED, vault,
+    SERVER_ENDED, bring_back, vault,
     work::require_room,
 };
 use crate::{
@@ -133,6 +133,7 @@ async fn proof(
         is_good,
         words,
     };
+    bring_back(platform, backup).await?;
     let vault = vault(platform);
     if let Err(error) = vault.check(backup.id).await {
         // A disk that cannot be read says nothing about what is on it.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{container_of, stream, tell},
-    SERVER_ENDED, begin, script, vault,
+    SERVER_ENDED, begin, bring_back, script, vault,
 };
 use crate::{
     addon::VaultWriter,
@@ -169,6 +169,7 @@ async fn put_back(
     let script = script(platform, row, |kind| kind.restore.as_ref())?;
     let container = container_of(platform, row.addon.id).await?;
     let container = container.context("its server does not run")?;
+    bring_back(platform, source).await?;
     let vault = vault(platform);
     // Whole before the first byte of it counts.
     vault.check(source.id).await?;
@@ -251,6 +252,12 @@ async fn write_down(platform: &Platform, backup: &AddonBackup, ending: Ending<'_
     let mut conn = platform.store.connection().await?;
     store::addon_backup::end(&mut conn, backup.id, ending, bytes, platform.clock.now()).await?;
     Ok(())
+}
+
+/// Refuses what the disk has no room for.
+pub(super) fn has_room(platform: &Platform, bytes: u64) -> Result<()> {
+    let path = platform.settings.backups();
+    Room { path }.has(bytes + RESERVE)
 }
 
 /// The disk that backups are on.

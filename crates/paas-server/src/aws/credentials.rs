@@ -8,10 +8,7 @@ use tokio::sync::Mutex;
 use super::sign::Credentials;
 use crate::{
     clock::Clock,
-    dns::{
-        metadata::{Metadata, MetadataError},
-        words,
-    },
+    dns::{Metadata, MetadataError, words},
 };
 
 /// AWS hands out new ones at least so long before the old ones end.
@@ -32,7 +29,7 @@ pub(crate) enum CredentialsError {
     Unusable { role: String, reason: String },
 }
 
-pub(super) struct CredentialsSource {
+pub(crate) struct CredentialsSource {
     given: Option<Credentials>,
     metadata: Metadata,
     clock: Clock,
@@ -56,7 +53,7 @@ impl From<MetadataError> for CredentialsError {
 }
 
 impl CredentialsSource {
-    pub(super) fn new(given: Option<Credentials>, metadata: Metadata, clock: Clock) -> Self {
+    pub(crate) fn new(given: Option<Credentials>, metadata: Metadata, clock: Clock) -> Self {
         Self {
             given,
             metadata,
@@ -66,7 +63,7 @@ impl CredentialsSource {
     }
 
     /// Credentials that are valid for some minutes more.
-    pub(super) async fn current(&self) -> Result<Credentials, CredentialsError> {
+    pub(crate) async fn current(&self) -> Result<Credentials, CredentialsError> {
         if let Some(given) = &self.given {
             return Ok(given.clone());
         }

@@ -24,28 +24,29 @@ pub(crate) struct Credentials {
 }
 
 /// Where a signature is valid.
-pub(super) struct Scope {
-    pub(super) region: &'static str,
-    pub(super) service: &'static str,
+pub(crate) struct Scope<'a> {
+    pub(crate) region: &'a str,
+    pub(crate) service: &'a str,
 }
 
-pub(super) struct ToSign<'a> {
-    pub(super) method: &'a str,
+pub(crate) struct ToSign<'a> {
+    pub(crate) method: &'a str,
     /// Of characters that need no encoding.
-    pub(super) path: &'a str,
-    pub(super) query: &'a [(&'a str, &'a str)],
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a [(&'a str, &'a str)],
     /// Lower-case names with values, `host` and `x-amz-date` among them, in alphabetical order.
-    pub(super) headers: &'a [(&'a str, &'a str)],
-    pub(super) body: &'a [u8],
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    /// The [`sha256`] of the body: whoever gets another body refuses it.
+    pub(crate) body: &'a str,
 }
 
 /// The value of `X-Amz-Date`.
-pub(super) fn amz_date(now: DateTime<Utc>) -> String {
+pub(crate) fn amz_date(now: DateTime<Utc>) -> String {
     now.format("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// A query as it is signed, which is also how it is sent.
-pub(super) fn query_text(query: &[(&str, &str)]) -> String {
+pub(crate) fn query_text(query: &[(&str, &str)]) -> String {
     let encode = |text| utf8_percent_encode(text, RESERVED).to_string();
     let mut pairs: Vec<_> = query.iter().map(|(key, value)| (encode(key), encode(value))).collect();
     pairs.sort();
@@ -54,7 +55,7 @@ pub(super) fn query_text(query: &[(&str, &str)]) -> String {
 }
 
 /// The value of `Authorization`.
-pub(super) fn authorization(request: &ToSign<'_>, credentials: &Credentials, scope: &Scope, date: &str) -> String {
+pub(crate) fn authorization(request: &ToSign<'_>, credentials: &Credentials, scope: &Scope<'_>, date: &str) -> String {
     let mut canonical = format!("{}\n{}\n{}\n", request.method, request.path, query_text(request.query));
     for (name, value) in request.headers {
         let value = value.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
@@ -62,7 +63,7 @@ pub(super) fn authorization(request: &ToSign<'_>, credentials: &Credentials, sco
     }
     let names: Vec<_> = request.headers.iter().map(|(name, _)| *name).collect();
     let names = names.join(";");
-    let _ = write!(canonical, "\n{names}\n{}", hex(&Sha256::digest(request.body)));
+    let _ = write!(canonical, "\n{names}\n{}", request.body);
 
     let day = date.get(..8).unwrap_or(date);
     let scope_text = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
@@ -79,6 +80,11 @@ pub(super) fn authorization(request: &ToSign<'_>, credentials: &Credentials, sco
         credentials.access_key_id,
         hex(&hmac(&key, to_sign.as_bytes()))
     )
+}
+
+/// In hexadecimal digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
@@ -98,7 +104,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const SCOPE: Scope = Scope {
+    const SCOPE: Scope<'_> = Scope {
         region: "us-east-1",
         service: "service",
     };
@@ -123,7 +129,7 @@ mod tests {
             path: "/",
             query,
             headers,
-            body: body.as_bytes(),
+            body: &sha256(body.as_bytes()),
         };
         let signed = authorization(&request, &credentials(None), &SCOPE, DATE);
         let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();

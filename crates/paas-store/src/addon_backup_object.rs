@@ -1,0 +1,383 @@
+//! Backups in a bucket: which are there, which are on their way, which are to go, and what is wrong about that.
+
+use chrono::{DateTime, Utc};
+use paas_core::{Addon, AddonBackup, App, BackupObject, Id, ObjectTrouble};
+use serde_json::json;
+use sqlx::Connection;
+use uuid::Uuid;
+
+use crate::{
+    PgConnection, StoreError,
+    addon::{AddonRow, lock, record},
+    column::unsigned,
+};
+
+const NOUN: &str = "addon backup object";
+
+struct Row {
+    backup: Uuid,
+    addon: Uuid,
+    key: String,
+    is_wanted: bool,
+    upload: Option<String>,
+    stored_at: Option<DateTime<Utc>>,
+    failures: i32,
+    troubled_at: Option<DateTime<Utc>>,
+    trouble: Option<String>,
+    is_refused: bool,
+}
+
+macro_rules! select_objects {
+    ($filter:tt $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"select
+                backup,
+                addon,
+                key,
+                exists (select from addon_backups where addon_backups.id = backup) as "is_wanted!",
+                upload,
+                stored_at,
+                failures,
+                troubled_at,
+                trouble,
+                is_refused
+            from addon_backup_objects
+            "# + $filter
+            $(, $argument)*
+        )
+    };
+}
+
+/// Everything that a server knows of a bucket.
+pub async fn of_bucket(conn: &mut PgConnection, bucket: &str, server: Uuid) -> Result<Vec<BackupObject>, StoreError> {
+    let rows = select_objects!("where bucket = $1 and server = $2 order by backup", bucket, server);
+    objects(rows.fetch_all(conn).await?)
+}
+
+/// Of the backups of an app, those that are in a bucket or on their way there.
+pub async fn of_app(conn: &mut PgConnection, bucket: &str, app: Id<App>) -> Result<Vec<BackupObject>, StoreError> {
+    let rows = select_objects!(
+        "where bucket = $1 and backup in (select id from addon_backups where app = $2) order by backup",
+        bucket,
+        app.as_uuid(),
+    );
+    objects(rows.fetch_all(conn).await?)
+}
+
+pub async fn get(
+    conn: &mut PgConnection,
+    bucket: &str,
+    backup: Id<AddonBackup>,
+) -> Result<Option<BackupObject>, StoreError> {
+    let row = select_objects!("where bucket = $1 and backup = $2", bucket, backup.as_uuid());
+    row.fetch_optional(conn).await?.map(BackupObject::try_from).transpose()
+}
+
+/// From now on it is to be in the bucket.
+pub async fn want(
+    conn: &mut PgConnection,
+    backup: &AddonBackup,
+    (bucket, server): (&str, Uuid),
+    key: &str,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into addon_backup_objects (backup, bucket, addon, server, key, wanted_at)
+        values ($1, $2, $3, $4, $5, $6)
+        on conflict do nothing",
+        backup.id.as_uuid(),
+        bucket,
+        backup.addon.as_uuid(),
+        server,
+        key,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Where its parts go; `None`: what was begun is nothing any more.
+pub async fn set_upload(
+    conn: &mut PgConnection,
+    bucket: &str,
+    backup: Id<AddonBackup>,
+    upload: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update addon_backup_objects set upload = $3 where bucket = $1 and backup = $2",
+        bucket,
+        backup.as_uuid(),
+        upload,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// All of it is there.
+pub async fn mark_stored(
+    conn: &mut PgConnection,
+    bucket: &str,
+    backup: Id<AddonBackup>,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update addon_backup_objects
+        set
+            stored_at = $3,
+            upload = null,
+            failures = 0,
+            troubled_at = null,
+            trouble = null,
+            is_refused = false
+        where bucket = $1 and backup = $2",
+        bucket,
+        backup.as_uuid(),
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// It did not work. What is wrong with the bucket is wrong for whatever waits for it, `others`.
+pub async fn fail(
+    conn: &mut PgConnection,
+    bucket: &str,
+    backup: Id<AddonBackup>,
+    trouble: &ObjectTrouble,
+    others: Option<Uuid>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update addon_backup_objects
+        set
+            failures = failures + case when backup = $2 then 1 else 0 end,
+            troubled_at = coalesce(troubled_at, $3),
+            trouble = $4,
+            is_refused = $5
+        where bucket = $1
+            and (backup = $2 or (server = $6 and stored_at is null))",
+        bucket,
+        backup.as_uuid(),
+        trouble.since,
+        trouble.words,
+        trouble.is_refused,
+        others,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Forgets one, after the object.
+pub async fn delete(conn: &mut PgConnection, bucket: &str, backup: Id<AddonBackup>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "delete from addon_backup_objects where bucket = $1 and backup = $2",
+        bucket,
+        backup.as_uuid(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Add-ons of which somebody was told that their backups do not get to the bucket.
+pub async fn alarmed(conn: &mut PgConnection) -> Result<Vec<Id<Addon>>, StoreError> {
+    let addons = sqlx::query_scalar!("select addon from addon_bucket_alarms order by addon");
+    Ok(addons.fetch_all(conn).await?.into_iter().map(Id::from_uuid).collect())
+}
+
+/// Why the backups of an add-on do not get to the bucket.
+pub async fn alarm(conn: &mut PgConnection, addon: Id<Addon>) -> Result<Option<String>, StoreError> {
+    let alarm = sqlx::query_scalar!(
+        "select alarm from addon_bucket_alarms where addon = $1",
+        addon.as_uuid()
+    );
+    Ok(alarm.fetch_optional(conn).await?)
+}
+
+/// Notes what is wrong, or that nothing is any more. `false` when that was known before: an event is recorded of what is new.
+pub async fn set_alarm(
+    conn: &mut PgConnection,
+    addon: &AddonRow,
+    alarm: Option<&str>,
+    at: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let mut transaction = conn.begin().await?;
+    let id = addon.addon.id;
+    if !lock(&mut transaction, id).await? {
+        return Ok(false);
+    }
+    let before = self::alarm(&mut transaction, id).await?;
+    if before.is_some() == alarm.is_some() {
+        return Ok(false);
+    }
+    match alarm {
+        Some(alarm) => {
+            sqlx::query!(
+                "insert into addon_bucket_alarms (addon, alarm, alarmed_at) values ($1, $2, $3)",
+                id.as_uuid(),
+                alarm,
+                at,
+            )
+            .execute(&mut *transaction)
+            .await?;
+        }
+        None => {
+            sqlx::query!("delete from addon_bucket_alarms where addon = $1", id.as_uuid())
+                .execute(&mut *transaction)
+                .await?;
+        }
+    }
+    let payload = json!({ "bucket_alarm": alarm });
+    record(&mut transaction, &addon.addon, "update", None, at, payload).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+fn objects(rows: Vec<Row>) -> Result<Vec<BackupObject>, StoreError> {
+    rows.into_iter().map(BackupObject::try_from).collect()
+}
+
+impl TryFrom<Row> for BackupObject {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let trouble = match (row.troubled_at, row.trouble) {
+            (Some(since), Some(words)) => Some(ObjectTrouble {
+                since,
+                words,
+                is_refused: row.is_refused,
+            }),
+            _ => None,
+        };
+        Ok(Self {
+            backup: Id::from_uuid(row.backup),
+            addon: Id::from_uuid(row.addon),
+            key: row.key,
+            is_wanted: row.is_wanted,
+            upload: row.upload,
+            stored_at: row.stored_at,
+            failures: unsigned(NOUN, row.failures)?,
+            trouble,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        addon::{self, NewAddon},
+        addon_backup::{self, Ending, NewBackup},
+        fixture::{World, seconds},
+        new_id,
+    };
+
+    const SERVER: Uuid = Uuid::from_u128(1);
+    const BUCKET: &str = "https://s3.example.com/backups";
+
+    fn trouble(at: u32, words: &str) -> ObjectTrouble {
+        ObjectTrouble {
+            since: seconds(at.into()),
+            words: words.to_owned(),
+            is_refused: false,
+        }
+    }
+
+    async fn database(world: &World, app: Id<App>) -> AddonRow {
+        let new = NewAddon {
+            id: new_id(seconds(0)),
+            app,
+            name: "one".parse().unwrap(),
+            service: "heroku-postgresql".to_owned(),
+            plan: "mini".to_owned(),
+            version: "15".to_owned(),
+            suffixes: vec!["URL".to_owned()],
+            secret: BTreeMap::new(),
+            attachment: "ONE".parse().unwrap(),
+        };
+        let sealer = &world.store().sealer;
+        let made = addon::create(&mut *world.conn().await, sealer, new, world.stamp()).await;
+        made.unwrap().0
+    }
+
+    async fn backup(world: &World, addon: &AddonRow) -> AddonBackup {
+        let new = NewBackup {
+            kind: paas_core::BackupKind::Manual,
+            source: None,
+            by: None,
+            server: SERVER,
+        };
+        let mut conn = world.conn().await;
+        let backup = addon_backup::begin(&mut conn, addon, new, seconds(1)).await.unwrap();
+        addon_backup::end(&mut conn, backup.id, Ending::Succeeded, 9, seconds(2))
+            .await
+            .unwrap();
+        backup
+    }
+
+    #[tokio::test]
+    async fn an_object_is_wanted_until_its_backup_is_gone() {
+        let world = World::new().await;
+        let app = world.app("hello").await;
+        let addon = database(&world, app).await;
+        let (one, two) = (backup(&world, &addon).await, backup(&world, &addon).await);
+        let mut conn = world.conn().await;
+        for backup in [&one, &two, &two] {
+            want(&mut conn, backup, (BUCKET, SERVER), "key", seconds(3))
+                .await
+                .unwrap();
+        }
+        set_upload(&mut conn, BUCKET, one.id, Some("upload")).await.unwrap();
+        fail(&mut conn, BUCKET, one.id, &trouble(4, "down"), Some(SERVER))
+            .await
+            .unwrap();
+        fail(&mut conn, BUCKET, one.id, &trouble(5, "still down"), None)
+            .await
+            .unwrap();
+        let known = of_app(&mut conn, BUCKET, app).await.unwrap();
+        let told: Vec<_> = known
+            .iter()
+            .map(|object| (object.failures, object.trouble.clone(), object.upload.as_deref()))
+            .collect();
+        let [first, second] = [trouble(4, "still down"), trouble(4, "down")].map(Some);
+        assert_eq!(told, [(2, first, Some("upload")), (0, second, None)]);
+
+        mark_stored(&mut conn, BUCKET, one.id, seconds(6)).await.unwrap();
+        let stored = get(&mut conn, BUCKET, one.id).await.unwrap().unwrap();
+        assert_eq!((stored.stored_at, stored.failures), (Some(seconds(6)), 0));
+        assert_eq!((stored.trouble, stored.upload), (None, None));
+        // What is there has no part in what is wrong now.
+        fail(&mut conn, BUCKET, two.id, &trouble(7, "down"), Some(SERVER))
+            .await
+            .unwrap();
+        assert_eq!(get(&mut conn, BUCKET, one.id).await.unwrap().unwrap().trouble, None);
+
+        addon_backup::delete(&mut conn, &one, None, seconds(8)).await.unwrap();
+        let wanted: Vec<_> = of_bucket(&mut conn, BUCKET, SERVER).await.unwrap();
+        let wanted: Vec<_> = wanted.iter().map(|object| object.is_wanted).collect();
+        assert_eq!(wanted, [false, true]);
+        delete(&mut conn, BUCKET, one.id).await.unwrap();
+        assert_eq!(of_bucket(&mut conn, BUCKET, SERVER).await.unwrap().len(), 1);
+        assert!(of_bucket(&mut conn, "another", SERVER).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_alarm_is_news_once_and_its_end_is() {
+        let world = World::new().await;
+        let app = world.app("hello").await;
+        let addon = database(&world, app).await;
+        let mut conn = world.conn().await;
+        let id = addon.addon.id;
+        for (words, is_news) in [(Some("down"), true), (Some("down"), false), (None, true), (None, false)] {
+            assert_eq!(set_alarm(&mut conn, &addon, words, seconds(3)).await.unwrap(), is_news);
+            assert_eq!(alarm(&mut conn, id).await.unwrap().as_deref(), words);
+            assert_eq!(alarmed(&mut conn).await.unwrap().len(), usize::from(words.is_some()));
+        }
+    }
+}
