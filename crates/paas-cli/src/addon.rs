@@ -85,7 +85,7 @@ pub(crate) struct DestroyArgs {
 /// What the platform says of an add-on that could not be made, and is tried again.
 const TROUBLE: &str = "It does not run";
 /// What passes by itself has passed by then. Whoever waits learns of the rest.
-const TROUBLE_LIMIT: Duration = Duration::from_secs(60);
+const TROUBLE_LIMIT: Duration = Duration::from_mins(1);
 
 /// `addons:wait`
 pub(crate) fn wait(args: &WaitArgs, context: &Context) -> Result<()> {

@@ -346,17 +346,8 @@ impl SettingsArgs {
             region: self.backup_bucket_region.or(file.backup_bucket_region),
             prefix: self.backup_bucket_prefix.or(file.backup_bucket_prefix),
         };
-        let trusted_proxies: Vec<Network> = given_or(self.trusted_proxies, file.trusted_proxies)
-            .iter()
-            .map(|network| network.parse().context("--trusted-proxies"))
-            .collect::<Result<_>>()?;
         let proxy_protocol = self.proxy_protocol.or(file.proxy_protocol).unwrap_or(false);
-        if proxy_protocol && trusted_proxies.is_empty() {
-            bail!(
-                "--proxy-protocol without --trusted-proxies: nobody may introduce a client\n\
-                 hint: name the addresses of the load balancer, like --trusted-proxies 10.0.0.0/24"
-            );
-        }
+        let trusted_proxies = trusted_proxies(&given_or(self.trusted_proxies, file.trusted_proxies), proxy_protocol)?;
         let http = self.http.or(file.http).unwrap_or_else(|| any(80));
         let https = self.https.or(file.https).unwrap_or_else(|| any(443));
         let rendezvous = self.rendezvous.or(file.rendezvous).unwrap_or_else(|| any(5000));
@@ -437,6 +428,17 @@ impl SettingsArgs {
     }
 }
 
+fn trusted_proxies(given: &[String], proxy_protocol: bool) -> Result<Vec<Network>> {
+    if proxy_protocol && given.is_empty() {
+        bail!(
+            "--proxy-protocol without --trusted-proxies: nobody may introduce a client\n\
+             hint: name the addresses of the load balancer, like --trusted-proxies 10.0.0.0/24"
+        );
+    }
+    let networks = given.iter();
+    networks
+        .map(|network| network.parse().context("--trusted-proxies"))
+        .collect()
 }
 
 fn given_or<T>(given: Vec<T>, file: Vec<T>) -> Vec<T> {

@@ -301,7 +301,7 @@ mod tests {
         let id = Id::from_uuid(Uuid::from_u128(7));
         assert!(vault.open_sealed(id).await.is_err());
         let mut writer = vault.create(id).await.unwrap();
-        writer.write(&[7; 100_000]).await.unwrap();
+        writer.write(&vec![7; 100_000]).await.unwrap();
         writer.finish().await.unwrap();
         let (mut file, length) = vault.open_sealed(id).await.unwrap();
         let mut elsewhere = Vec::new();

@@ -45,7 +45,6 @@ pub(crate) use self::{
     run::client_command,
     tell::released,
 };
-use super::certificates::server_id;
 use crate::{addon::Provider, platform::Platform};
 
 /// A pass without a reason, in case a wake-up was lost.
@@ -94,7 +93,7 @@ struct Seen {
 impl AddonsController {
     pub(crate) fn new(platform: Arc<Platform>) -> Self {
         Self {
-            server: server_id(&platform.settings),
+            server: platform.server,
             ready: Mutex::default(),
             at_work: Mutex::default(),
             measured: Mutex::default(),

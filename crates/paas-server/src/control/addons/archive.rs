@@ -24,7 +24,7 @@ use tokio::time::sleep;
 use super::{container_of, run, tell};
 use crate::{
     addon::{Archive, Archiving},
-    control::{certificates::server_id, disk::Fill},
+    control::disk::Fill,
     platform::Platform,
 };
 
@@ -140,7 +140,7 @@ impl ArchivesController {
             if row.addon.state != AddonState::Provisioned || archiving(platform, &row).is_err() || !is_due {
                 continue;
             }
-            let server = server_id(&platform.settings);
+            let server = platform.server;
             let leased = store::addon::lease(&mut conn, row.addon.id, server, now + LEASE, now);
             if leased.await? && self.at_work().insert(row.addon.id) {
                 self.spawn(row);

@@ -32,7 +32,6 @@ use tokio::{
 use super::{super::tell, vault, work::has_room};
 use crate::{
     addon::{Bucket, BucketError},
-    control::certificates::server_id,
     failpoint,
     platform::Platform,
 };
@@ -107,7 +106,7 @@ impl BucketController {
             self.tell(&rows, &[], now).await?;
             return Ok(false);
         };
-        let server = server_id(&platform.settings);
+        let server = platform.server;
         let backups = store::addon_backup::all_of(&mut conn, server).await?;
         let mut objects = addon_backup_object::of_bucket(&mut conn, bucket.place(), server).await?;
         let missing = missing_objects(&backups, &objects);
@@ -150,7 +149,7 @@ impl BucketController {
                 pause.failures = pause.failures.saturating_add(1);
                 pause.until = now + Backoff::after(pause.failures);
                 let is_refused = error.is_refusal();
-                let others = Some(server_id(&platform.settings));
+                let others = Some(platform.server);
                 (format!("{:#}", anyhow!(error)), is_refused, others)
             }
         };

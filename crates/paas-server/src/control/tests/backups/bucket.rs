@@ -23,7 +23,7 @@ impl Server {
     async fn objects(&self) -> Vec<paas_core::BackupObject> {
         let mut connection = self.platform.store.connection().await.unwrap();
         let bucket = self.platform.bucket.as_ref().unwrap().place();
-        let server = server_id(&self.platform.settings);
+        let server = self.platform.server;
         addon_backup_object::of_bucket(&mut connection, bucket, server)
             .await
             .unwrap()
