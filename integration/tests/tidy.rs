@@ -245,7 +245,7 @@ fn every_fail_point_of_the_server_has_its_story() {
     };
     let of_the_server = points("crates/paas-server/src/failpoint.rs");
     assert!(!of_the_server.is_empty());
-    let stories = ["fail_points", "backups", "backups_bucket", "pg_rollback"]
+    let stories = ["fail_points", "backups", "backups_bucket", "pg_rollback", "upgrades"]
         .map(|story| points(&format!("integration/tests/{story}.rs")));
     let with_a_story: BTreeSet<String> = stories.into_iter().flatten().collect();
     let without: Vec<_> = of_the_server.difference(&with_a_story).collect();

@@ -13,6 +13,7 @@ mod addon_credential;
 mod addon_exposure;
 mod addon_provider;
 mod addon_service;
+mod addon_upgrade;
 mod app;
 mod app_feature;
 mod app_setup;
@@ -74,6 +75,7 @@ pub use addon_credential::{AddonConfig, AddonCredential, CredentialRotation, Cre
 pub use addon_exposure::{AddonExposure, NewAddonExposure};
 pub use addon_provider::{AddonProvider, AddonSso, NewAddonProvider, ProviderConfig, ProviderConfigVar};
 pub use addon_service::AddonService;
+pub use addon_upgrade::{AddonUpgradeStatus, NewAddonUpgrade};
 pub use app::{App, AppFilter, AppIds, AppUpdate, NewApp};
 pub use app_feature::{AppFeature, AppFeatureUpdate};
 pub use app_setup::{AppSetup, NewAppSetup, Postdeploy, SetupApp, SetupOverrides};

@@ -8,6 +8,7 @@ pub(crate) mod credential;
 pub(crate) mod local;
 pub(crate) mod rollback;
 mod statement;
+pub(crate) mod upgrade;
 
 use std::io::Write as _;
 
@@ -201,7 +202,7 @@ pub(crate) fn info(args: &DatabaseArgs, context: &Context) -> Result<()> {
         facts.extend(database.provision_message.clone().map(|message| ("Message", message)));
         if database.state == "provisioned" {
             facts.extend(measured(context, &database)?);
-            facts.extend(earliest(context, &database)?.map(|earliest| ("Rollback", earliest)));
+            facts.extend(known(context, &database)?);
         }
         context.output.facts(&facts)?;
     }
@@ -216,11 +217,14 @@ fn measured(context: &Context, database: &Addon) -> Result<Vec<(&'static str, St
     Ok(names.into_iter().zip(facts.map(str::to_owned)).collect())
 }
 
-/// Since when it can be gone back.
-fn earliest(context: &Context, database: &Addon) -> Result<Option<String>> {
+/// What the platform says of it: since when it can be gone back, and what came of its upgrade.
+fn known(context: &Context, database: &Addon) -> Result<Vec<(&'static str, String)>> {
     let known: DatabaseInfo = context.client.get(&path(database, ""))?;
-    let found = known.info.into_iter().find(|fact| fact.name == "Rollback");
-    Ok(found.map(|fact| fact.values.join(", ")))
+    let name = |fact: &str| ["Rollback", "Upgrade", "Kept"].into_iter().find(|name| *name == fact);
+    let facts = known.info.into_iter();
+    Ok(facts
+        .filter_map(|fact| Some((name(&fact.name)?, fact.values.join(", "))))
+        .collect())
 }
 
 /// `pg:wait`

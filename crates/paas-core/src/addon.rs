@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 
-use crate::{App, ConfigKey, Id, NameError};
+use crate::{App, ConfigKey, Id, NameError, UpgradeState};
 
 /// A server that one app pays for and others may use too.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub struct AddonWanted {
     pub owes_farewell: bool,
     /// Its server has to learn of other credentials, or to forget some.
     pub has_news: bool,
+    /// How far it is on its way to another version.
+    pub upgrade: Option<UpgradeState>,
     /// It is time to look how full its disk is.
     pub is_to_measure: bool,
     /// After something that failed: when it may be tried again.
@@ -129,6 +131,10 @@ pub enum AddonStep {
     Farewell { container: String },
     /// Tells the server of its other credentials, and lets it forget those that are revoked.
     Teach { container: String },
+    /// Loads what it holds into a scratch server of another version.
+    Try { container: String },
+    /// Loads what is on its volume onto another one, while no server of its own is there.
+    Move,
     /// Looks how full its disk is.
     Measure { container: String },
     /// No container is left: removes the volume, and the row.
@@ -143,8 +149,9 @@ impl AddonWanted {
     /// The next step. There is never a second container on a volume: whatever is in the way goes before another is made.
     pub fn decide(&self, seen: &[SeenAddon], now: DateTime<Utc>) -> AddonStep {
         let is_ended = self.state == AddonState::Deprovisioning && !self.owes_farewell;
-        // No server is on a volume that is still to be filled.
-        let is_alive = !is_ended && !self.is_to_fill;
+        // No server is on a volume that is still to be filled, or that is being read by somebody else.
+        let is_moving = self.upgrade == Some(UpgradeState::Moving) && self.state != AddonState::Deprovisioning;
+        let is_alive = !is_ended && !self.is_to_fill && !is_moving;
         let is_wanted =
             |seen: &SeenAddon| is_alive && seen.generation == self.generation && seen.state != SeenAddonState::Exited;
         if let Some(other) = seen.iter().find(|seen| !is_wanted(seen)) {
@@ -159,6 +166,8 @@ impl AddonWanted {
             }
             let step = if self.is_to_fill {
                 AddonStep::Fill
+            } else if is_moving {
+                AddonStep::Move
             } else {
                 AddonStep::Start
             };
@@ -205,6 +214,9 @@ impl AddonWanted {
         }
         if self.has_news {
             return self.in_its_time(AddonStep::Teach { container }, now);
+        }
+        if self.upgrade == Some(UpgradeState::Trying) {
+            return self.in_its_time(AddonStep::Try { container }, now);
         }
         if self.is_to_measure {
             return self.in_its_time(AddonStep::Measure { container }, now);

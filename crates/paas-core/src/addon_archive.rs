@@ -235,6 +235,12 @@ impl LineageName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a server of this version wrote it: no other one reads it.
+    pub fn is_of(&self, version: &str) -> bool {
+        let rest = self.0.strip_prefix(version);
+        rest.is_some_and(|rest| rest.starts_with('-'))
+    }
 }
 
 impl fmt::Display for LineageName {

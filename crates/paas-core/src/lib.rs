@@ -18,6 +18,7 @@ mod addon_credential;
 mod addon_exposure;
 mod addon_fill;
 mod addon_provider;
+mod addon_upgrade;
 mod app;
 mod build;
 mod config;
@@ -73,6 +74,7 @@ pub use addon_exposure::{
 };
 pub use addon_fill::AddonFill;
 pub use addon_provider::{AddonProvider, KnownResource, ResourceStep, ResourceWanted};
+pub use addon_upgrade::{AddonUpgrade, UpgradeState, compare_versions};
 pub use app::{App, AppName, CNB_STACK, CONTAINER_STACK};
 pub use build::{Build, BuildFailure, BuildStatus};
 pub use config::{ConfigError, ConfigKey, ConfigVars};

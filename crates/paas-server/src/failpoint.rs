@@ -8,8 +8,9 @@ use paas_build::Checkpoint;
 
 static ARMED: OnceLock<String> = OnceLock::new();
 
-/// Every fail point: of a deploy, in the order in which a deploy passes them, then of a backup, of its way back and of its way into the bucket, then of an archive.
-pub(crate) const NAMES: [&str; 30] = [
+/// Every fail point: of a deploy, in the order in which a deploy passes them, then of a backup, of its way back and of its way into the
+/// bucket, then of an archive, of a fork and of an upgrade.
+pub(crate) const NAMES: [&str; 38] = [
     "receive.before",
     "receive.after",
     "build.before",
@@ -40,6 +41,14 @@ pub(crate) const NAMES: [&str; 30] = [
     "base.after",
     "rollback.before",
     "rollback.after",
+    "fork.before",
+    "fork.after",
+    "dry-run.before",
+    "dry-run.after",
+    "upgrade-dump.before",
+    "upgrade-dump.after",
+    "upgrade-swap.before",
+    "upgrade-swap.after",
 ];
 
 /// Arms one fail point for the life of this process. One that does not exist would never fire, and a test would pass.

@@ -46,6 +46,8 @@ pub struct AddonRow {
     pub suffixes: Vec<String>,
     pub image: Option<ImageRef>,
     pub version: String,
+    /// What its volume is called, where not after its id.
+    pub volume: Option<String>,
     pub generation: u32,
     pub is_rotating: bool,
     /// Containers that ended in a row.
@@ -75,6 +77,7 @@ macro_rules! select_addons {
                 addons.suffixes,
                 addons.image,
                 addons.version,
+                addons.volume,
                 addons.generation,
                 addons.is_rotating,
                 addons.failures,

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::{
     app_context::Context,
     error::Result,
-    postgres::{self, copy, credential, local, rollback},
+    postgres::{self, copy, credential, local, rollback, upgrade},
     redis,
 };
 
@@ -29,6 +29,21 @@ pub(super) enum DataVerb {
     /// Put what a database held at a moment into a new one
     #[command(name = "pg:rollback")]
     PgRollback(rollback::RollbackArgs),
+    /// Upgrade a database to a newer version of its server
+    #[command(name = "pg:upgrade:run", visible_alias = "pg:upgrade")]
+    PgUpgradeRun(upgrade::RunArgs),
+    /// Load a copy of a database into a server of a newer version, to see
+    #[command(name = "pg:upgrade:dryrun")]
+    PgUpgradeDryRun(upgrade::TryArgs),
+    /// Choose the version of an upgrade, with a dry run
+    #[command(name = "pg:upgrade:prepare")]
+    PgUpgradePrepare(upgrade::TryArgs),
+    /// Wait until an upgrade is over
+    #[command(name = "pg:upgrade:wait")]
+    PgUpgradeWait(postgres::DatabaseArgs),
+    /// Cancel an upgrade
+    #[command(name = "pg:upgrade:cancel")]
+    PgUpgradeCancel(postgres::DatabaseArgs),
     /// List the credentials of a database
     #[command(name = "pg:credentials")]
     PgCredentials(credential::ListArgs),
@@ -132,6 +147,11 @@ pub(super) fn dispatch(verb: &DataVerb, context: &Context) -> Result<()> {
         DataVerb::PgPromote(args) => postgres::promote(args, context),
         DataVerb::PgCopy(args) => copy::copy(args, context),
         DataVerb::PgRollback(args) => rollback::rollback(args, context),
+        DataVerb::PgUpgradeRun(args) => upgrade::run(args, context),
+        DataVerb::PgUpgradeDryRun(args) => upgrade::dry_run(args, context),
+        DataVerb::PgUpgradePrepare(args) => upgrade::prepare(args, context),
+        DataVerb::PgUpgradeWait(args) => upgrade::wait(args, context),
+        DataVerb::PgUpgradeCancel(args) => upgrade::cancel(args, context),
         DataVerb::PgCredentials(args) => credential::list(args, context),
         DataVerb::PgCredentialsCreate(args) => credential::create(args, context),
         DataVerb::PgCredentialsDestroy(args) => credential::destroy(args, context),

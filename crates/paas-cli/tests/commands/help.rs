@@ -116,6 +116,11 @@ fn alone_the_command_shows_its_topics() {
       pg:promote          Make a database the main one of an app
       pg:copy             Copy a database over another one
       pg:rollback         Put what a database held at a moment into a new one
+      pg:upgrade:run      Upgrade a database to a newer version of its server
+      pg:upgrade:dryrun   Load a copy of a database into a server of a newer version, to see
+      pg:upgrade:prepare  Choose the version of an upgrade, with a dry run
+      pg:upgrade:wait     Wait until an upgrade is over
+      pg:upgrade:cancel   Cancel an upgrade
       pg:credentials      List the credentials of a database
       pg:credentials:create Make a credential with rights of its own
       pg:credentials:destroy Destroy a credential

@@ -21,6 +21,7 @@ fn wanted(state: AddonState) -> AddonWanted {
         is_rotating: false,
         owes_farewell: false,
         has_news: false,
+        upgrade: None,
         is_to_measure: false,
         retry_at: None,
         apps: [app(1)].into(),
@@ -120,6 +121,27 @@ fn a_server_that_does_not_take_its_credentials_is_not_asked_again_at_once() {
     ));
 }
 
+#[test]
+fn nobody_is_served_while_an_add_on_moves_and_its_old_server_is_back_when_that_ends() {
+    let mut wanted = AddonWanted {
+        upgrade: Some(UpgradeState::Trying),
+        ..wanted(AddonState::Provisioned)
+    };
+    let container = || "c1".to_owned();
+    assert_eq!(wanted.decide(&[], now()), AddonStep::Start);
+    let trial = AddonStep::Try { container: container() };
+    assert_eq!(wanted.decide(&[running(1, true)], now()), trial);
+    wanted.upgrade = Some(UpgradeState::Moving);
+    let removal = AddonStep::Remove {
+        container: container(),
+        has_crashed: false,
+    };
+    assert_eq!(wanted.decide(&[running(1, true)], now()), removal);
+    assert_eq!(wanted.decide(&[], now()), AddonStep::Move);
+    wanted.upgrade = Some(UpgradeState::Failed);
+    assert_eq!(wanted.decide(&[], now()), AddonStep::Start);
+}
+
 fn a_container() -> impl Strategy<Value = SeenAddon> {
     let state = prop_oneof![
         Just(SeenAddonState::Created),
@@ -143,12 +165,17 @@ fn a_wish() -> impl Strategy<Value = AddonWanted> {
         Just(AddonState::Deprovisioning),
     ];
     let apps = proptest::collection::btree_set((1..4_u128).prop_map(app), 1..3);
-    (state, 0..3_u32, any::<[bool; 5]>(), apps).prop_map(|(state, generation, flags, apps)| AddonWanted {
+    (state, 0..3_u32, any::<[bool; 7]>(), apps).prop_map(|(state, generation, flags, apps)| AddonWanted {
         state,
         generation,
         is_to_fill: flags[4] && state == AddonState::Provisioning,
         is_rotating: flags[0],
         has_news: flags[1],
+        upgrade: match (flags[5], flags[6]) {
+            (false, _) => None,
+            (true, false) => Some(UpgradeState::Trying),
+            (true, true) => Some(UpgradeState::Moving),
+        },
         is_to_measure: flags[2],
         owes_farewell: flags[3] && state == AddonState::Deprovisioning,
         retry_at: None,
@@ -181,7 +208,13 @@ proptest! {
                     prop_assert!(seen.is_empty(), "nobody else has the volume");
                     wanted.is_to_fill = false;
                 }
+                AddonStep::Move => {
+                    prop_assert!(seen.is_empty(), "nobody else has the volume");
+                    wanted.upgrade = None;
+                    wanted.generation += 1;
+                }
                 AddonStep::Start => {
+                    prop_assert!(wanted.upgrade != Some(UpgradeState::Moving) || wanted.state == AddonState::Deprovisioning, "somebody else has the volume");
                     prop_assert!(!wanted.is_to_fill, "it would begin with nothing");
                     prop_assert!(seen.len() <= 1, "never two on one volume");
                     let apps = [*wanted.apps.first().unwrap()].into();
@@ -206,6 +239,7 @@ proptest! {
                 AddonStep::Rotate { .. } => wanted.is_rotating = false,
                 AddonStep::Farewell { .. } => wanted.owes_farewell = false,
                 AddonStep::Teach { .. } => wanted.has_news = false,
+                AddonStep::Try { .. } => wanted.upgrade = Some(UpgradeState::Moving),
                 AddonStep::Measure { .. } => wanted.is_to_measure = false,
                 AddonStep::Delete => {
                     prop_assert!(seen.is_empty() && !wanted.owes_farewell);

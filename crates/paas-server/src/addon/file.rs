@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use chrono::TimeDelta;
-use paas_core::{AddonName, AttachmentName};
+use paas_core::{AddonName, AttachmentName, compare_versions};
 use serde::Deserialize;
 
 use super::Setting;
@@ -13,8 +13,11 @@ use super::Setting;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Kind {
     pub(crate) name: String,
+    /// The one that people get who do not say which; scripts see theirs as `$ADDON_VERSION`.
     pub(crate) version: String,
     pub(crate) image: Image,
+    /// What the other versions are made of.
+    pub(crate) versions: BTreeMap<String, Image>,
     pub(crate) user: u32,
     pub(crate) port: u16,
     /// Where its volume is.
@@ -53,13 +56,15 @@ pub(crate) struct Kind {
     pub(crate) exposure: Option<ExposedAs>,
     /// How it can be gone back to any moment.
     pub(crate) archive: Option<Archiving>,
+    /// How it comes to a newer version.
+    pub(crate) upgrade: Option<Upgrading>,
     /// The config vars of an attachment, by what they end in.
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) environment: BTreeMap<String, String>,
 }
 
 /// How a kind of server keeps what leads back to any moment. While `$ADDON_SPOOL_MIB` is set, its `start` lets it put each segment of
-/// its log, once that is full, into `<data>/spool`, as `LINEAGE.SEGMENT` and with the time of its last change: the platform takes
+/// its log, once that is full, into `<data>/spool`, as `LINEAGE.SEGMENT` (a lineage begins with `$ADDON_VERSION-`) and with the time of its last change: the platform takes
 /// it from there. So many MiB may wait; what has no room is let go.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +85,18 @@ pub(crate) struct Archiving {
     /// then segments; leaves what was there at `$ROLLBACK_TO`, for `start` to find. What broke off before is begun anew, and a volume
     /// that it has filled to the end stays as it is: a server may have run on it since.
     pub(crate) replay: String,
+}
+
+/// How what a server holds is loaded into one of a newer version: users with their passwords and rights, and every row.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upgrading {
+    /// Writes all of it to its standard output.
+    pub(crate) dump: String,
+    /// Reads that from its standard input, in a server that has just been made and knows nobody yet.
+    pub(crate) load: String,
+    /// Counts what is there: a table and its rows on each line. The same in both, when all of it was loaded.
+    pub(crate) count: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +142,8 @@ pub(super) struct File {
     version: String,
     dockerfile: Option<String>,
     image: Option<String>,
+    #[serde(default)]
+    versions: BTreeMap<String, OtherVersion>,
     /// Who the processes are in an image of a registry.
     #[serde(default = "dyno")]
     user: u32,
@@ -147,12 +166,21 @@ pub(super) struct File {
     restore: Option<String>,
     prove: Option<String>,
     archive: Option<Archiving>,
+    upgrade: Option<Upgrading>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
     exposure: Option<ExposedAs>,
     config: BTreeMap<String, String>,
     pub(super) sizes: BTreeMap<String, Size>,
     pub(super) services: Vec<Offer>,
+}
+
+/// What another version is made of; the scripts are the same.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtherVersion {
+    dockerfile: Option<String>,
+    image: Option<String>,
 }
 
 /// A name under which people know this kind of server, and its plans there.
@@ -181,11 +209,12 @@ impl File {
     }
 
     pub(super) fn kind(&self) -> Result<Kind> {
-        let image = match (&self.dockerfile, &self.image) {
-            (Some(instructions), None) => Image::Recipe(instructions.clone()),
-            (None, Some(reference)) => Image::Reference(reference.clone()),
-            _ => bail!("it has to have either `dockerfile` or `image`"),
-        };
+        let image = Image::of(self.dockerfile.as_ref(), self.image.as_ref())?;
+        let mut versions = BTreeMap::new();
+        for (version, made) in &self.versions {
+            let image = Image::of(made.dockerfile.as_ref(), made.image.as_ref());
+            versions.insert(version.clone(), image.with_context(|| format!("version {version}"))?);
+        }
         let is_word = |text: &str| {
             let mut bytes = text.bytes();
             !text.is_empty() && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
@@ -207,6 +236,7 @@ impl File {
             name: self.kind.clone(),
             version: self.version.clone(),
             image,
+            versions,
             user: self.user,
             port: self.port,
             data: self.data.clone(),
@@ -227,9 +257,39 @@ impl File {
             prove: self.prove.clone(),
             exposure: self.exposure.clone(),
             archive: self.archive.clone(),
+            upgrade: self.upgrade.clone(),
             config: self.config.clone(),
             environment: self.environment.clone(),
         })
+    }
+}
+
+impl Kind {
+    /// All versions, the oldest first.
+    pub(crate) fn versions(&self) -> Vec<&str> {
+        let mut versions: Vec<_> = self.versions.keys().map(String::as_str).collect();
+        versions.push(&self.version);
+        versions.sort_unstable_by(|one, other| compare_versions(one, other));
+        versions.dedup();
+        versions
+    }
+
+    /// What a version is made of. Where there has only ever been one, its files are good for whatever is there now.
+    pub(crate) fn image_of(&self, version: &str) -> Option<&Image> {
+        if version == self.version || self.versions.is_empty() {
+            return Some(&self.image);
+        }
+        self.versions.get(version)
+    }
+}
+
+impl Image {
+    fn of(instructions: Option<&String>, reference: Option<&String>) -> Result<Self> {
+        match (instructions, reference) {
+            (Some(instructions), None) => Ok(Self::Recipe(instructions.clone())),
+            (None, Some(reference)) => Ok(Self::Reference(reference.clone())),
+            _ => bail!("it has to have either `dockerfile` or `image`"),
+        }
     }
 }
 

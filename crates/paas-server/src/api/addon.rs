@@ -21,9 +21,11 @@ use serde_json::{Map, Value};
 
 use super::{
     access::{self, Granted},
-    account, addon_attachment as attachments, addon_name,
+    account, addon_attachment as attachments,
+    addon_fork::{self, ForkOf},
+    addon_name,
     addon_rollback::{self, Beginning},
-    addon_service,
+    addon_service, addon_upgrade,
     auth::{Caller, OwnApp},
     body::Body,
     error::ApiError,
@@ -118,19 +120,23 @@ pub(super) async fn create(
     let attachment = attachment.map(|name| name.parse::<AttachmentName>()).transpose()?;
     let config = new.config.unwrap_or_default();
     let options = options(&api, plan.as_str(), config.clone())?;
-    // What a provider is told is the provider's business.
-    let beginning = if options.is_empty() {
-        addon_rollback::beginning(&api, (&caller, row.app.id), plan.as_str(), &config).await?
-    } else {
-        None
-    };
-    let wanted = WantedAddon {
-        plan: plan.as_str(),
+    let mut wanted = WantedAddon {
         name,
         attachment,
         options,
-        beginning,
+        ..WantedAddon::new(plan.as_str())
     };
+    // What a provider is told is the provider's business.
+    if wanted.options.is_empty() {
+        let whose = (&caller, row.app.id);
+        let version = addon_service::version(&api, plan.as_str(), &config)?;
+        let what = (plan.as_str(), version.as_deref());
+        wanted.beginning = addon_rollback::beginning(&api, whose, what, &config).await?;
+        wanted.fork = addon_fork::fork_of(&api, whose, what, &config).await?;
+        let of_rollback = wanted.beginning.as_ref().map(|beginning| beginning.version.clone());
+        let of_fork = wanted.fork.as_ref().map(|fork| fork.version.clone());
+        wanted.version = version.or(of_rollback).or(of_fork);
+    }
     let (made, release) = make(&api, row.app.id, wanted, api.stamp(&caller.account)).await?;
     api.announce(row.app.id, &release.release.description, &caller.account);
     api.begin_release(release).await;
@@ -148,7 +154,10 @@ fn options(api: &Api, plan: &str, given: Map<String, Value>) -> Result<addon::Va
                 other => other.to_string(),
             };
             options.insert(option, value);
-        } else if !matches!(option.as_str(), "version" | "region") && !addon_rollback::is_option(&option) {
+        } else if !matches!(option.as_str(), "version" | "region")
+            && !addon_rollback::is_option(&option)
+            && !addon_fork::is_option(&option)
+        {
             return Err(ApiError::invalid(format!(
                 "This platform does not know the option {option} of an add-on. Leave it out."
             )));
@@ -165,11 +174,8 @@ pub(crate) async fn order(
     stamp: Stamp,
 ) -> Result<(AddonRow, ReleaseRow), ApiError> {
     let wanted = WantedAddon {
-        plan: &order.plan,
-        name: None,
         attachment: order.attachment.clone(),
-        options: addon::Values::new(),
-        beginning: None,
+        ..WantedAddon::new(&order.plan)
     };
     make(&Api::new(Arc::clone(platform)), app, wanted, stamp).await
 }
@@ -182,6 +188,23 @@ pub(super) struct WantedAddon<'a> {
     /// For the provider of a service that runs elsewhere.
     pub(super) options: addon::Values,
     pub(super) beginning: Option<Beginning>,
+    pub(super) fork: Option<ForkOf>,
+    /// Of its server, where it is not to be the usual one.
+    pub(super) version: Option<String>,
+}
+
+impl<'a> WantedAddon<'a> {
+    fn new(plan: &'a str) -> Self {
+        Self {
+            plan,
+            name: None,
+            attachment: None,
+            options: addon::Values::new(),
+            beginning: None,
+            fork: None,
+            version: None,
+        }
+    }
 }
 
 /// A new add-on of an app.
@@ -209,7 +232,7 @@ pub(super) async fn make(
             name: name.clone(),
             service: offer.service.clone(),
             plan: offer.plan_name.clone(),
-            version: offer.version.clone(),
+            version: wanted.version.clone().unwrap_or_else(|| offer.version.clone()),
             suffixes: offer.naming.suffixes.clone(),
             secret: match &wanted.beginning {
                 // Who comes to what its provider runs is the provider's business.
@@ -227,6 +250,9 @@ pub(super) async fn make(
                 }
                 if let Some(beginning) = &wanted.beginning {
                     paas_store::addon_rollback::begin(&mut transaction, &beginning.of(made.0.addon.id)).await?;
+                }
+                if let Some(fork) = &wanted.fork {
+                    paas_store::addon_fork::begin(&mut transaction, &fork.of(made.0.addon.id)).await?;
                 }
                 transaction.commit().await?;
                 api.platform.wake_addons.notify_one();
@@ -518,6 +544,9 @@ pub(super) async fn shown(api: &Api, row: &AddonRow) -> Result<paas_api::Addon, 
     }
     if shown.provision_message.is_none() {
         shown.provision_message = paas_store::addon_backup_object::alarm(&mut connection, row.addon.id).await?;
+    }
+    if shown.provision_message.is_none() {
+        shown.provision_message = addon_upgrade::message(&mut connection, row).await?;
     }
     Ok(shown)
 }

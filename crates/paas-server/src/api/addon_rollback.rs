@@ -23,6 +23,8 @@ pub(super) struct Beginning {
     source: Id<Addon>,
     source_name: String,
     moment: DateTime<Utc>,
+    /// Of the server that wrote it, and so of the one that reads it.
+    pub(super) version: String,
     /// The users and the database of the original, with another password.
     pub(super) secret: Values,
 }
@@ -50,7 +52,7 @@ pub(super) fn is_option(name: &str) -> bool {
 pub(super) async fn beginning(
     api: &Api,
     (caller, app): (&Caller, Id<App>),
-    plan: &str,
+    (plan, version): (&str, Option<&str>),
     config: &Map<String, Value>,
 ) -> Result<Option<Beginning>, ApiError> {
     let [name, to, by] = OPTIONS.map(|option| config.get(option).map(|value| text(option, value)));
@@ -75,7 +77,8 @@ pub(super) async fn beginning(
     };
     let source = find(api, caller, app, name).await?;
     addons::require(api, caller, &source, Permissions::DEPLOY | Permissions::OPERATE).await?;
-    is_fit(api, &source, addon_service::choose(api, plan)?).await?;
+    let (service, plan) = addon_service::choose(api, plan)?;
+    is_fit(api, &source, (service, plan), version).await?;
     is_reached(api, &source, (moment, now)).await?;
     let mut connection = api.connection().await?;
     let secret = addon::secret(&mut connection, &api.store().sealer, source.addon.id).await?;
@@ -83,12 +86,13 @@ pub(super) async fn beginning(
         source: source.addon.id,
         source_name: source.addon.name.to_string(),
         moment,
+        version: source.version,
         secret: Credentials::from_values(secret).rotated().values().clone(),
     }))
 }
 
 /// As the app calls it, by a config var, or by an address of ours.
-async fn find(api: &Api, caller: &Caller, app: Id<App>, name: &str) -> Result<AddonRow, ApiError> {
+pub(super) async fn find(api: &Api, caller: &Caller, app: Id<App>, name: &str) -> Result<AddonRow, ApiError> {
     let mut connection = api.connection().await?;
     if name.contains("://") {
         let apps = app::list(&mut connection, caller.account.id).await?;
@@ -107,7 +111,12 @@ async fn find(api: &Api, caller: &Caller, app: Id<App>, name: &str) -> Result<Ad
 }
 
 /// Only a server of the same kind and version reads what another one has written, and only a disk as large holds it.
-async fn is_fit(api: &Api, source: &AddonRow, (service, plan): (&Arc<Service>, &Plan)) -> Result<(), ApiError> {
+async fn is_fit(
+    api: &Api,
+    source: &AddonRow,
+    (service, plan): (&Arc<Service>, &Plan),
+    version: Option<&str>,
+) -> Result<(), ApiError> {
     control::archiving(&api.platform, source).map_err(|error| {
         ApiError::invalid(format!(
             "{} cannot be gone back to a moment: {error}. See its backups with paas pg:backups.",
@@ -115,10 +124,11 @@ async fn is_fit(api: &Api, source: &AddonRow, (service, plan): (&Arc<Service>, &
         ))
     })?;
     let kind = &addon_service::find(api, &source.addon.service)?.kind;
-    if kind.name != service.kind.name || source.version != service.kind.version {
+    let version = version.unwrap_or(&source.version);
+    if kind.name != service.kind.name || source.version != version || service.kind.image_of(version).is_none() {
         return Err(ApiError::invalid(format!(
             "{} is a {} {}: what it held cannot be put into a {} {}.",
-            source.addon.name, kind.name, source.version, service.kind.name, service.kind.version
+            source.addon.name, kind.name, source.version, service.kind.name, version
         )));
     }
     let mut connection = api.connection().await?;
@@ -151,15 +161,14 @@ async fn is_reached(
             words(moment)
         )));
     }
-    let id = source.addon.id;
-    let mut moments = control::moments(&api.platform, id)
+    let mut moments = control::moments(&api.platform, source)
         .await
         .map_err(|error| internal(&error))?;
     let mut behind = String::new();
     if moments.last().is_none_or(|last| last.to < moment + Lineage::SLACK) {
         match control::catch_up_archive(&api.platform, source).await {
             Ok(()) => {
-                moments = control::moments(&api.platform, id)
+                moments = control::moments(&api.platform, source)
                     .await
                     .map_err(|error| internal(&error))?;
             }
@@ -209,7 +218,7 @@ fn words(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-fn text<'a>(option: &str, value: &'a Value) -> Result<&'a str, ApiError> {
+pub(super) fn text<'a>(option: &str, value: &'a Value) -> Result<&'a str, ApiError> {
     value
         .as_str()
         .ok_or_else(|| ApiError::invalid(format!("--{option} has to have a value.")))

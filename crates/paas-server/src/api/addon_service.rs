@@ -9,6 +9,7 @@ use axum::{
 use paas_api::{AddonService, NamedRef, Price};
 use paas_core::AttachmentName;
 use paas_store::addon::AddonRow;
+use serde_json::{Map, Value};
 
 use super::{
     app,
@@ -231,6 +232,33 @@ pub(super) fn choose<'a>(api: &'a Api, name: &str) -> Result<(&'a Arc<Service>, 
     Ok((service, found))
 }
 
+/// The version that `--version` asks for; `None` where there is no choice.
+pub(super) fn version(api: &Api, plan: &str, config: &Map<String, Value>) -> Result<Option<String>, ApiError> {
+    let (service, _) = choose(api, plan)?;
+    let Some(value) = config.get("version") else {
+        return Ok(None);
+    };
+    if service.kind.versions.is_empty() {
+        return Ok(None);
+    }
+    let wanted = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if service.kind.image_of(&wanted).is_none() {
+        return Err(no_version(service, &wanted));
+    }
+    Ok(Some(wanted))
+}
+
+pub(super) fn no_version(service: &Service, wanted: &str) -> ApiError {
+    ApiError::invalid(format!(
+        "There is no version {wanted} of {}. There are: {}.",
+        service.human_name,
+        service.kind.versions().join(", ")
+    ))
+}
+
 fn unknown_plan(service: &Service, plan: &str) -> ApiError {
     let names: Vec<_> = service.plans.iter().map(|plan| plan.name.as_str()).collect();
     ApiError::not_found("plan").saying(format!(
@@ -268,7 +296,11 @@ pub(super) fn answer_plan(service: &Service, plan: &Plan) -> paas_api::Plan {
         default: plan.name == service.default_plan,
         description: format!(
             "{} {}: {} MB of memory, {} GB of disk, {} connections",
-            service.kind.name, service.kind.version, size.memory_mib, size.disk_gib, size.connections
+            service.kind.name,
+            service.kind.versions().join(" or "),
+            size.memory_mib,
+            size.disk_gib,
+            size.connections
         ),
         human_name: human(&plan.name),
         id: plan.id,

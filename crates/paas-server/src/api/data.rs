@@ -7,10 +7,13 @@ use axum::{
     routing::{delete, get, post, put},
 };
 
-use super::{addon, addon_backup, addon_credential, addon_setting, state::Api};
+use super::{addon, addon_backup, addon_credential, addon_setting, addon_upgrade, state::Api};
 
 pub(super) fn routes() -> Router<Arc<Api>> {
-    addon_backups().merge(credentials()).merge(data_stores())
+    addon_backups()
+        .merge(credentials())
+        .merge(data_stores())
+        .merge(upgrades())
 }
 
 fn addon_backups() -> Router<Arc<Api>> {
@@ -69,6 +72,28 @@ fn credentials() -> Router<Arc<Api>> {
         .route(
             "/postgres/v0/databases/{addon}/repair-default",
             post(addon_credential::repair),
+        )
+}
+
+/// Those of databases, by the paths of Heroku's data API.
+fn upgrades() -> Router<Arc<Api>> {
+    Router::new()
+        .route(
+            "/client/v11/databases/{addon}/upgrade/prepare",
+            post(addon_upgrade::prepare),
+        )
+        .route(
+            "/client/v11/databases/{addon}/upgrade/dry_run",
+            post(addon_upgrade::dry_run),
+        )
+        .route("/client/v11/databases/{addon}/upgrade/run", post(addon_upgrade::run))
+        .route(
+            "/client/v11/databases/{addon}/upgrade/cancel",
+            post(addon_upgrade::cancel),
+        )
+        .route(
+            "/client/v11/databases/{addon}/upgrade/wait_status",
+            get(addon_upgrade::wait),
         )
 }
 

@@ -10,12 +10,15 @@ mod backup;
 mod copy;
 mod credential;
 mod fill;
+mod fork;
 mod provider;
 mod rollback;
 mod run;
+mod scratch;
 mod step;
 mod stream;
 mod tell;
+mod upgrade;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -28,6 +31,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use paas_core::{
     Addon, AddonStep, AddonWanted, App, Id, KnownResource, ResourceStep, ResourceWanted, SeenAddon, SeenAddonState,
+    UpgradeState,
 };
 use paas_engine::{Container, ContainerId, ContainerState, EngineError, Pool, Role};
 use paas_store::{self as store, addon::AddonRow};
@@ -85,6 +89,8 @@ struct Seen {
     unfilled: HashSet<Id<Addon>>,
     /// Those whose archives are to fill such a volume.
     promised: HashSet<Id<Addon>>,
+    /// Those on their way to another version.
+    upgrades: HashMap<Id<Addon>, UpgradeState>,
     containers: HashMap<Id<Addon>, Vec<SeenAddon>>,
     /// What providers know of theirs.
     resources: HashMap<Id<Addon>, KnownResource>,
@@ -172,6 +178,7 @@ impl AddonsController {
                 is_rotating: row.is_rotating,
                 owes_farewell: backup::owes_farewell(&self.platform, &row),
                 has_news: seen.unsettled.contains(&id),
+                upgrade: seen.upgrades.get(&id).copied(),
                 is_to_measure: self.is_to_measure(id, now),
                 retry_at: row.retry_at,
                 apps: seen.apps.get(&id).cloned().unwrap_or_default(),
@@ -206,6 +213,8 @@ impl AddonsController {
         let unfilled = store::addon_rollback::unfilled(&mut conn).await?;
         let promised = unfilled.iter().map(|rollback| rollback.source).collect();
         let unfilled = unfilled.into_iter().map(|rollback| rollback.addon).collect();
+        let upgrades = store::addon_upgrade::running(&mut conn).await?.into_iter();
+        let upgrades = upgrades.map(|upgrade| (upgrade.addon, upgrade.state)).collect();
         drop(conn);
         let mut ready = self.ready();
         ready.retain(|id| {
@@ -225,6 +234,7 @@ impl AddonsController {
             unsettled,
             unfilled,
             promised,
+            upgrades,
             containers,
             resources,
         }))

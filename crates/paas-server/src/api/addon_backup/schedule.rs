@@ -14,8 +14,8 @@ use paas_store::{addon::AddonRow, addon_attachment, addon_backup};
 
 use super::{
     super::{
-        addon as addons, addon_attachment as attachments, addon_rollback::round_up, auth::Caller, body::Body,
-        error::ApiError, state::Api,
+        addon as addons, addon_attachment as attachments, addon_rollback::round_up, addon_upgrade, auth::Caller,
+        body::Body, error::ApiError, state::Api,
     },
     database, internal,
 };
@@ -45,12 +45,16 @@ pub(in crate::api) async fn database_info(
         fact("Created", row.addon.created_at.format("%Y-%m-%d %H:%M UTC").to_string()),
     ];
     if control::archiving(&api.platform, &row).is_ok() {
-        let earliest = control::earliest_moment(&api.platform, row.addon.id).await;
+        let earliest = control::earliest_moment(&api.platform, &row).await;
         let earliest = earliest.map_err(|error| internal(&error))?;
         let earliest = earliest.map(|at| round_up(at, TimeDelta::minutes(1)));
         let words = earliest.map(|at| format!("earliest from {}", at.format("%Y-%m-%d %H:%M UTC")));
         info.push(fact("Rollback", words.unwrap_or_else(|| "Unavailable".to_owned())));
     }
+    let mut connection = api.connection().await?;
+    let of_upgrades = addon_upgrade::facts(&mut connection, &row).await?;
+    drop(connection);
+    info.extend(of_upgrades.into_iter().map(|(name, value)| fact(name, value)));
     info.extend(row.backup_alarm.clone().map(|alarm| fact("Backups", alarm)));
     Ok(Json(DatabaseInfo {
         addon: row.addon.name.to_string(),

@@ -241,6 +241,23 @@ pub(in crate::api) const ANSWERS: &[(&str, Answer)] = &[
         One("data-store-word"),
     ),
     ("PUT /client/v11/databases/{addon}/stats_reset", One("data-store-word")),
+    (
+        "POST /client/v11/databases/{addon}/upgrade/prepare",
+        One("data-store-word"),
+    ),
+    (
+        "POST /client/v11/databases/{addon}/upgrade/dry_run",
+        One("data-store-word"),
+    ),
+    ("POST /client/v11/databases/{addon}/upgrade/run", One("data-store-word")),
+    (
+        "POST /client/v11/databases/{addon}/upgrade/cancel",
+        One("data-store-word"),
+    ),
+    (
+        "GET /client/v11/databases/{addon}/upgrade/wait_status",
+        One("data-store-wait"),
+    ),
     ("GET /redis/v0/databases/{addon}", One("data-store")),
     ("GET /redis/v0/databases/{addon}/wait", One("data-store-wait")),
     ("GET /redis/v0/databases/{addon}/config", One("data-store-config")),

@@ -80,6 +80,9 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
         "forced bool?",
     ),
     ("PUT /client/v11/databases/{addon}/reset", "extensions [str]?"),
+    ("POST /client/v11/databases/{addon}/upgrade/prepare", "version str?"),
+    ("POST /client/v11/databases/{addon}/upgrade/dry_run", "version str?"),
+    ("POST /client/v11/databases/{addon}/upgrade/run", "version str?"),
     ("PATCH /redis/v0/databases/{addon}/config", "* any"),
     (
         "POST /actions/addons/resolve",

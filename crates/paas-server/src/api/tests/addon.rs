@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::server::{Answer, Server, server};
 
 impl Server {
-    async fn new_addon(&self, app: &str, plan: &str) -> Value {
+    pub(super) async fn new_addon(&self, app: &str, plan: &str) -> Value {
         let made = self
             .post(&format!("/apps/{app}/addons"), json!({ "plan": { "name": plan } }))
             .await;
@@ -17,7 +17,7 @@ impl Server {
     }
 
     /// Its server answers.
-    async fn provision(&self, made: &Value) {
+    pub(super) async fn provision(&self, made: &Value) {
         let id: Id<paas_core::Addon> = made["id"].as_str().unwrap().parse().unwrap();
         let store = &self.platform.store;
         let mut connection = store.connection().await.unwrap();
@@ -54,7 +54,7 @@ impl Server {
     }
 }
 
-fn refuses(answer: &Answer, words: &str) {
+pub(super) fn refuses(answer: &Answer, words: &str) {
     let message = answer.json()["message"].as_str().unwrap().to_owned();
     assert!(answer.status.is_client_error() && message.contains(words), "{message}");
 }
@@ -203,8 +203,8 @@ async fn what_cannot_be_had_is_refused_with_what_can() {
         (json!({ "plan": "cobol" }), "heroku-postgresql"),
         (json!({ "plan": "heroku-redis:colossal" }), "premium-0"),
         (
-            json!({ "plan": "heroku-redis", "config": { "fork": "x" } }),
-            "option fork",
+            json!({ "plan": "heroku-redis", "config": { "colour": "x" } }),
+            "option colour",
         ),
         (
             json!({ "plan": "heroku-redis", "attachment": { "name": "1x" } }),

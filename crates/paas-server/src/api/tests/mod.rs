@@ -6,6 +6,7 @@ mod addon_backup;
 mod addon_exposure;
 mod addon_partner;
 mod addon_provider;
+mod addon_upgrade;
 mod buildpacks;
 mod builds;
 mod destroy;

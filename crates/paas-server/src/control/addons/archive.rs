@@ -192,8 +192,9 @@ impl ArchivesController {
             base::tidy(platform, row).await?;
         }
         emptied?;
+        let newest = newest(row, &lineages);
         let is_old = |(_, lineage): (_, &Lineage)| lineage.is_base_due(&BackupSchedule::quiet(id), now);
-        let is_due = found.has_lost || newest(&lineages).is_none_or(is_old);
+        let is_due = found.has_lost || newest.is_none_or(is_old);
         if is_due && self.turn(id).copy_at <= now {
             self.begin_copy(row, now);
         }
@@ -216,7 +217,7 @@ impl ArchivesController {
         let promised = promised.map(|rollback| now - rollback.moment).max();
         let window = archiving(platform, row)?.window(&row.addon.plan);
         let window = window.max(promised.unwrap_or_default());
-        let (archive, newest) = (archive_of(platform, id), newest(lineages));
+        let (archive, newest) = (archive_of(platform, id), newest(row, lineages));
         for (name, lineage) in lineages {
             let is_over = newest.is_none_or(|(newest, _)| newest != name);
             for file in lineage.surplus(is_over, window, now) {
@@ -285,7 +286,7 @@ impl ArchivesController {
             ));
         }
         self.change(id, |turn| turn.failing_since = None);
-        let newest = newest(lineages).filter(|(_, lineage)| !lineage.bases().is_empty());
+        let newest = newest(row, lineages).filter(|(_, lineage)| !lineage.bases().is_empty());
         self.change(id, |turn| {
             let bare_since = *turn.bare_since.get_or_insert(now);
             turn.bare_since = newest.is_none().then_some(bare_since);
@@ -373,15 +374,16 @@ pub(crate) fn archiving<'a>(platform: &'a Platform, row: &AddonRow) -> Result<&'
 }
 
 /// Since when an add-on can be gone back to any moment, without a gap.
-pub(crate) async fn earliest(platform: &Platform, addon: Id<Addon>) -> Result<Option<DateTime<Utc>>> {
-    let lineages = archive_of(platform, addon).lineages().await?;
-    Ok(newest(&lineages).and_then(|(_, lineage)| lineage.earliest()))
+pub(crate) async fn earliest(platform: &Platform, row: &AddonRow) -> Result<Option<DateTime<Utc>>> {
+    let lineages = archive_of(platform, row.addon.id).lineages().await?;
+    Ok(newest(row, &lineages).and_then(|(_, lineage)| lineage.earliest()))
 }
 
-/// The moments that an add-on can be gone back to, in order.
-pub(crate) async fn moments(platform: &Platform, addon: Id<Addon>) -> Result<Vec<Moments>> {
-    let lineages = archive_of(platform, addon).lineages().await?;
-    let mut moments: Vec<_> = lineages.values().flat_map(Lineage::moments).collect();
+/// The moments that an add-on can be gone back to, in order: those since it is of the version that it is of.
+pub(crate) async fn moments(platform: &Platform, row: &AddonRow) -> Result<Vec<Moments>> {
+    let lineages = archive_of(platform, row.addon.id).lineages().await?;
+    let own = lineages.iter().filter(|(name, _)| name.is_of(&row.version));
+    let mut moments: Vec<_> = own.flat_map(|(_, lineage)| lineage.moments()).collect();
     moments.sort_unstable_by_key(|moments| moments.from);
     Ok(moments)
 }
@@ -405,9 +407,10 @@ pub(super) async fn remove(platform: &Platform, addon: Id<Addon>) -> Result<()> 
     Ok(())
 }
 
-/// The one that goes on.
-fn newest(lineages: &BTreeMap<LineageName, Lineage>) -> Option<(&LineageName, &Lineage)> {
-    lineages.iter().max_by_key(|(_, lineage)| lineage.newest())
+/// The one that goes on. What a server of another version wrote before an upgrade does not.
+fn newest<'a>(row: &AddonRow, lineages: &'a BTreeMap<LineageName, Lineage>) -> Option<(&'a LineageName, &'a Lineage)> {
+    let own = lineages.iter().filter(|(name, _)| name.is_of(&row.version));
+    own.max_by_key(|(_, lineage)| lineage.newest())
 }
 
 /// An add-on that is going gets no archive any more.

@@ -5,15 +5,12 @@
 //! the original table by table after a trial beside it, and `MongoDB` replaces collection by collection. One thing at a time is put
 //! into a server: `restore` holds a lock there.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
 use paas_engine::{ContainerId, Output, OutputStream};
-use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::stream::{Pipe, into, out_of};
+use super::stream::{Pipe, through};
 use crate::{
     control::beside::visitor,
     platform::Platform,
@@ -21,8 +18,6 @@ use crate::{
     sessions::Session,
 };
 
-/// Pieces on their way.
-const PIECES: usize = 16;
 /// After so many bytes whoever waits is told how many there were.
 const WORD_BYTES: u64 = 1024 * 1024;
 
@@ -71,16 +66,16 @@ async fn serve(
         transfer,
         cancel: &gone,
     });
-    let (sink, pieces) = mpsc::channel(PIECES);
-    let (tell, told) = oneshot::channel();
-    let dump = async {
-        let ended = out_of(dumping, sink).await;
-        let trouble = ended.as_ref().err().map(|error| format!("{error:#}"));
-        // Where nobody listens, the restore has ended before.
-        let _ = tell.send(trouble);
-        ended
+    let (mut said, words) = (0, output.clone());
+    let tell = move |passed: u64| {
+        if passed >= said + WORD_BYTES {
+            said = passed;
+            let bytes = format!("{passed}\n").into();
+            let stream = OutputStream::Stdout;
+            // A word that finds no room is not waited for.
+            let _ = words.try_send(Output { stream, bytes });
+        }
     };
-    let restore = into(restoring, source(pieces, told, output.clone()).boxed());
     let watch = async {
         tokio::select! {
             () = session.ended().cancelled() => {}
@@ -89,15 +84,11 @@ async fn serve(
         gone.cancel();
         std::future::pending::<()>().await;
     };
-    let (dumped, restored) = tokio::select! {
-        ended = async { tokio::join!(dump, restore) } => ended,
+    let ended = tokio::select! {
+        ended = through(dumping, restoring, tell) => ended,
         () = watch => return,
     };
-    // A dump that nobody takes any more complains of that, too: what the restore says is the reason.
-    let trouble = match (restored, dumped) {
-        (Err(error), _) | (Ok(()), Err(error)) => Some(format!("{error:#}")),
-        (Ok(()), Ok(())) => None,
-    };
+    let trouble = ended.err().map(|error| format!("{error:#}"));
     if let Some(trouble) = &trouble {
         let bytes = format!("{trouble}\n").into();
         let stream = OutputStream::Stderr;
@@ -105,72 +96,4 @@ async fn serve(
         let _ = output.send(Output { stream, bytes }).await;
     }
     let _ = exit.send(i32::from(trouble.is_some()));
-}
-
-/// The pieces of a dump to its end, which is none when the dump did not succeed. Tells how many bytes have passed.
-fn source(
-    pieces: mpsc::Receiver<Bytes>,
-    told: oneshot::Receiver<Option<String>>,
-    output: mpsc::Sender<Output>,
-) -> impl stream::Stream<Item = io::Result<Bytes>> + Send {
-    struct State {
-        pieces: mpsc::Receiver<Bytes>,
-        told: Option<oneshot::Receiver<Option<String>>>,
-        output: mpsc::Sender<Output>,
-        passed: u64,
-        said: u64,
-    }
-    let state = State {
-        pieces,
-        told: Some(told),
-        output,
-        passed: 0,
-        said: 0,
-    };
-    stream::unfold(state, |mut state| async move {
-        if let Some(piece) = state.pieces.recv().await {
-            state.passed += piece.len() as u64;
-            if state.passed >= state.said + WORD_BYTES {
-                state.said = state.passed;
-                let bytes = format!("{}\n", state.passed).into();
-                let stream = OutputStream::Stdout;
-                // A word that finds no room is not waited for.
-                let _ = state.output.try_send(Output { stream, bytes });
-            }
-            return Some((Ok(piece), state));
-        }
-        let trouble = match state.told.take()?.await {
-            Ok(None) => return None,
-            Ok(Some(trouble)) => trouble,
-            Err(_) => "the dump was broken off".to_owned(),
-        };
-        Some((Err(io::Error::other(trouble)), state))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What comes out of a dump that says one word, and then ends so.
-    async fn read(end: impl FnOnce(oneshot::Sender<Option<String>>)) -> Vec<Result<Bytes, String>> {
-        let (sink, pieces) = mpsc::channel(PIECES);
-        let (tell, told) = oneshot::channel();
-        let (output, _words) = mpsc::channel(1);
-        sink.send(Bytes::from("one")).await.unwrap();
-        drop(sink);
-        end(tell);
-        let read = source(pieces, told, output).map(|piece| piece.map_err(|error| error.to_string()));
-        read.collect().await
-    }
-
-    #[tokio::test]
-    async fn only_a_dump_that_succeeded_has_an_end() {
-        let one = || Ok(Bytes::from("one"));
-        assert_eq!(read(|tell| tell.send(None).unwrap()).await, [one()]);
-        let damaged = || "no such table".to_owned();
-        let ended = read(|tell| tell.send(Some(damaged())).unwrap()).await;
-        assert_eq!(ended, [one(), Err(damaged())]);
-        assert_eq!(read(drop).await, [one(), Err("the dump was broken off".to_owned())]);
-    }
 }

@@ -25,7 +25,7 @@ use super::{
     AddonsController,
     archive::{MEBIBYTE, RESERVE, archive_of, archiving},
     run,
-    step::{server, volume},
+    step::{Place, server, volume},
     stream, tell,
 };
 use crate::{control::disk::Fill, failpoint, platform::Platform};
@@ -46,8 +46,8 @@ impl AddonsController {
         let Some(rollback) = unfilled.into_iter().find(|rollback| rollback.addon == row.addon.id) else {
             return Ok(());
         };
-        let (lineage, files) = road(platform, &rollback).await?;
-        has_room(platform, &rollback, (&lineage, &files)).await?;
+        let (lineage, files) = road(platform, row, &rollback).await?;
+        has_room(platform, (row, &rollback), (&lineage, &files)).await?;
         clear(platform, row.addon.id).await?;
         let container = self.scratch(row, &rollback).await?;
         failpoint::hit("rollback.before");
@@ -84,10 +84,15 @@ impl AddonsController {
         let role = Role::Task {
             purpose: PURPOSE.to_owned(),
         };
-        let id = row.addon.id;
+        let place = Place {
+            name: name(row.addon.id),
+            role,
+            volume: volume(row),
+            version: &row.version,
+        };
         let spec = ContainerSpec {
             command: ["sleep", "infinity"].map(str::to_owned).to_vec(),
-            ..server(service, plan, (name(id), role, volume(id)), image)
+            ..server(service, plan, place, image)
         };
         let container = self.platform.engine.start(&spec).await?.id;
         let moment = rollback.moment.format("%Y-%m-%d %H:%M:%S%.6f+00");
@@ -99,7 +104,7 @@ impl AddonsController {
     }
 
     /// Comes to an end when the add-on is destroyed.
-    async fn is_given_up(&self, id: Id<Addon>) {
+    pub(super) async fn is_given_up(&self, id: Id<Addon>) {
         loop {
             sleep(LOOK_AGAIN).await;
             let row = async {
@@ -127,10 +132,12 @@ pub(super) async fn clear(platform: &Platform, id: Id<Addon>) -> Result<()> {
 }
 
 /// What leads to the moment.
-async fn road(platform: &Platform, rollback: &Rollback) -> Result<(LineageName, Files)> {
+async fn road(platform: &Platform, row: &AddonRow, rollback: &Rollback) -> Result<(LineageName, Files)> {
     let lineages = archive_of(platform, rollback.source).lineages().await?;
     let roads = lineages
         .iter()
+        // No other server reads it.
+        .filter(|(name, _)| name.is_of(&row.version))
         .filter_map(|(name, lineage)| Some((name, lineage.road_to(rollback.moment)?)));
     let newest = roads.max_by_key(|(_, road)| road.base.at);
     let (name, road) = newest.with_context(|| {
@@ -146,10 +153,14 @@ async fn road(platform: &Platform, rollback: &Rollback) -> Result<(LineageName, 
 }
 
 /// Refuses when there is none for what was there and what leads to it: a disk that is full takes every server of the machine down.
-async fn has_room(platform: &Platform, rollback: &Rollback, (lineage, files): (&LineageName, &Files)) -> Result<()> {
+async fn has_room(
+    platform: &Platform,
+    (row, rollback): (&AddonRow, &Rollback),
+    (lineage, files): (&LineageName, &Files),
+) -> Result<()> {
     let path = PathBuf::from(platform.engine.data_dir().await?);
     let Some(fill) = Fill::of(&path) else { return Ok(()) };
-    let name = volume(rollback.addon);
+    let name = volume(row);
     if platform
         .engine
         .volumes()

@@ -15,14 +15,14 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{AddonsController, archive, backup, rollback, run, tell};
+use super::{AddonsController, archive, backup, rollback, run, tell, upgrade};
 use crate::{
     addon::{Credentials, Image, Plan, Service, host},
     control::is_temporary,
 };
 
 /// Between asking a server to stop and killing it: it writes down what it has in memory.
-const STOP_LIMIT: Duration = Duration::from_mins(1);
+pub(super) const STOP_LIMIT: Duration = Duration::from_mins(1);
 /// How long a server may take until it answers. The first start makes its files; a later one may have to recover them.
 pub(super) const READY_LIMIT: Duration = Duration::from_mins(5);
 pub(super) const ASK_AGAIN: Duration = Duration::from_millis(200);
@@ -62,6 +62,8 @@ impl AddonsController {
                 let container = ContainerId::new(container);
                 self.or_trouble(row, self.teach(row, &container).await).await
             }
+            AddonStep::Try { container } => self.try_upgrade(row, &ContainerId::new(container)).await,
+            AddonStep::Move => self.move_over(row).await,
             AddonStep::Measure { container } => self.measure(row, &ContainerId::new(container)).await,
             AddonStep::Delete => self.delete(row).await,
         }
@@ -120,6 +122,7 @@ impl AddonsController {
             .plan(&addon.plan)
             .with_context(|| format!("there is no plan {}:{} any more", addon.service, addon.plan))?;
         let image = self.image(row, service).await?;
+        upgrade::clear_servers(platform, addon.id).await?;
         let mut conn = platform.store.connection().await?;
         let app = store::app::by_id(&mut conn, addon.app)
             .await?
@@ -130,12 +133,17 @@ impl AddonsController {
 
         let (id, generation) = (addon.id, row.generation);
         let role = Role::Addon { addon: id, generation };
-        let name = format!("paas-addon-{id}-{generation}");
+        let place = Place {
+            name: format!("paas-addon-{id}-{generation}"),
+            role,
+            volume: volume(row),
+            version: &row.version,
+        };
         let mut spec = ContainerSpec {
             network: Some(network.name),
             aliases: vec![host(id)],
             hostname: Some(host(id)),
-            ..server(service, plan, (name, role, volume(id)), image)
+            ..server(service, plan, place, image)
         };
         if service.kind.archive.is_some() {
             let mebibytes = plan.size.disk_gib * SPOOL_MIB_PER_GIB;
@@ -156,7 +164,24 @@ impl AddonsController {
         {
             return Ok(image.clone());
         }
-        let image = match &service.kind.image {
+        let image = self.make_image(service, &row.version).await?;
+        let mut conn = platform.store.connection().await?;
+        store::addon::set_image(&mut conn, row.addon.id, &image).await?;
+        Ok(image)
+    }
+
+    /// The image of a version; made, where it is not there.
+    pub(super) async fn make_image(&self, service: &Service, version: &str) -> Result<ImageRef> {
+        let platform = &self.platform;
+        let kind = &service.kind;
+        let image = kind.image_of(version).with_context(|| {
+            format!(
+                "there is no {} {version} any more, but: {}. Put it back into its file, and restart paasd",
+                kind.name,
+                kind.versions().join(", ")
+            )
+        })?;
+        Ok(match image {
             Image::Recipe(instructions) => {
                 let recipe = ServiceRecipe {
                     kind: &service.kind.name,
@@ -181,10 +206,7 @@ impl AddonsController {
                 }
                 reference
             }
-        };
-        let mut conn = platform.store.connection().await?;
-        store::addon::set_image(&mut conn, row.addon.id, &image).await?;
-        Ok(image)
+        })
     }
 
     async fn join(&self, row: &AddonRow, container: &ContainerId, app: Id<App>) -> Result<()> {
@@ -226,6 +248,9 @@ impl AddonsController {
             sleep(ASK_AGAIN).await;
         }
         self.apply(service, container).await?;
+        if row.addon.state == AddonState::Provisioning {
+            self.fork(row, service, container).await?;
+        }
         if row.is_rotating || row.addon.state == AddonState::Provisioning {
             self.publish(row, service, &credentials).await?;
         }
@@ -233,6 +258,7 @@ impl AddonsController {
         if row.addon.state != AddonState::Deprovisioning {
             let mut conn = platform.store.connection().await?;
             store::addon::clear_trouble(&mut conn, row.addon.id).await?;
+            store::addon_upgrade::settle(&mut conn, row.addon.id, platform.clock.now()).await?;
         }
         self.ready().insert(container.clone());
         Ok(())
@@ -287,8 +313,9 @@ impl AddonsController {
     async fn delete(&self, row: &AddonRow) -> Result<()> {
         let platform = &self.platform;
         rollback::clear(platform, row.addon.id).await?;
+        upgrade::remove(platform, row).await?;
         archive::remove(platform, row.addon.id).await?;
-        platform.engine.remove_volume(&volume(row.addon.id)).await?;
+        platform.engine.remove_volume(&volume(row)).await?;
         let mut conn = platform.store.connection().await?;
         store::addon::delete(&mut conn, row.addon.id).await?;
         self.measured().remove(&row.addon.id);
@@ -315,13 +342,17 @@ impl AddonsController {
     }
 }
 
+/// Where a server runs, and of which version it is.
+pub(super) struct Place<'a> {
+    /// Of its container.
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) volume: String,
+    pub(super) version: &'a str,
+}
+
 /// A server of this kind with its plan's limits, on a volume and on no network.
-pub(super) fn server(
-    service: &Service,
-    plan: &Plan,
-    (name, role, volume): (String, Role, String),
-    image: ImageRef,
-) -> ContainerSpec {
+pub(super) fn server(service: &Service, plan: &Plan, place: Place<'_>, image: ImageRef) -> ContainerSpec {
     let kind = &service.kind;
     let limits = Limits {
         memory_bytes: plan.size.memory_mib * MEBIBYTE,
@@ -333,6 +364,7 @@ pub(super) fn server(
     let environment = kind.environment.clone().into_iter().collect::<Environment>();
     ContainerSpec {
         environment: environment
+            .with("ADDON_VERSION", place.version)
             .with("ADDON_MEMORY_MIB", plan.size.memory_mib.to_string())
             .with("ADDON_CONNECTIONS", plan.size.connections.to_string()),
         user: User {
@@ -341,18 +373,19 @@ pub(super) fn server(
         },
         working_dir: kind.data.clone(),
         volumes: vec![VolumeMount {
-            volume,
+            volume: place.volume,
             path: kind.data.clone(),
         }],
         tmpfs: vec![Tmpfs {
             path: RUN_DIR.to_owned(),
             size_bytes: RUN_DIR_BYTES,
         }],
-        ..ContainerSpec::new(name, role, image, run::start_command(&kind.start), limits)
+        ..ContainerSpec::new(place.name, place.role, image, run::start_command(&kind.start), limits)
     }
 }
 
 /// The volume of an add-on. It carries no app's label: what goes with an app never takes it along.
-pub(super) fn volume(addon: Id<paas_core::Addon>) -> String {
-    format!("paas-addon-{addon}")
+pub(super) fn volume(row: &AddonRow) -> String {
+    let id = row.addon.id;
+    row.volume.clone().unwrap_or_else(|| format!("paas-addon-{id}"))
 }

@@ -4,6 +4,8 @@
 //! for the whole, and so is one whose output nobody takes any more. Each program carries a mark in its environment, by which a
 //! server that starts anew ends what a dead one left behind ([`hang_up`]).
 
+mod through;
+
 use std::{collections::VecDeque, io, sync::Arc};
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub(crate) use self::through::through;
 use super::run::{COMPLAINT_BYTES, command};
 
 /// What carries the mark of a transfer.

@@ -16,3 +16,4 @@ mod server;
 mod setup;
 mod sleep;
 mod sweep;
+mod upgrades;

@@ -123,7 +123,7 @@ async fn draft(platform: &Platform, row: &AddonRow, lineage: &LineageName) -> Re
 async fn last_bytes(platform: &Platform, row: &AddonRow) -> Result<u64> {
     let archive = archive_of(platform, row.addon.id);
     let lineages = archive.lineages().await?;
-    let last = newest(&lineages).and_then(|(name, lineage)| Some((name, *lineage.bases().last()?)));
+    let last = newest(row, &lineages).and_then(|(name, lineage)| Some((name, *lineage.bases().last()?)));
     match last {
         Some((name, base)) => Ok(archive.open(name, ArchiveFile::Base(base)).await?.bytes()),
         None => Ok(0),

@@ -2,24 +2,20 @@
 
 use std::{io, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, anyhow, bail};
-use bytes::Bytes;
+use anyhow::{Context, Result, anyhow};
 use paas_core::{AddonBackup, BackupProof};
 use paas_engine::{ContainerId, ContainerState, EngineError, Role};
 use paas_store::{
     self as store,
     addon::{AddonRow, Values},
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{
-        run,
-        step::{APPLY_LIMIT, ASK_AGAIN, ASK_LIMIT, READY_LIMIT, server},
+        run, scratch,
+        step::{APPLY_LIMIT, Place},
         stream, tell,
     },
     SERVER_ENDED, bring_back, vault,
@@ -163,20 +159,8 @@ async fn proof(
     let Some(prove) = &service.kind.prove else {
         return Ok(told(true, "restored".to_owned()));
     };
-    let (sink, mut pieces) = mpsc::channel::<Bytes>(16);
-    let listen = async {
-        let mut said = Vec::new();
-        while let Some(piece) = pieces.recv().await {
-            said.extend_from_slice(&piece);
-        }
-        said
-    };
-    let (counted, said) = tokio::join!(stream::out_of(pipe(prove), sink), listen);
-    Ok(match counted {
-        Ok(()) => {
-            let words = String::from_utf8_lossy(&said);
-            told(true, words.trim().chars().take(MOST_WORDS).collect())
-        }
+    Ok(match scratch::said(pipe(prove)).await {
+        Ok(words) => told(true, words.trim().chars().take(MOST_WORDS).collect()),
         Err(error) => {
             let error = blamed(platform, &container, cancel, error).await?;
             told(false, format!("what is in it cannot be counted: {error:#}"))
@@ -238,28 +222,14 @@ async fn start(platform: &Platform, row: &AddonRow, service: &Service, backup: &
         purpose: PURPOSE.to_owned(),
     };
     let name = name(backup);
-    let container = engine
-        .start(&server(service, plan, (name.clone(), role, name), image))
-        .await?
-        .id;
-    let credentials = Credentials::invent();
-    run::give_credentials(
-        engine,
-        &container,
-        credentials.to_file() + &service.settings_file(&Values::new()),
-    )
-    .await?;
-    let begun = Instant::now();
-    while let Err(error) = run::script(engine, &container, &service.kind.ready, ASK_LIMIT).await {
-        let seen = engine.inspect(&container).await?;
-        if !seen.is_some_and(|container| container.is_running()) {
-            bail!("the scratch server has ended");
-        }
-        if begun.elapsed() > READY_LIMIT {
-            return Err(error).context("the scratch server does not answer");
-        }
-        sleep(ASK_AGAIN).await;
-    }
+    let place = Place {
+        name: name.clone(),
+        role,
+        volume: name,
+        version: &row.version,
+    };
+    let file = Credentials::invent().to_file() + &service.settings_file(&Values::new());
+    let container = scratch::start(platform, (service, plan), place, image, file).await?;
     if let Some(apply) = &service.kind.apply {
         run::script(engine, &container, apply, APPLY_LIMIT).await?;
     }

@@ -15,7 +15,10 @@ use paas_core::{
 use paas_store::{self as store, StoreError, addon::AddonRow, addon_backup::is_stale};
 use tokio::time::sleep;
 
-use super::{super::tell, can_back_up, capture, prove, throw_away};
+use super::{
+    super::{tell, upgrade},
+    can_back_up, capture, prove, throw_away,
+};
 use crate::platform::Platform;
 
 const PERIOD: Duration = Duration::from_secs(15);
@@ -87,6 +90,7 @@ impl BackupsController {
                 );
             }
         }
+        upgrade::let_go(platform).await?;
         for (addon, own) in &of_addons {
             let is_living = rows.iter().any(|row| row.addon.id == *addon);
             for backup in surplus_backups(own, is_living, platform.clock.now()) {
