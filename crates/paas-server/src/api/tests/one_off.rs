@@ -286,11 +286,8 @@ async fn a_person_who_goes_hangs_up_and_what_does_not_care_is_r16() {
             "Error R16 (Detached) -> An attached process is not responding to SIGHUP after its external connection was closed.",
         )
         .await;
-    // As Heroku lets it.
-    let states = async || server.get("/apps/hello/dynos").await.column("state");
-    server
-        .until("it goes on", async || states().await == [json!("up")])
-        .await;
+    let is_up = async || server.get("/apps/hello/dynos").await.column("state") == [json!("up")];
+    server.until("it goes on, as Heroku lets it", is_up).await;
     let stopped = server
         .post(&format!("/apps/hello/dynos/{name}/actions/stop"), json!({}))
         .await;
