@@ -306,7 +306,8 @@ mod tests {
         made.unwrap().0
     }
 
-    async fn backup(world: &World, addon: &AddonRow) -> AddonBackup {
+    /// One behind the other, as their numbers are.
+    async fn backup(world: &World, addon: &AddonRow, at: i64) -> AddonBackup {
         let new = NewBackup {
             kind: paas_core::BackupKind::Manual,
             source: None,
@@ -314,8 +315,8 @@ mod tests {
             server: SERVER,
         };
         let mut conn = world.conn().await;
-        let backup = addon_backup::begin(&mut conn, addon, new, seconds(1)).await.unwrap();
-        addon_backup::end(&mut conn, backup.id, Ending::Succeeded, 9, seconds(2))
+        let backup = addon_backup::begin(&mut conn, addon, new, seconds(at)).await.unwrap();
+        addon_backup::end(&mut conn, backup.id, Ending::Succeeded, 9, seconds(at + 1))
             .await
             .unwrap();
         backup
@@ -326,7 +327,7 @@ mod tests {
         let world = World::new().await;
         let app = world.app("hello").await;
         let addon = database(&world, app).await;
-        let (one, two) = (backup(&world, &addon).await, backup(&world, &addon).await);
+        let (one, two) = (backup(&world, &addon, 1).await, backup(&world, &addon, 2).await);
         let mut conn = world.conn().await;
         for backup in [&one, &two, &two] {
             want(&mut conn, backup, (BUCKET, SERVER), "key", seconds(3))

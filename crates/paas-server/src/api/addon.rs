@@ -127,7 +127,7 @@ pub(super) async fn create(
         ..WantedAddon::new(plan.as_str())
     };
     // What a provider is told is the provider's business.
-    if wanted.options.is_empty() {
+    if !addon_service::offer(&api, plan.as_str())?.is_elsewhere {
         let whose = (&caller, row.app.id);
         let version = addon_service::version(&api, plan.as_str(), &config)?;
         let what = (plan.as_str(), version.as_deref());

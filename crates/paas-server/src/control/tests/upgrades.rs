@@ -16,8 +16,10 @@ use super::{super::BackupsController, server::Server};
 impl Server {
     /// One that runs, and scratch servers that count this.
     async fn upgradable(&self, counted: &str) -> AddonRow {
-        let is_server =
-            |spec: &paas_engine::ContainerSpec| matches!(&spec.role, Role::Task { purpose } if purpose == "upgrade");
+        let is_server = |spec: &paas_engine::ContainerSpec| {
+            matches!(&spec.role, Role::Task { purpose } if purpose == "upgrade")
+                && spec.command.iter().any(|word| word.contains("until ["))
+        };
         self.engine.teach(is_server, Behaviour::runs());
         self.engine
             .teach_command("query_to_xml", Behaviour::exits(0).saying(counted));
