@@ -344,14 +344,6 @@ impl Platform {
             .args(["--rendezvous", "127.0.0.1:0"])
             .args(["--addon-ports", &self.slot.addon_ports()])
             .args(["--network-pool", &self.slot.network_pool()]);
-        if !self
-            .arguments
-            .iter()
-            .any(|argument| argument.starts_with("--build-cpus"))
-        {
-            // Nobody waits for an app while several platforms build beside each other.
-            command.args(["--build-cpus", "1024"]);
-        }
         if let Some(socket) = &self.docker {
             command.arg("--docker").arg(socket);
         }

@@ -94,7 +94,7 @@ pub(crate) struct SettingsArgs {
     #[arg(long, env = "PAAS_CONCURRENT_BUILDS", value_name = "NUMBER", global = true)]
     concurrent_builds: Option<usize>,
 
-    /// How many processors builds may use [default: all but one]
+    /// How many processors builds may use [default: all]
     #[arg(long, env = "PAAS_BUILD_CPUS", value_name = "NUMBER", global = true)]
     build_cpus: Option<u16>,
 
@@ -285,7 +285,7 @@ pub(crate) struct Settings {
     pub(crate) network_pool: Pool,
     pub(crate) extra_ca: PathBuf,
     pub(crate) concurrent_builds: usize,
-    /// `None`: all but one.
+    /// `None`: all.
     pub(crate) build_cpus: Option<u16>,
     /// `None`: a share of the machine's.
     pub(crate) build_memory_bytes: Option<u64>,

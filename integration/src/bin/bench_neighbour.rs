@@ -22,11 +22,8 @@ fn main() -> Result<()> {
     let rounds = env::args().nth(1).map_or(Ok(ROUNDS), |word| word.parse());
     let rounds = rounds.context("the number of rounds")?;
     let mut out = io::stdout();
-    // As it is by default: all processors but one.
-    let cpus = thread::available_parallelism()?.get().saturating_sub(1).max(1);
-    let cpus = format!("--build-cpus={cpus}");
     let platform = Platform::with(Options {
-        arguments: ["--build-memory=1500", "--build-disk=600", "--build-timeout=60", &cpus]
+        arguments: ["--build-memory=1500", "--build-disk=600", "--build-timeout=60"]
             .map(str::to_owned)
             .to_vec(),
         ..Options::default()
