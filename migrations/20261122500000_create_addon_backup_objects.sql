@@ -27,12 +27,3 @@ comment on column addon_backup_objects.failures is 'In a row.';
 comment on column addon_backup_objects.troubled_at is 'Since when it has not worked.';
 comment on column addon_backup_objects.trouble is 'Why, for people.';
 comment on column addon_backup_objects.is_refused is 'Somebody has to change something before it can work.';
-
-create table addon_bucket_alarms (
-    addon uuid primary key references addons (id) on delete cascade,
-    alarm text not null,
-    alarmed_at timestamptz not null
-);
-
-comment on table addon_bucket_alarms is 'Add-ons whose backups do not get to the bucket.';
-comment on column addon_bucket_alarms.alarm is 'What is wrong, for people.';

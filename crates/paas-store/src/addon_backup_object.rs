@@ -1,16 +1,10 @@
 //! Backups in a bucket: which are there, which are on their way, which are to go, and what is wrong about that.
 
 use chrono::{DateTime, Utc};
-use paas_core::{Addon, AddonBackup, App, BackupObject, Id, ObjectTrouble};
-use serde_json::json;
-use sqlx::Connection;
+use paas_core::{AddonBackup, App, BackupObject, Id, ObjectTrouble};
 use uuid::Uuid;
 
-use crate::{
-    PgConnection, StoreError,
-    addon::{AddonRow, lock, record},
-    column::unsigned,
-};
+use crate::{PgConnection, StoreError, column::unsigned};
 
 const NOUN: &str = "addon backup object";
 
@@ -183,60 +177,6 @@ pub async fn delete(conn: &mut PgConnection, bucket: &str, backup: Id<AddonBacku
     Ok(())
 }
 
-/// Add-ons of which somebody was told that their backups do not get to the bucket.
-pub async fn alarmed(conn: &mut PgConnection) -> Result<Vec<Id<Addon>>, StoreError> {
-    let addons = sqlx::query_scalar!("select addon from addon_bucket_alarms order by addon");
-    Ok(addons.fetch_all(conn).await?.into_iter().map(Id::from_uuid).collect())
-}
-
-/// Why the backups of an add-on do not get to the bucket.
-pub async fn alarm(conn: &mut PgConnection, addon: Id<Addon>) -> Result<Option<String>, StoreError> {
-    let alarm = sqlx::query_scalar!(
-        "select alarm from addon_bucket_alarms where addon = $1",
-        addon.as_uuid()
-    );
-    Ok(alarm.fetch_optional(conn).await?)
-}
-
-/// Notes what is wrong, or that nothing is any more. `false` when that was known before: an event is recorded of what is new.
-pub async fn set_alarm(
-    conn: &mut PgConnection,
-    addon: &AddonRow,
-    alarm: Option<&str>,
-    at: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let mut transaction = conn.begin().await?;
-    let id = addon.addon.id;
-    if !lock(&mut transaction, id).await? {
-        return Ok(false);
-    }
-    let before = self::alarm(&mut transaction, id).await?;
-    if before.is_some() == alarm.is_some() {
-        return Ok(false);
-    }
-    match alarm {
-        Some(alarm) => {
-            sqlx::query!(
-                "insert into addon_bucket_alarms (addon, alarm, alarmed_at) values ($1, $2, $3)",
-                id.as_uuid(),
-                alarm,
-                at,
-            )
-            .execute(&mut *transaction)
-            .await?;
-        }
-        None => {
-            sqlx::query!("delete from addon_bucket_alarms where addon = $1", id.as_uuid())
-                .execute(&mut *transaction)
-                .await?;
-        }
-    }
-    let payload = json!({ "bucket_alarm": alarm });
-    record(&mut transaction, &addon.addon, "update", None, at, payload).await?;
-    transaction.commit().await?;
-    Ok(true)
-}
-
 fn objects(rows: Vec<Row>) -> Result<Vec<BackupObject>, StoreError> {
     rows.into_iter().map(BackupObject::try_from).collect()
 }
@@ -268,14 +208,11 @@ impl TryFrom<Row> for BackupObject {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{
-        addon::{self, NewAddon},
+        addon::AddonRow,
         addon_backup::{self, Ending, NewBackup},
         fixture::{World, seconds},
-        new_id,
     };
 
     const SERVER: Uuid = Uuid::from_u128(1);
@@ -287,23 +224,6 @@ mod tests {
             words: words.to_owned(),
             is_refused: false,
         }
-    }
-
-    async fn database(world: &World, app: Id<App>) -> AddonRow {
-        let new = NewAddon {
-            id: new_id(seconds(0)),
-            app,
-            name: "one".parse().unwrap(),
-            service: "heroku-postgresql".to_owned(),
-            plan: "mini".to_owned(),
-            version: "15".to_owned(),
-            suffixes: vec!["URL".to_owned()],
-            secret: BTreeMap::new(),
-            attachment: "ONE".parse().unwrap(),
-        };
-        let sealer = &world.store().sealer;
-        let made = addon::create(&mut *world.conn().await, sealer, new, world.stamp()).await;
-        made.unwrap().0
     }
 
     /// One behind the other, as their numbers are.
@@ -326,7 +246,7 @@ mod tests {
     async fn an_object_is_wanted_until_its_backup_is_gone() {
         let world = World::new().await;
         let app = world.app("hello").await;
-        let addon = database(&world, app).await;
+        let addon = world.addon(app, "postgresql-curved-1", "DATABASE").await;
         let (one, two) = (backup(&world, &addon, 1).await, backup(&world, &addon, 2).await);
         let mut conn = world.conn().await;
         for backup in [&one, &two, &two] {
@@ -366,19 +286,5 @@ mod tests {
         delete(&mut conn, BUCKET, one.id).await.unwrap();
         assert_eq!(of_bucket(&mut conn, BUCKET, SERVER).await.unwrap().len(), 1);
         assert!(of_bucket(&mut conn, "another", SERVER).await.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn an_alarm_is_news_once_and_its_end_is() {
-        let world = World::new().await;
-        let app = world.app("hello").await;
-        let addon = database(&world, app).await;
-        let mut conn = world.conn().await;
-        let id = addon.addon.id;
-        for (words, is_news) in [(Some("down"), true), (Some("down"), false), (None, true), (None, false)] {
-            assert_eq!(set_alarm(&mut conn, &addon, words, seconds(3)).await.unwrap(), is_news);
-            assert_eq!(alarm(&mut conn, id).await.unwrap().as_deref(), words);
-            assert_eq!(alarmed(&mut conn).await.unwrap().len(), usize::from(words.is_some()));
-        }
     }
 }

@@ -212,29 +212,12 @@ impl TryFrom<Row> for ExposureRow {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use paas_core::AttachmentName;
 
     use super::*;
-    use crate::{
-        addon::NewAddon,
-        fixture::{World, seconds},
-    };
+    use crate::fixture::{World, seconds};
 
     async fn addon(world: &World, app: Id<App>, name: &str) -> Id<Addon> {
-        let new = NewAddon {
-            id: new_id(seconds(0)),
-            app,
-            name: name.parse().unwrap(),
-            service: "heroku-postgresql".to_owned(),
-            plan: "mini".to_owned(),
-            version: "15".to_owned(),
-            suffixes: vec!["URL".to_owned()],
-            secret: addon::Values::new(),
-            attachment: name.parse::<AttachmentName>().unwrap(),
-        };
-        let sealer = &world.store().sealer;
-        let made = addon::create(&mut *world.conn().await, sealer, new, world.stamp()).await;
-        made.unwrap().0.addon.id
+        world.addon(app, name, name).await.addon.id
     }
 
     async fn expose(world: &World, addon: Id<Addon>, network: &str, until: i64) -> Option<u16> {

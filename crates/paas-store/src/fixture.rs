@@ -6,6 +6,7 @@ use paas_core::{App, Build, ConfigKey, Hostname, Id, ImageRef, Release, ReleaseV
 use crate::{
     Connection, Stamp, Store,
     account::Account,
+    addon::{self, AddonRow, NewAddon},
     app::{self, NewApp},
     build::{self, NewBuild},
     deploy::{Deploy, deploy},
@@ -64,6 +65,24 @@ impl World {
             source: None,
             lease_expires_at: seconds(30),
         }
+    }
+
+    /// A database on its way, whose password is `hunter2`.
+    pub(crate) async fn addon(&self, app: Id<App>, name: &str, attachment: &str) -> AddonRow {
+        let new = NewAddon {
+            id: new_id(seconds(0)),
+            app,
+            name: name.parse().unwrap(),
+            service: "heroku-postgresql".to_owned(),
+            plan: "mini".to_owned(),
+            version: "15".to_owned(),
+            suffixes: vec!["URL".to_owned()],
+            secret: addon::Values::from([("PASSWORD".to_owned(), "hunter2".to_owned())]),
+            attachment: attachment.parse().unwrap(),
+        };
+        let (mut conn, sealer) = (self.conn().await, &self.store().sealer);
+        let made = addon::create(&mut conn, sealer, new, self.stamp()).await;
+        made.unwrap().0
     }
 
     pub(crate) async fn build(&self, app: Id<App>) -> Id<Build> {

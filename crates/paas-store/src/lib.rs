@@ -26,7 +26,7 @@ pub mod acm;
 pub mod acme_account;
 pub mod acme_ledger;
 pub mod addon;
-pub mod addon_archive;
+pub mod addon_alarm;
 pub mod addon_attachment;
 pub mod addon_backup;
 pub mod addon_backup_object;

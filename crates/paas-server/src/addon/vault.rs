@@ -242,9 +242,19 @@ impl VaultReader {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
     use uuid::Uuid;
 
     use super::*;
+
+    fn place() -> (TempDir, Sealer) {
+        (tempfile::tempdir().unwrap(), Sealer::ephemeral())
+    }
+
+    fn vault<'a>(directory: &TempDir, sealer: &'a Sealer) -> (Vault<'a>, Id<AddonBackup>) {
+        let folder = directory.path().to_owned();
+        (Vault { sealer, folder }, Id::from_uuid(Uuid::from_u128(7)))
+    }
 
     async fn read(vault: &Vault<'_>, id: Id<AddonBackup>) -> Result<Vec<u8>> {
         let mut reader = vault.open(id).await?;
@@ -257,13 +267,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_put_away_comes_back_whole_or_not_at_all() {
-        let directory = tempfile::tempdir().unwrap();
-        let sealer = Sealer::ephemeral();
-        let vault = Vault {
-            sealer: &sealer,
-            folder: directory.path().to_owned(),
-        };
-        let id = Id::from_uuid(Uuid::from_u128(7));
+        let (directory, sealer) = place();
+        let (vault, id) = vault(&directory, &sealer);
         let text: Vec<u8> = (0..50_000_u32).flat_map(u32::to_le_bytes).collect();
         for length in [0, 1, PIECE, PIECE + 1, 2 * PIECE, text.len()] {
             let mut writer = vault.create(id).await.unwrap();
@@ -292,13 +297,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_goes_to_another_place_and_comes_back() {
-        let directory = tempfile::tempdir().unwrap();
-        let sealer = Sealer::ephemeral();
-        let vault = Vault {
-            sealer: &sealer,
-            folder: directory.path().to_owned(),
-        };
-        let id = Id::from_uuid(Uuid::from_u128(7));
+        let (directory, sealer) = place();
+        let (vault, id) = vault(&directory, &sealer);
         assert!(vault.open_sealed(id).await.is_err());
         let mut writer = vault.create(id).await.unwrap();
         writer.write(&vec![7; 100_000]).await.unwrap();
@@ -319,13 +319,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_whole_has_no_name() {
-        let directory = tempfile::tempdir().unwrap();
-        let sealer = Sealer::ephemeral();
-        let vault = Vault {
-            sealer: &sealer,
-            folder: directory.path().to_owned(),
-        };
-        let id = Id::from_uuid(Uuid::from_u128(7));
+        let (directory, sealer) = place();
+        let (vault, id) = vault(&directory, &sealer);
         let mut writer = vault.create(id).await.unwrap();
         writer.write(b"half of it").await.unwrap();
         assert!(vault.open(id).await.is_err());

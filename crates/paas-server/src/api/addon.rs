@@ -540,10 +540,8 @@ pub(super) async fn shown(api: &Api, row: &AddonRow) -> Result<paas_api::Addon, 
         }
     }
     if shown.provision_message.is_none() {
-        let of_archive = paas_store::addon_archive::alarm(&mut connection, row.addon.id).await?;
-        let of_bucket = paas_store::addon_backup_object::alarm(&mut connection, row.addon.id).await?;
-        let of_upgrade = addon_upgrade::message(&mut connection, row).await?;
-        shown.provision_message = of_archive.or(of_bucket).or(of_upgrade);
+        let alarm = paas_store::addon_alarm::of_addon(&mut connection, row.addon.id).await?;
+        shown.provision_message = alarm.or(addon_upgrade::message(&mut connection, row).await?);
     }
     Ok(shown)
 }

@@ -18,35 +18,19 @@ use paas_store::{
 use super::{addon, addon_service, auth::Caller, body::Body, error::ApiError, state::Api};
 use crate::addon::Service;
 
-/// What Heroku asks for before a window of maintenance; here it is a dry run, whose version a later `run` takes.
-pub(super) async fn prepare(
-    State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
-    caller: Caller,
-    Body(new): Body<NewAddonUpgrade>,
-) -> Result<Json<Said>, ApiError> {
-    begin(&api, &caller, &name, (new, true)).await.map(|(row, version)| {
-        said(format!(
-            "Preparing {0} for version {version}: a dry run is under way. When it has succeeded (paas pg:upgrade:wait), begin with \
-             pg:upgrade:run",
-            row.addon.name
-        ))
-    })
-}
-
-/// Answers at once: `wait_status` says what comes of it.
+/// Answers at once: `wait_status` says what comes of it. What Heroku prepares before a window of maintenance is the same here: a
+/// later `run` takes its version.
 pub(super) async fn dry_run(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     caller: Caller,
     Body(new): Body<NewAddonUpgrade>,
 ) -> Result<Json<Said>, ApiError> {
-    begin(&api, &caller, &name, (new, true)).await.map(|(row, version)| {
-        said(format!(
-            "A dry run of version {version} of {} is under way. paas pg:upgrade:wait says what comes of it",
-            row.addon.name
-        ))
-    })
+    let (row, version) = begin(&api, &caller, &name, (new, true)).await?;
+    Ok(said(format!(
+        "A dry run of version {version} of {} is under way. When it has succeeded (paas pg:upgrade:wait), begin with pg:upgrade:run",
+        row.addon.name
+    )))
 }
 
 /// Answers at once, too.
@@ -56,12 +40,11 @@ pub(super) async fn run(
     caller: Caller,
     Body(new): Body<NewAddonUpgrade>,
 ) -> Result<Json<Said>, ApiError> {
-    begin(&api, &caller, &name, (new, false)).await.map(|(row, version)| {
-        said(format!(
-            "{} is being upgraded to {version}: after a dry run it cannot be reached while it moves. paas pg:upgrade:wait says how far it is",
-            row.addon.name
-        ))
-    })
+    let (row, version) = begin(&api, &caller, &name, (new, false)).await?;
+    Ok(said(format!(
+        "{} is being upgraded to {version}: after a dry run it cannot be reached while it moves. paas pg:upgrade:wait says how far it is",
+        row.addon.name
+    )))
 }
 
 pub(super) async fn cancel(
@@ -117,19 +100,7 @@ pub(super) async fn facts(
 ) -> Result<Vec<(&'static str, String)>, StoreError> {
     let upgrade = addon_upgrade::of_addon(connection, row.addon.id).await?;
     let upgrade = upgrade.map(|upgrade| ("Upgrade", upgrade.words));
-    let kept = addon_volume::list_of_addon(connection, row.addon.id).await?;
-    let kept = kept.into_iter().map(|volume| {
-        let bytes = volume
-            .bytes
-            .map(|bytes| format!("{} MB, ", bytes.div_ceil(1024 * 1024)));
-        let words = format!(
-            "what it had before, of version {}: {}until {}",
-            volume.version,
-            bytes.unwrap_or_default(),
-            volume.kept_until.format("%Y-%m-%d %H:%M UTC")
-        );
-        ("Kept", words)
-    });
+    let kept = kept(connection, row).await?.into_iter().map(|words| ("Kept", words));
     Ok(upgrade.into_iter().chain(kept).collect())
 }
 
@@ -142,9 +113,25 @@ pub(super) async fn message(connection: &mut PgConnection, row: &AddonRow) -> Re
             upgrade.version, upgrade.words
         )));
     }
-    let facts = facts(connection, row).await?;
-    let kept = facts.into_iter().find(|(name, _)| *name == "Kept");
-    Ok(kept.map(|(_, words)| format!("Kept: {words}")))
+    let kept = kept(connection, row).await?;
+    Ok(kept.first().map(|words| format!("Kept: {words}")))
+}
+
+/// The volumes of before.
+async fn kept(connection: &mut PgConnection, row: &AddonRow) -> Result<Vec<String>, StoreError> {
+    let kept = addon_volume::list_of_addon(connection, row.addon.id).await?;
+    let words = kept.into_iter().map(|volume| {
+        let bytes = volume
+            .bytes
+            .map(|bytes| format!("{} MB, ", bytes.div_ceil(1024 * 1024)));
+        format!(
+            "what it had before, of version {}: {}until {}",
+            volume.version,
+            bytes.unwrap_or_default(),
+            volume.kept_until.format("%Y-%m-%d %H:%M UTC")
+        )
+    });
+    Ok(words.collect())
 }
 
 async fn begin(

@@ -80,7 +80,7 @@ fn upgrades() -> Router<Arc<Api>> {
     Router::new()
         .route(
             "/client/v11/databases/{addon}/upgrade/prepare",
-            post(addon_upgrade::prepare),
+            post(addon_upgrade::dry_run),
         )
         .route(
             "/client/v11/databases/{addon}/upgrade/dry_run",

@@ -9,29 +9,6 @@ use crate::{
 };
 
 impl World {
-    async fn addon(&self, app: Id<App>, name: &str, attachment: &str) -> AddonRow {
-        let new = NewAddon {
-            id: new_id(seconds(0)),
-            app,
-            name: name.parse().unwrap(),
-            service: "heroku-postgresql".to_owned(),
-            plan: "mini".to_owned(),
-            version: "15".to_owned(),
-            suffixes: vec!["URL".to_owned()],
-            secret: values("PASSWORD", "hunter2"),
-            attachment: attachment.parse().unwrap(),
-        };
-        let sealer = &self.store().sealer;
-        let (row, release) = create(&mut *self.conn().await, sealer, new, self.stamp())
-            .await
-            .unwrap();
-        assert_eq!(
-            release.release.description,
-            format!("Attach {attachment} (@ref:{name})")
-        );
-        row
-    }
-
     /// It answers, at this address.
     async fn provisioned(&self, addon: &AddonRow, url: &str) -> Vec<String> {
         let sealer = &self.store().sealer;
@@ -79,6 +56,8 @@ async fn apps_get_the_config_vars_of_an_addon_once_it_answers() {
     let world = World::new().await;
     let (hello, other) = (world.app("hello").await, world.app("other").await);
     let addon = world.addon(hello, "pg-1", "DATABASE").await;
+    let head = release::head(&mut *world.conn().await, hello).await.unwrap().unwrap();
+    assert_eq!(head.release.description, "Attach DATABASE (@ref:pg-1)");
     world.attach(&addon, other, "MAIN").await.unwrap();
     assert_eq!(world.config_now(hello).await, "");
     assert_eq!(world.state(&addon).await, Some(AddonState::Provisioning));

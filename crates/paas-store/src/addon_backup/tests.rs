@@ -1,11 +1,8 @@
-use std::collections::BTreeMap;
-
 use paas_core::{BackupSchedule, BackupState, Role};
 
 use super::*;
 use crate::{
-    addon::{self, NewAddon},
-    app,
+    addon, app,
     fixture::{World, seconds},
     team, team_member,
 };
@@ -14,20 +11,7 @@ const SERVER: Uuid = Uuid::from_u128(1);
 
 impl World {
     async fn database(&self, app: Id<App>, name: &str) -> AddonRow {
-        let new = NewAddon {
-            id: new_id(seconds(0)),
-            app,
-            name: name.parse().unwrap(),
-            service: "heroku-postgresql".to_owned(),
-            plan: "mini".to_owned(),
-            version: "15".to_owned(),
-            suffixes: vec!["URL".to_owned()],
-            secret: BTreeMap::new(),
-            attachment: name.to_ascii_uppercase().parse().unwrap(),
-        };
-        let sealer = &self.store().sealer;
-        let made = addon::create(&mut *self.conn().await, sealer, new, self.stamp()).await;
-        made.unwrap().0
+        self.addon(app, name, &name.to_ascii_uppercase()).await
     }
 
     async fn backup(&self, addon: &AddonRow, kind: BackupKind) -> Result<AddonBackup, StoreError> {

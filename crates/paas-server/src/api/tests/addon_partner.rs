@@ -194,10 +194,13 @@ async fn a_change_of_plan_that_is_refused_is_put_back() {
     let is_provisioned = |answer: &Answer| answer.json()["state"] == "provisioned";
     world.becomes("it is provisioned", &path, is_provisioned).await;
 
+    // The first failure is followed at once by another try, the second by a rest.
+    provider.will_answer(503, json!({}));
     provider.will_answer(503, json!({}));
     provider.will_answer(422, json!({ "message": "No large buckets today." }));
     let plan = json!({ "plan": { "name": "errorbucket:large" } });
     server.patch(&format!("/apps/hello{path}"), plan).await.ok();
+    provider.asked_times("PUT /heroku/resources", 2).await;
     let later = "Errorbucket has not taken the change of plan: Errorbucket answered 503";
     world
         .becomes("it is tried again", &path, |answer| answer.text.contains(later))

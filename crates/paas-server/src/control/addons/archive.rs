@@ -18,7 +18,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use paas_core::{Addon, AddonState, Backoff, BackupSchedule, Id, Lineage, LineageName, Moments};
-use paas_store::{self as store, addon::AddonRow};
+use paas_store::{self as store, addon::AddonRow, addon_alarm::Subject};
 use tokio::time::sleep;
 
 use super::{container_of, run, tell};
@@ -184,8 +184,8 @@ impl ArchivesController {
         };
         match self.judge(row, &lineages, &found, now) {
             Verdict::Unknown => {}
-            Verdict::Well => self.tell(row, None, now).await?,
-            Verdict::Ill(trouble) => self.tell(row, Some(&trouble), now).await?,
+            Verdict::Well => self.tell(row, None).await?,
+            Verdict::Ill(trouble) => self.tell(row, Some(&trouble)).await?,
         }
         self.retain(row, &lineages, now).await?;
         if emptied.is_err() {
@@ -325,21 +325,9 @@ impl ArchivesController {
         self.at_work().is_empty() && self.platform.archives.copying.try_lock().is_ok()
     }
 
-    async fn tell(&self, row: &AddonRow, trouble: Option<&str>, now: DateTime<Utc>) -> Result<()> {
-        let platform = &self.platform;
-        let mut conn = platform.store.connection().await?;
-        let is_news = store::addon_archive::set_alarm(&mut conn, row, trouble, now).await?;
-        drop(conn);
-        if !is_news {
-            return Ok(());
-        }
-        if let Some(alarm) = trouble {
-            tracing::error!(addon.name = %row.addon.name, alarm, "the archive of an add-on does not go on");
-        }
-        let words = trouble.unwrap_or("Its log is archived again");
-        tell::log(platform, &row.addon, words).await;
-        platform.wake_webhooks.notify_one();
-        Ok(())
+    async fn tell(&self, row: &AddonRow, trouble: Option<&str>) -> Result<()> {
+        let alarm = (Subject::Archive, trouble);
+        Ok(tell::alarm(&self.platform, row, alarm, "Its log is archived again").await?)
     }
 
     fn turn(&self, id: Id<Addon>) -> Turn {

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use paas_core::{Addon, LogSource, ReleaseStatus};
-use paas_store::{self as store, release::ReleaseRow};
+use paas_store::{
+    self as store, StoreError,
+    addon::AddonRow,
+    addon_alarm::{self, Subject},
+    release::ReleaseRow,
+};
 
 use crate::{control::start_release_phase, platform::Platform};
 
@@ -24,6 +29,27 @@ pub(super) async fn log(platform: &Platform, addon: &Addon, message: &str) {
             message.to_owned(),
         );
     }
+}
+
+/// Says once what is wrong about an add-on, and once that nothing is any more.
+pub(super) async fn alarm(
+    platform: &Platform,
+    row: &AddonRow,
+    (subject, alarm): (Subject, Option<&str>),
+    well: &str,
+) -> Result<(), StoreError> {
+    let mut conn = platform.store.connection().await?;
+    let is_news = addon_alarm::set(&mut conn, row, (subject, alarm), platform.clock.now()).await?;
+    drop(conn);
+    if !is_news {
+        return Ok(());
+    }
+    if let Some(alarm) = alarm {
+        tracing::error!(addon.name = %row.addon.name, ?subject, alarm, "an add-on is not as it should be");
+    }
+    log(platform, &row.addon, alarm.unwrap_or(well)).await;
+    platform.wake_webhooks.notify_one();
+    Ok(())
 }
 
 /// Lets the apps run what add-ons gave them.

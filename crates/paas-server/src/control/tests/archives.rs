@@ -7,7 +7,7 @@ use paas_core::{Addon, Id};
 use paas_engine::{Behaviour, ContainerSpec, Engine, Role};
 use paas_store::{
     addon::{self, AddonRow, NewAddon},
-    addon_archive,
+    addon_alarm,
     addon_rollback::{self, Rollback},
     new_id,
 };
@@ -110,7 +110,7 @@ impl Archived {
 
     async fn alarm(&self) -> Option<String> {
         let mut connection = self.server.platform.store.connection().await.unwrap();
-        addon_archive::alarm(&mut connection, self.row.addon.id).await.unwrap()
+        addon_alarm::of_addon(&mut connection, self.row.addon.id).await.unwrap()
     }
 
     async fn alarms(&self, words: &str) {

@@ -21,6 +21,7 @@ use paas_core::{
 use paas_store::{
     self as store, StoreError,
     addon::AddonRow,
+    addon_alarm::{self, Subject},
     addon_backup_object::{self, mark_stored, set_upload},
 };
 use tokio::{
@@ -175,7 +176,7 @@ impl BucketController {
     async fn tell(&self, rows: &[AddonRow], objects: &[BackupObject], now: DateTime<Utc>) -> Result<()> {
         let platform = &self.platform;
         let mut conn = platform.store.connection().await?;
-        let alarmed = addon_backup_object::alarmed(&mut conn).await?;
+        let alarmed = addon_alarm::alarmed(&mut conn, Subject::Bucket).await?;
         drop(conn);
         for row in rows {
             let id = row.addon.id;
@@ -184,22 +185,11 @@ impl BucketController {
             if alarm.is_some() == alarmed.contains(&id) {
                 continue;
             }
-            let mut conn = platform.store.connection().await?;
-            let is_news = addon_backup_object::set_alarm(&mut conn, row, alarm.as_deref(), now).await?;
-            drop(conn);
-            if !is_news {
-                continue;
-            }
-            let message = match &alarm {
-                Some(alarm) => {
-                    tracing::error!(addon.name = %row.addon.name, alarm, "backups do not get to the bucket");
-                    alarm
-                }
-                None if platform.bucket.is_none() => "No bucket is set any more: backups are on one disk only",
-                None => "All of its backups are in the bucket again",
+            let well = match platform.bucket {
+                None => "No bucket is set any more: backups are on one disk only",
+                Some(_) => "All of its backups are in the bucket again",
             };
-            tell::log(platform, &row.addon, message).await;
-            platform.wake_webhooks.notify_one();
+            tell::alarm(platform, row, (Subject::Bucket, alarm.as_deref()), well).await?;
         }
         Ok(())
     }

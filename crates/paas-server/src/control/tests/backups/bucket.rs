@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paas_store::addon_backup_object;
+use paas_store::{addon_alarm, addon_backup_object};
 
 use super::*;
 use crate::control::{BucketController, throw_backup_away};
@@ -17,7 +17,7 @@ const DOWN: [&str; 4] = [
 impl Server {
     async fn bucket_alarm(&self, row: &AddonRow) -> Option<String> {
         let mut connection = self.platform.store.connection().await.unwrap();
-        addon_backup_object::alarm(&mut connection, row.addon.id).await.unwrap()
+        addon_alarm::of_addon(&mut connection, row.addon.id).await.unwrap()
     }
 
     async fn objects(&self) -> Vec<paas_core::BackupObject> {

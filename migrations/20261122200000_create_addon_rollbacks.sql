@@ -1,12 +1,3 @@
-create table addon_archives (
-    addon uuid primary key references addons (id) on delete cascade,
-    alarm text not null,
-    alarmed_at timestamptz not null
-);
-
-comment on table addon_archives is 'Add-ons whose log is not archived as it should be. What is archived are files, whose names say all there is to say.';
-comment on column addon_archives.alarm is 'What is wrong, for people.';
-
 create table addon_rollbacks (
     addon uuid primary key references addons (id) on delete cascade,
     source uuid not null,
