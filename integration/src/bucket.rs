@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::{Output, Python, within};
+use crate::{Output, Python, pebble::free_address, within};
 
 const START_LIMIT: Duration = Duration::from_mins(1);
 const NAME: &str = "paas-backups";
@@ -40,11 +40,9 @@ impl Bucket {
     #[track_caller]
     pub fn start() -> Self {
         let python = Python::with("moto", &[&["moto[server,s3]==5.2.5", "boto3==1.44.5"]]);
-        // Its own from now on, as far as anybody can say.
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let mut bucket = Self {
             python,
-            address: free.expect("a port is free"),
+            address: free_address(),
             server: None,
         };
         bucket.start_again();

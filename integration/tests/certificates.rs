@@ -90,12 +90,12 @@ fn no_order_is_placed_before_the_name_points_here() {
     assert_eq!(platform.pebble().orders(), 1);
 }
 
-/// Two thirds of two minutes go by before the first renewal.
+/// Two thirds of four minutes go by before the first renewal.
 #[test]
 #[ignore = "needs docker and pebble"]
 fn the_old_certificate_serves_while_its_renewal_fails_and_no_handshake_does() {
     let platform = platform(PebbleOptions {
-        validity: Duration::from_mins(2),
+        validity: Duration::from_mins(4),
         ..PebbleOptions::default()
     });
     let app = platform.app("hello");
@@ -105,7 +105,7 @@ fn the_old_certificate_serves_while_its_renewal_fails_and_no_handshake_does() {
     let visits = visitor.keep_visiting(NAME);
     // The authority cannot look the name up any more; whether we can is another matter.
     platform.names().set_servfail(NAME);
-    let failed = within(Duration::from_mins(2), || {
+    let failed = within(Duration::from_mins(4), || {
         (platform.pebble().orders() == 2).then_some(())
     });
     assert!(failed.is_some(), "{}\n{:?}", certs_auto(&app), visits.seen());
@@ -118,7 +118,7 @@ fn the_old_certificate_serves_while_its_renewal_fails_and_no_handshake_does() {
     let seen = visits.seen();
     assert!(renewed.is_some(), "{}\n{seen:?}", certs_auto(&app));
     assert!(seen.failures.is_empty(), "{seen:?}");
-    assert!(seen.handshakes > 500, "{seen:?}");
+    assert!(seen.handshakes > 100, "{seen:?}");
     assert_eq!(
         platform.pebble().orders(),
         3,

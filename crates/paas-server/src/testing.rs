@@ -1,6 +1,7 @@
 //! A platform of one test: a real database, an engine in memory, and a clock that stands still.
 
 use std::{
+    net::Ipv4Addr,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -36,6 +37,12 @@ use crate::{
 
 pub(crate) mod git_server;
 pub(crate) mod receiver;
+
+/// A loopback address of this process alone, most likely: nobody else gets a port there that was let go.
+pub(crate) fn own_loopback() -> Ipv4Addr {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | (high & 0x3f), low, 1)
+}
 
 /// What a backup of any add-on holds.
 pub(crate) const DUMP: &str = "what was in it";

@@ -66,7 +66,7 @@ async fn an_authority_that_is_down_is_unreachable_within_seconds_and_found_again
     let unreachable = Authority::connect(&stage.directory(), Some(&account))
         .await
         .unwrap_err();
-    assert!(since.elapsed() < Duration::from_secs(10));
+    assert!(since.elapsed() < Duration::from_secs(30));
     assert!(unreachable.is_authoritys_fault());
     let AcmeError::Unreachable { words, .. } = &unreachable else {
         panic!("{unreachable:?}")

@@ -20,7 +20,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    support::{DEADLINE, World, id_of, quick},
+    support::{DEADLINE, World, id_of, own_loopback, quick},
     tls::{certificate, client, server},
 };
 
@@ -46,7 +46,7 @@ async fn named(world: &World, name: &'static str) -> SocketAddr {
 
 /// A port that is free, most likely for a while.
 async fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind((own_loopback(), 0)).await.unwrap();
     listener.local_addr().unwrap()
 }
 
@@ -201,7 +201,7 @@ async fn an_exposure_ends_by_itself() {
     let (mut ending, lasting) = (with_room("database", listen), with_room("other", forever));
     publish(&world, &[ending.clone(), lasting.clone()]).await;
     let mut inside = enter(listen, "one").await;
-    ending.ends_at = wall_clock() + TimeDelta::milliseconds(1500);
+    ending.ends_at = wall_clock() + TimeDelta::seconds(5);
     publish(&world, &[ending.clone(), lasting.clone()]).await;
     is_echoed(&mut inside).await;
     // The feeder never says that it is over.

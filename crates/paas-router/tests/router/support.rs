@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt::Write,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -67,6 +67,12 @@ pub(crate) fn hasty() -> Limits {
         first_byte: Duration::from_millis(600),
         ..quick()
     }
+}
+
+/// A loopback address of this process alone, most likely: nobody else gets a port there that was let go.
+pub(crate) fn own_loopback() -> Ipv4Addr {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | (high & 0x3f), low, 1)
 }
 
 impl World {
@@ -372,7 +378,7 @@ impl TestDyno {
         F: Fn(TcpStream) -> R + Send + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind((own_loopback(), 0)).await.unwrap();
         let dyno = Self {
             id: Id::from_uuid(Uuid::now_v7()),
             name: name.to_owned(),

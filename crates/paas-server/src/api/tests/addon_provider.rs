@@ -20,7 +20,7 @@ use super::server::{Answer, Server, server_with};
 use crate::control::AddonsController;
 
 /// However busy the machine is.
-const LIMIT: Duration = Duration::from_mins(1);
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Default)]
 pub(super) struct Provider {

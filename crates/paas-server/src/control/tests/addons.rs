@@ -102,7 +102,9 @@ async fn a_lost_container_is_made_again_on_its_volume() {
         }
         let is_back = async || {
             let now = server.containers_of(made.addon.id).await;
-            now.len() == 1 && now[0].id != before.id && now[0].is_running()
+            let is_another = now.len() == 1 && now[0].id != before.id && now[0].is_running();
+            // It answers: what is lost before that is a failure, and followed by a rest.
+            is_another && server.row(made.addon.id).await.is_some_and(|row| row.failures == 0)
         };
         assert!(server.becomes(is_back).await, "it is not made again");
     }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use paas_core::{DynoSize, DynoState, ReleaseStatus};
-use paas_engine::{Behaviour, Engine, Role};
+use paas_engine::{Behaviour, ContainerState, DYNO_PORT, Engine, Role};
 use paas_router::feed::FeedClient;
 use paas_store::{
     dyno::{self, DynoFilter},
     new_id,
 };
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     super::boot::Verdict,
@@ -109,7 +109,13 @@ async fn visitors_of_an_app_whose_only_dyno_just_died_wait_for_the_next_one() {
     let app = server.app("hello").await;
     server.push(&app, "web: ./serve").await;
     let first = server.container(&app, is_dyno).await;
+    let ContainerState::Running { address: Some(address) } = first.state else {
+        panic!("it has no address: {first:?}");
+    };
     server.engine.crash(&first.id, 137);
+    // What the kernel takes for one that dies is reset, not refused.
+    let is_refused = async || TcpStream::connect((address, DYNO_PORT)).await.is_err();
+    assert!(server.becomes(is_refused).await);
     // Some find nobody at the old address, others a table without dynos.
     let answers = join_all((0..20).map(|_| router.get(&app))).await;
     server.settles(&app, &["web.1 v3 up"]).await;

@@ -343,6 +343,9 @@ async fn a_moment_that_somebody_was_promised_stays_until_it_is_on_a_volume() {
         !listed.iter().any(|container| container.name.starts_with(&name))
     };
     assert!(server.becomes(is_down).await);
+    // The first failure is followed by another try at once, and that one by a rest.
+    let rests = async || server.row(after).await.is_some_and(|row| row.failures >= 2);
+    assert!(server.becomes(rests).await);
     server.engine.teach_command(REPLAY, Behaviour::copies());
     server.platform.clock.advance(MINUTE * 20);
     server.platform.wake_addons.notify_one();

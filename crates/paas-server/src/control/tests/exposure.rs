@@ -13,6 +13,7 @@ use paas_store::{
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{super::exposure, server::Server};
+use crate::testing::own_loopback;
 
 impl Server {
     async fn expose(&self, addon: &AddonRow) {
@@ -29,7 +30,7 @@ impl Server {
 
 /// A port that is free, most likely for a while.
 async fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind((own_loopback(), 0)).await.unwrap();
     listener.local_addr().unwrap()
 }
 
