@@ -7,11 +7,13 @@ create table addon_backup_objects (
     upload text,
     wanted_at timestamptz not null,
     stored_at timestamptz,
+    seen_at timestamptz,
     failures integer not null default 0,
     troubled_at timestamptz,
     trouble text,
     is_refused boolean not null default false,
     primary key (backup, bucket),
+    constraint addon_backup_objects_seen check ((seen_at is null) = (stored_at is null)),
     constraint addon_backup_objects_trouble check ((troubled_at is null) = (trouble is null))
 );
 
@@ -23,6 +25,7 @@ comment on column addon_backup_objects.bucket is 'Its address. What is in a buck
 comment on column addon_backup_objects.server is 'Who has the file.';
 comment on column addon_backup_objects.upload is 'What the bucket calls an upload that is under way: the next start carries it on.';
 comment on column addon_backup_objects.stored_at is 'When all of it was there.';
+comment on column addon_backup_objects.seen_at is 'When somebody last looked whether it is there.';
 comment on column addon_backup_objects.failures is 'In a row.';
 comment on column addon_backup_objects.troubled_at is 'Since when it has not worked.';
 comment on column addon_backup_objects.trouble is 'Why, for people.';

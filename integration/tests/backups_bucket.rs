@@ -90,6 +90,15 @@ fn comes_back(platform: &Platform, app: &App<'_>, bucket: &Bucket) {
         .expect_success();
     assert_eq!(sql(app, "select count(*) from people"), "1000");
     assert_eq!(fs::read(&file).expect("it is there again"), kept);
+
+    // One that is damaged is no better than none.
+    let mut damaged = kept.clone();
+    damaged[kept.len() / 2] ^= 1;
+    fs::write(&file, damaged).expect("it is our file");
+    app.paas(&["pg:backups:prove", "b001"])
+        .expect_success()
+        .expect("1000 rows");
+    assert_eq!(fs::read(&file).expect("it is there"), kept);
 }
 
 /// In many parts, some of them sent by a server that died since.

@@ -21,6 +21,8 @@ pub struct BackupObject {
     pub upload: Option<String>,
     /// When all of it was there.
     pub stored_at: Option<DateTime<Utc>>,
+    /// When it was last seen there.
+    pub seen_at: Option<DateTime<Utc>>,
     /// How often it has not worked, in a row.
     pub failures: u32,
     pub trouble: Option<ObjectTrouble>,
@@ -41,6 +43,17 @@ pub struct ObjectTrouble {
 pub enum ObjectStep<'a> {
     Store(&'a BackupObject),
     Remove(&'a BackupObject),
+    /// Others may remove things from a bucket, too.
+    Look(&'a BackupObject),
+}
+
+/// What somebody has to be told about the backups of one add-on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectAlarm {
+    /// They do not get to the bucket.
+    Waits(ObjectTrouble),
+    /// They were deleted, and the bucket has them still.
+    Stays(ObjectTrouble),
 }
 
 /// A part of a file.
@@ -54,6 +67,8 @@ pub struct ObjectPart {
 
 /// What does not work for so long is told; what is refused, at once.
 const PATIENCE: TimeDelta = TimeDelta::hours(1);
+/// How long it is believed that what was there is there.
+const LOOK_AGAIN: TimeDelta = TimeDelta::days(7);
 /// What is longer is sent in parts of at least so many bytes.
 pub const OBJECT_PART: u64 = 8 * 1024 * 1024;
 /// More parts no bucket takes.
@@ -74,8 +89,9 @@ pub fn missing_objects<'a>(backups: &'a [AddonBackup], objects: &[BackupObject])
     backups.iter().filter(missing).collect()
 }
 
-/// What is to be done next: what should go first, then what failed least often, and of that the newest.
-pub fn next_object_step(objects: &[BackupObject]) -> Option<ObjectStep<'_>> {
+/// What is to be done next: what should go first, then what failed least often, and of that the newest; then a look at what was not
+/// seen for long.
+pub fn next_object_step(objects: &[BackupObject], now: DateTime<Utc>) -> Option<ObjectStep<'_>> {
     let gone = objects.iter().filter(|object| !object.is_wanted);
     let waiting = objects
         .iter()
@@ -87,18 +103,26 @@ pub fn next_object_step(objects: &[BackupObject]) -> Option<ObjectStep<'_>> {
     match (removal, storage) {
         (Some(removal), Some(storage)) if removal.failures > storage.failures => Some(ObjectStep::Store(storage)),
         (Some(removal), _) => Some(ObjectStep::Remove(removal)),
-        (None, storage) => storage.map(ObjectStep::Store),
+        (None, Some(storage)) => Some(ObjectStep::Store(storage)),
+        (None, None) => {
+            let stored = objects.iter().filter(|object| object.is_wanted);
+            let unseen = stored.filter(|object| object.seen_at.is_some_and(|seen_at| seen_at + LOOK_AGAIN <= now));
+            let oldest = unseen.min_by_key(|object| (object.failures, object.seen_at));
+            oldest.map(ObjectStep::Look)
+        }
     }
 }
 
-/// Why somebody has to be told about the backups of one add-on: the trouble that lasts longest.
-pub fn object_alarm(objects: &[&BackupObject], now: DateTime<Utc>) -> Option<ObjectTrouble> {
-    let waiting = objects
-        .iter()
-        .filter(|object| object.is_wanted && object.stored_at.is_none());
-    let troubles = waiting.filter_map(|object| object.trouble.as_ref());
-    let told = troubles.filter(|trouble| trouble.is_refused || trouble.since + PATIENCE <= now);
-    told.min_by_key(|trouble| trouble.since).cloned()
+/// Why somebody has to be told about the backups of one add-on: the trouble that lasts longest, of what waits before what stays.
+pub fn object_alarm(objects: &[&BackupObject], now: DateTime<Utc>) -> Option<ObjectAlarm> {
+    let longest = |is_meant: fn(&BackupObject) -> bool| {
+        let meant = objects.iter().filter(|object| is_meant(object));
+        let troubles = meant.filter_map(|object| object.trouble.as_ref());
+        let told = troubles.filter(|trouble| trouble.is_refused || trouble.since + PATIENCE <= now);
+        told.min_by_key(|trouble| trouble.since).cloned()
+    };
+    let waits = longest(|object| object.is_wanted && object.stored_at.is_none()).map(ObjectAlarm::Waits);
+    waits.or_else(|| longest(|object| !object.is_wanted && object.stored_at.is_some()).map(ObjectAlarm::Stays))
 }
 
 /// The parts that a file of this length is sent in; the same each time, so that whoever carries on knows what is there.
@@ -135,6 +159,7 @@ mod tests {
             is_wanted: true,
             upload: None,
             stored_at: None,
+            seen_at: None,
             failures: 0,
             trouble: None,
         }
@@ -193,17 +218,18 @@ mod tests {
     fn the_newest_goes_first_and_what_fails_waits_behind_the_others() {
         let stored = BackupObject {
             stored_at: Some(at(0)),
+            seen_at: Some(at(0)),
             ..object(9)
         };
-        assert_eq!(next_object_step(std::slice::from_ref(&stored)), None);
+        assert_eq!(next_object_step(std::slice::from_ref(&stored), at(0)), None);
         let failed = BackupObject {
             failures: 1,
             ..object(8)
         };
         let objects = [object(3), stored.clone(), object(4), failed.clone()];
-        assert_eq!(next_object_step(&objects), Some(ObjectStep::Store(&objects[2])));
+        assert_eq!(next_object_step(&objects, at(0)), Some(ObjectStep::Store(&objects[2])));
         assert_eq!(
-            next_object_step(std::slice::from_ref(&failed)),
+            next_object_step(std::slice::from_ref(&failed), at(0)),
             Some(ObjectStep::Store(&failed))
         );
         let gone = BackupObject {
@@ -211,10 +237,25 @@ mod tests {
             ..stored
         };
         let objects = [object(3), gone.clone()];
-        assert_eq!(next_object_step(&objects), Some(ObjectStep::Remove(&gone)));
+        assert_eq!(next_object_step(&objects, at(0)), Some(ObjectStep::Remove(&gone)));
         let stuck = BackupObject { failures: 2, ..gone };
         let objects = [failed, stuck];
-        assert_eq!(next_object_step(&objects), Some(ObjectStep::Store(&objects[0])));
+        assert_eq!(next_object_step(&objects, at(0)), Some(ObjectStep::Store(&objects[0])));
+    }
+
+    #[test]
+    fn what_was_not_seen_for_a_week_is_looked_for_when_nothing_else_is_to_be_done() {
+        let seen = |number, day: i64| BackupObject {
+            stored_at: Some(at(0)),
+            seen_at: Some(at(day * 24 * 60)),
+            ..object(number)
+        };
+        let objects = [seen(1, 2), seen(2, 1), seen(3, 3)];
+        assert_eq!(next_object_step(&objects, at(8 * 24 * 60 - 1)), None);
+        let due = at(10 * 24 * 60);
+        assert_eq!(next_object_step(&objects, due), Some(ObjectStep::Look(&objects[1])));
+        let objects = [seen(1, 0), object(2)];
+        assert_eq!(next_object_step(&objects, due), Some(ObjectStep::Store(&objects[1])));
     }
 
     #[test]
@@ -229,8 +270,18 @@ mod tests {
         };
         let down = trouble(0, false);
         assert_eq!(object_alarm(&[&down, &object(4)], at(59)), None);
-        assert_eq!(object_alarm(&[&down, &object(4)], at(60)), down.trouble);
+        let waits = down.trouble.clone().map(ObjectAlarm::Waits);
+        assert_eq!(object_alarm(&[&down, &object(4)], at(60)), waits);
         assert!(object_alarm(&[&trouble(0, true)], at(0)).is_some());
+        // What cannot be removed is told, too, and after what matters more.
+        let stays = BackupObject {
+            is_wanted: false,
+            stored_at: Some(at(-99)),
+            ..trouble(-9, true)
+        };
+        assert_eq!(object_alarm(&[&stays, &down], at(60)), waits);
+        let stays_alone = stays.trouble.clone().map(ObjectAlarm::Stays);
+        assert_eq!(object_alarm(&[&stays, &down], at(0)), stays_alone);
         let stored = BackupObject {
             stored_at: Some(at(61)),
             ..down

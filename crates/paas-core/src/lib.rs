@@ -65,8 +65,8 @@ pub use addon_backup::{
     newest_good, surplus_backups,
 };
 pub use addon_backup_object::{
-    BackupObject, OBJECT_PART, ObjectPart, ObjectStep, ObjectTrouble, missing_objects, next_object_step, object_alarm,
-    object_parts,
+    BackupObject, OBJECT_PART, ObjectAlarm, ObjectPart, ObjectStep, ObjectTrouble, missing_objects, next_object_step,
+    object_alarm, object_parts,
 };
 pub use addon_credential::{AddonCredential, CredentialName, CredentialState};
 pub use addon_exposure::{

@@ -28,13 +28,13 @@ impl Subject {
     }
 }
 
-/// The first thing that is wrong about an add-on, for people.
+/// What is wrong about an add-on, for people.
 pub async fn of_addon(conn: &mut PgConnection, addon: Id<Addon>) -> Result<Option<String>, StoreError> {
     let alarm = sqlx::query_scalar!(
-        "select alarm from addon_alarms where addon = $1 order by subject limit 1",
+        "select string_agg(alarm, '. ' order by subject) from addon_alarms where addon = $1",
         addon.as_uuid()
     );
-    Ok(alarm.fetch_optional(conn).await?)
+    Ok(alarm.fetch_one(conn).await?)
 }
 
 /// The add-ons with such an alarm.

@@ -15,6 +15,7 @@ struct Row {
     is_wanted: bool,
     upload: Option<String>,
     stored_at: Option<DateTime<Utc>>,
+    seen_at: Option<DateTime<Utc>>,
     failures: i32,
     troubled_at: Option<DateTime<Utc>>,
     trouble: Option<String>,
@@ -32,6 +33,7 @@ macro_rules! select_objects {
                 exists (select from addon_backups where addon_backups.id = backup) as "is_wanted!",
                 upload,
                 stored_at,
+                seen_at,
                 failures,
                 troubled_at,
                 trouble,
@@ -43,9 +45,15 @@ macro_rules! select_objects {
     };
 }
 
-/// Everything that a server knows of a bucket.
+/// Everything that a server knows of a bucket, and what is to go from there whoever has put it there: that machine may be gone.
 pub async fn of_bucket(conn: &mut PgConnection, bucket: &str, server: Uuid) -> Result<Vec<BackupObject>, StoreError> {
-    let rows = select_objects!("where bucket = $1 and server = $2 order by backup", bucket, server);
+    let rows = select_objects!(
+        "where bucket = $1
+            and (server = $2 or not exists (select from addon_backups where addon_backups.id = backup))
+        order by backup",
+        bucket,
+        server
+    );
     objects(rows.fetch_all(conn).await?)
 }
 
@@ -66,6 +74,15 @@ pub async fn get(
 ) -> Result<Option<BackupObject>, StoreError> {
     let row = select_objects!("where bucket = $1 and backup = $2", bucket, backup.as_uuid());
     row.fetch_optional(conn).await?.map(BackupObject::try_from).transpose()
+}
+
+/// The buckets that have all of a backup.
+pub async fn places(conn: &mut PgConnection, backup: Id<AddonBackup>) -> Result<Vec<String>, StoreError> {
+    let places = sqlx::query_scalar!(
+        "select bucket from addon_backup_objects where backup = $1 and stored_at is not null order by bucket",
+        backup.as_uuid(),
+    );
+    Ok(places.fetch_all(conn).await?)
 }
 
 /// From now on it is to be in the bucket.
@@ -110,26 +127,45 @@ pub async fn set_upload(
     Ok(())
 }
 
-/// All of it is there.
+/// All of it is there. So the bucket works, and what was put down to it in others that wait ([`fail`]) is over.
 pub async fn mark_stored(
     conn: &mut PgConnection,
-    bucket: &str,
+    (bucket, server): (&str, Uuid),
     backup: Id<AddonBackup>,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "update addon_backup_objects
         set
-            stored_at = $3,
-            upload = null,
+            stored_at = case when backup = $2 then coalesce(stored_at, $3) else stored_at end,
+            seen_at = case when backup = $2 then $3 else seen_at end,
+            upload = case when backup = $2 then null else upload end,
             failures = 0,
             troubled_at = null,
             trouble = null,
             is_refused = false
-        where bucket = $1 and backup = $2",
+        where bucket = $1
+            and (backup = $2 or (server = $4 and stored_at is null and failures = 0))",
         bucket,
         backup.as_uuid(),
         at,
+        server,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// It is not there any more, or not as it was: it has to be sent again.
+pub async fn mark_lost(conn: &mut PgConnection, bucket: &str, backup: Id<AddonBackup>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update addon_backup_objects
+        set
+            stored_at = null,
+            seen_at = null
+        where bucket = $1 and backup = $2",
+        bucket,
+        backup.as_uuid(),
     )
     .execute(conn)
     .await?;
@@ -200,6 +236,7 @@ impl TryFrom<Row> for BackupObject {
             is_wanted: row.is_wanted,
             upload: row.upload,
             stored_at: row.stored_at,
+            seen_at: row.seen_at,
             failures: unsigned(NOUN, row.failures)?,
             trouble,
         })
@@ -269,20 +306,41 @@ mod tests {
         let [first, second] = [trouble(4, "still down"), trouble(4, "down")].map(Some);
         assert_eq!(told, [(2, first, Some("upload")), (0, second, None)]);
 
-        mark_stored(&mut conn, BUCKET, one.id, seconds(6)).await.unwrap();
+        assert_eq!(places(&mut conn, one.id).await.unwrap(), Vec::<String>::new());
+        for at in [6, 7] {
+            mark_stored(&mut conn, (BUCKET, SERVER), one.id, seconds(at))
+                .await
+                .unwrap();
+        }
         let stored = get(&mut conn, BUCKET, one.id).await.unwrap().unwrap();
-        assert_eq!((stored.stored_at, stored.failures), (Some(seconds(6)), 0));
-        assert_eq!((stored.trouble, stored.upload), (None, None));
+        assert_eq!((stored.stored_at, stored.seen_at), (Some(seconds(6)), Some(seconds(7))));
+        assert_eq!((stored.trouble, stored.upload, stored.failures), (None, None, 0));
+        assert_eq!(places(&mut conn, one.id).await.unwrap(), [BUCKET]);
+        // What was wrong with the bucket is over for those that wait.
+        assert_eq!(get(&mut conn, BUCKET, two.id).await.unwrap().unwrap().trouble, None);
         // What is there has no part in what is wrong now.
         fail(&mut conn, BUCKET, two.id, &trouble(7, "down"), Some(SERVER))
             .await
             .unwrap();
         assert_eq!(get(&mut conn, BUCKET, one.id).await.unwrap().unwrap().trouble, None);
+        // The success of another is no remedy for what is wrong with this one.
+        mark_stored(&mut conn, (BUCKET, SERVER), one.id, seconds(8))
+            .await
+            .unwrap();
+        let waiting = get(&mut conn, BUCKET, two.id).await.unwrap().unwrap();
+        assert_eq!(waiting.trouble, Some(trouble(7, "down")));
+        mark_lost(&mut conn, BUCKET, one.id).await.unwrap();
+        let lost = get(&mut conn, BUCKET, one.id).await.unwrap().unwrap();
+        assert_eq!((lost.stored_at, lost.seen_at), (None, None));
 
         addon_backup::delete(&mut conn, &one, None, seconds(8)).await.unwrap();
         let wanted: Vec<_> = of_bucket(&mut conn, BUCKET, SERVER).await.unwrap();
         let wanted: Vec<_> = wanted.iter().map(|object| object.is_wanted).collect();
         assert_eq!(wanted, [false, true]);
+        // What is to go is everybody's, what is to come the one's who has the file.
+        let others = of_bucket(&mut conn, BUCKET, Uuid::from_u128(2)).await.unwrap();
+        let others: Vec<_> = others.iter().map(|object| object.backup).collect();
+        assert_eq!(others, [one.id]);
         delete(&mut conn, BUCKET, one.id).await.unwrap();
         assert_eq!(of_bucket(&mut conn, BUCKET, SERVER).await.unwrap().len(), 1);
         assert!(of_bucket(&mut conn, "another", SERVER).await.unwrap().is_empty());

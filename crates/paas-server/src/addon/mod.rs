@@ -26,4 +26,4 @@ pub(crate) use file::{Archiving, ExposedAs, Image, Kind, TlsBy, Upgrading};
 pub(crate) use fill::fill_in_words;
 pub(crate) use provider::{CLIENT_SECRET, PASSWORD, Provider, Providers, ReadManifest, SSO_SALT};
 pub(crate) use setting::Setting;
-pub(crate) use vault::{DRAFT, Vault, VaultReader, VaultWriter};
+pub(crate) use vault::{DRAFT, Vault, VaultReader, VaultWriter, is_found_out};

@@ -22,6 +22,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use super::BucketError;
+
 const NOUN: &str = "addon backup";
 /// How much is sealed at once.
 const PIECE: usize = 64 * 1024;
@@ -82,13 +84,18 @@ impl Vault<'_> {
         Ok((file, length))
     }
 
-    /// Takes back a file from another place. It has its name once all of it is on the disk.
+    /// Takes back a file from another place. It has its name once all of it is on the disk, as it was written.
     pub(crate) async fn take_back(&self, id: Id<AddonBackup>, pieces: impl Stream<Item = Result<Bytes>>) -> Result<()> {
         let path = self.path(id);
-        let draft = path.with_extension(DRAFT);
-        let writing = || format!("writing {}", draft.display());
+        let draft = Draft(path.with_extension(DRAFT));
+        let writing = || format!("writing {}", draft.0.display());
         let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft);
+        let file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft.0);
         let mut file = file.await.with_context(writing)?;
         let mut pieces = pin!(pieces);
         while let Some(piece) = pieces.next().await {
@@ -96,12 +103,17 @@ impl Vault<'_> {
         }
         file.flush().await.with_context(writing)?;
         file.sync_all().await.with_context(writing)?;
-        name(&draft, &path).await
+        self.check_file(id, &draft.0).await?;
+        name(&draft.0, &path).await
     }
 
     /// Reads all of a backup: an error says that it is damaged. How many bytes there are in it.
     pub(crate) async fn check(&self, id: Id<AddonBackup>) -> Result<u64> {
-        let mut reader = self.open(id).await?;
+        self.check_file(id, &self.path(id)).await
+    }
+
+    async fn check_file(&self, id: Id<AddonBackup>, path: &Path) -> Result<u64> {
+        let mut reader = VaultReader::open(self.sealer, (NOUN, id.as_uuid()), path).await?;
         let mut bytes = 0;
         while let Some(piece) = reader.next().await? {
             bytes += piece.len() as u64;
@@ -121,6 +133,16 @@ impl Vault<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A file that is not whole: nobody needs it once whoever writes it has gone, unless it has its name by then.
+struct Draft(PathBuf);
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // What a full or broken disk keeps, the next start sweeps.
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -181,6 +203,19 @@ impl VaultWriter {
         let written = self.file.write_all(&sealed).await;
         written.with_context(|| format!("writing {}", self.draft.display()))
     }
+}
+
+/// Whether a backup was read, and is not what was written. A disk that cannot be read says nothing about what is on it.
+pub(crate) fn is_found_out(error: &anyhow::Error) -> bool {
+    // Nor does a bucket that cannot be reached.
+    if error.chain().any(<dyn std::error::Error>::is::<BucketError>) {
+        return false;
+    }
+    if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()) {
+        return matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof);
+    }
+    let words = format!("{error:#}");
+    words.contains("damaged") || words.contains("cut off")
 }
 
 /// What is on the disk gets its name, for good.
@@ -311,7 +346,11 @@ mod tests {
 
         let half = [Ok(Bytes::from_static(b"half of it")), Err(anyhow::anyhow!("it broke"))];
         assert!(vault.take_back(id, stream::iter(half)).await.is_err());
-        assert!(!vault.has(id).await.unwrap());
+        let mut altered = elsewhere.clone();
+        altered[SEALED_PIECE] ^= 1;
+        let altered = [Ok(Bytes::from(altered))];
+        assert!(vault.take_back(id, stream::iter(altered)).await.is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         let pieces = elsewhere.chunks(30_000).map(|piece| Ok(Bytes::copy_from_slice(piece)));
         vault.take_back(id, stream::iter(pieces)).await.unwrap();
         assert_eq!(vault.check(id).await.unwrap(), 100_000);

@@ -187,8 +187,11 @@ pub(super) async fn public_url(
 pub(super) async fn download(State(api): State<Arc<Api>>, Path(segment): Path<String>) -> Result<Response, ApiError> {
     let (backup, link) = opened(&api, &segment).await?;
     let held = held(&api, &backup, &link).await?;
-    let fetched = control::bring_backup_back(&api.platform, &backup).await;
-    fetched.map_err(|error| internal(&error))?;
+    // Whoever does not wait for that finds it on the disk the next time.
+    let (platform, wanted) = (Arc::clone(&api.platform), backup.clone());
+    let fetching = async move { control::bring_backup_back(&platform, &wanted).await };
+    let fetched = api.platform.tracker.spawn(fetching).await;
+    fetched.map_err(ApiError::internal)?.map_err(|error| internal(&error))?;
     let reader = control::vault_of(&api.platform)
         .open(backup.id)
         .await

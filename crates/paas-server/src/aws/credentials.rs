@@ -74,9 +74,15 @@ impl CredentialsSource {
         {
             return Ok(credentials.clone());
         }
-        let (ends_at, credentials) = self.ask().await?;
-        *of_role = Some((ends_at, credentials.clone()));
-        Ok(credentials)
+        match (self.ask().await, &*of_role) {
+            (Ok((ends_at, credentials)), _) => {
+                *of_role = Some((ends_at, credentials.clone()));
+                Ok(credentials)
+            }
+            // Whoever gives them is away: those of before do until they end.
+            (Err(_), Some((ends_at, credentials))) if self.clock.now() < *ends_at => Ok(credentials.clone()),
+            (Err(error), _) => Err(error),
+        }
     }
 
     async fn ask(&self) -> Result<(DateTime<Utc>, Credentials), CredentialsError> {

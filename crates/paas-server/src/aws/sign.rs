@@ -205,4 +205,58 @@ mod tests {
         assert!(shown.contains("AKIDEXAMPLE"));
         assert!(!shown.contains("wJalr") && !shown.contains("\"token\""), "{shown}");
     }
+
+    /// The examples of S3's own documentation ("Authenticating Requests: Using the Authorization Header").
+    #[test]
+    fn requests_to_a_bucket_are_signed_as_documented() {
+        const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        const TEXT: &str = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
+        let credentials = Credentials {
+            access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+            session_token: None,
+        };
+        let (region, service, date) = ("us-east-1", "s3", "20130524T000000Z");
+        let (host, at) = (("host", "examplebucket.s3.amazonaws.com"), ("x-amz-date", date));
+        let body = |sum| ("x-amz-content-sha256", sum);
+        let day = ("date", "Fri, 24 May 2013 00:00:00 GMT");
+        let class = ("x-amz-storage-class", "REDUCED_REDUNDANCY");
+        let range = ("range", "bytes=0-9");
+        let signed = |method, path, query: &[(&str, &str)], headers: &[(&str, &str)], body| {
+            let request = ToSign {
+                method,
+                path,
+                query,
+                headers,
+                body,
+            };
+            let text = authorization(&request, &credentials, &Scope { region, service }, date);
+            text.rsplit_once("Signature=")
+                .map(|(_, signature)| signature.to_owned())
+        };
+        assert_eq!(
+            signed("GET", "/test.txt", &[], &[host, range, body(EMPTY), at], EMPTY).as_deref(),
+            Some("f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41")
+        );
+        assert_eq!(
+            signed(
+                "PUT",
+                "/test%24file.text",
+                &[],
+                &[day, host, body(TEXT), at, class],
+                TEXT
+            )
+            .as_deref(),
+            Some("98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd")
+        );
+        assert_eq!(
+            signed("GET", "/", &[("lifecycle", "")], &[host, body(EMPTY), at], EMPTY).as_deref(),
+            Some("fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543")
+        );
+        let query = [("max-keys", "2"), ("prefix", "J")];
+        assert_eq!(
+            signed("GET", "/", &query, &[host, body(EMPTY), at], EMPTY).as_deref(),
+            Some("34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7")
+        );
+    }
 }

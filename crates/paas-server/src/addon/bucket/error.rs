@@ -65,7 +65,8 @@ impl BucketError {
     pub(super) fn is_temporary(&self) -> bool {
         match self {
             Self::Exchange(_) | Self::Garbled { .. } => true,
-            Self::Credentials(_) => false,
+            // Where there is no metadata service, there is none in an hour either: then it is told.
+            Self::Credentials(error) => matches!(error, CredentialsError::NoMetadata { .. }),
             Self::Refused { status, code, .. } => {
                 status.is_server_error()
                     || *status == StatusCode::TOO_MANY_REQUESTS
@@ -79,10 +80,21 @@ impl BucketError {
     /// Whether somebody has to change something before it can work.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
-            Self::Credentials(_) => true,
-            Self::Refused { .. } => !self.is_temporary(),
+            Self::Credentials(_) | Self::Refused { .. } => !self.is_temporary(),
             Self::Exchange(_) | Self::Garbled { .. } => false,
         }
+    }
+
+    /// Whether the bucket finds fault with what came of an upload in parts: it has to be begun anew.
+    pub(crate) fn is_about_parts(&self) -> bool {
+        ["InvalidPart", "InvalidPartOrder", "EntityTooSmall"]
+            .iter()
+            .any(|code| self.says(code))
+    }
+
+    /// Whether it is about one object, and says nothing about the others.
+    pub(crate) fn is_about_object(&self) -> bool {
+        self.is_about_parts() || self.says("EntityTooLarge") || self.says("KeyTooLongError")
     }
 }
 

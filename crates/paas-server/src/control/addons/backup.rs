@@ -6,6 +6,7 @@
 //! restores beside the original, and swaps the two when all is there.
 
 mod bucket;
+mod fetch;
 mod proof;
 mod upkeep;
 mod work;
@@ -29,7 +30,8 @@ use paas_store::{
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use bucket::{BucketController, bring_back};
+pub(crate) use bucket::BucketController;
+pub(crate) use fetch::bring_back;
 pub(crate) use upkeep::BackupsController;
 
 use super::{container_of, stream};

@@ -1,4 +1,4 @@
-//! Backups go to the bucket that the operator has set, after they are whole on the disk, and come back from there.
+//! Backups go to the bucket that the operator has set, after they are whole on the disk.
 //!
 //! What is to be there is a row for each ([`paas_core::BackupObject`]); what is there already of one that is sent in parts, the
 //! bucket itself knows. So whoever dies in between has nothing to find out: the next start carries on. A bucket that is down holds
@@ -13,16 +13,15 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::{StreamExt, stream};
 use paas_core::{
-    AddonBackup, Backoff, BackupObject, OBJECT_PART, ObjectStep, ObjectTrouble, missing_objects, next_object_step,
+    Backoff, BackupObject, OBJECT_PART, ObjectAlarm, ObjectStep, ObjectTrouble, missing_objects, next_object_step,
     object_alarm, object_parts,
 };
 use paas_store::{
     self as store, StoreError,
     addon::AddonRow,
     addon_alarm::{self, Subject},
-    addon_backup_object::{self, mark_stored, set_upload},
+    addon_backup_object::{self, mark_lost, mark_stored, set_upload},
 };
 use tokio::{
     fs::File,
@@ -30,7 +29,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{super::tell, vault, work::has_room};
+use super::{super::tell, vault};
 use crate::{
     addon::{Bucket, BucketError},
     failpoint,
@@ -70,23 +69,18 @@ impl BucketController {
     pub(crate) async fn run(self) -> Result<()> {
         let stop = &self.platform.stop;
         loop {
-            let is_busy = match stop.run_until_cancelled(self.pass()).await {
+            match stop.run_until_cancelled(self.pass()).await {
                 None => return Ok(()),
-                Some(Ok(is_busy)) => is_busy,
-                Some(Err(error)) => {
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        "could not look after the backups in the bucket; trying again"
-                    );
-                    false
+                Some(Ok(true)) => continue,
+                Some(Ok(false)) if self.platform.bucket.is_none() => {
+                    stop.cancelled().await;
+                    return Ok(());
                 }
-            };
-            if is_busy {
-                continue;
-            }
-            if self.platform.bucket.is_none() {
-                stop.cancelled().await;
-                return Ok(());
+                Some(Ok(false)) => {}
+                Some(Err(error)) => tracing::warn!(
+                    error = format!("{error:#}"),
+                    "could not look after the backups in the bucket; trying again"
+                ),
             }
             tokio::select! {
                 () = sleep(PERIOD) => {}
@@ -123,10 +117,13 @@ impl BucketController {
         if self.pause().until > now {
             return Ok(false);
         }
-        let (object, done) = match next_object_step(&objects) {
-            None => return Ok(false),
-            Some(ObjectStep::Store(object)) => (object, put(platform, bucket, object).await),
-            Some(ObjectStep::Remove(object)) => (object, remove(platform, bucket, object).await),
+        let Some(step) = next_object_step(&objects, now) else {
+            return Ok(false);
+        };
+        let done = match step {
+            ObjectStep::Store(object) => put(platform, bucket, object).await,
+            ObjectStep::Remove(object) => remove(platform, bucket, object).await,
+            ObjectStep::Look(object) => look(platform, bucket, object).await,
         };
         match done {
             Ok(()) => {
@@ -134,15 +131,16 @@ impl BucketController {
                 Ok(true)
             }
             Err(failure) => {
-                self.fail(bucket, object, failure).await?;
+                self.fail(bucket, step, failure).await?;
                 Ok(false)
             }
         }
     }
 
-    async fn fail(&self, bucket: &Bucket, object: &BackupObject, failure: Failure) -> Result<()> {
+    async fn fail(&self, bucket: &Bucket, step: ObjectStep<'_>, failure: Failure) -> Result<()> {
         let platform = &self.platform;
         let now = platform.clock.now();
+        let (ObjectStep::Store(object) | ObjectStep::Remove(object) | ObjectStep::Look(object)) = step;
         let (words, is_refused, others) = match failure {
             Failure::Here(error) => (format!("{error:#}"), false, None),
             Failure::There(error) => {
@@ -150,7 +148,9 @@ impl BucketController {
                 pause.failures = pause.failures.saturating_add(1);
                 pause.until = now + Backoff::after(pause.failures);
                 let is_refused = error.is_refusal();
-                let others = Some(platform.server);
+                // Who may not remove may send all the same.
+                let is_everybodys = matches!(step, ObjectStep::Store(_)) && !error.is_about_object();
+                let others = is_everybodys.then_some(platform.server);
                 (format!("{:#}", anyhow!(error)), is_refused, others)
             }
         };
@@ -181,10 +181,18 @@ impl BucketController {
         for row in rows {
             let id = row.addon.id;
             let own: Vec<_> = objects.iter().filter(|object| object.addon == id).collect();
-            let alarm = object_alarm(&own, now).map(|trouble| in_words(&trouble));
-            if alarm.is_some() == alarmed.contains(&id) {
+            let alarm = object_alarm(&own, now);
+            // What it says meanwhile changes from try to try; not what is refused.
+            let is_news = match &alarm {
+                Some(ObjectAlarm::Waits(trouble) | ObjectAlarm::Stays(trouble)) => {
+                    trouble.is_refused || !alarmed.contains(&id)
+                }
+                None => alarmed.contains(&id),
+            };
+            if !is_news {
                 continue;
             }
+            let alarm = alarm.map(|alarm| in_words(&alarm));
             let well = match platform.bucket {
                 None => "No bucket is set any more: backups are on one disk only",
                 Some(_) => "All of its backups are in the bucket again",
@@ -197,39 +205,6 @@ impl BucketController {
     fn pause(&self) -> std::sync::MutexGuard<'_, Pause> {
         self.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Fetches a backup whose file is not on the disk any more. Where there is none to be had, whoever opens it says so.
-pub(crate) async fn bring_back(platform: &Platform, backup: &AddonBackup) -> Result<()> {
-    let (vault, id) = (vault(platform), backup.id);
-    let Some(bucket) = &platform.bucket else { return Ok(()) };
-    if vault.has(id).await? {
-        return Ok(());
-    }
-    // Two of them would write the same file.
-    let _turn = platform.transfers.fetching.lock().await;
-    if vault.has(id).await? {
-        return Ok(());
-    }
-    let mut conn = platform.store.connection().await?;
-    let object = addon_backup_object::get(&mut conn, bucket.place(), id).await?;
-    drop(conn);
-    let Some(object) = object.filter(|object| object.stored_at.is_some()) else {
-        return Ok(());
-    };
-    let fetching = || format!("fetching {} from the bucket", backup.name());
-    let Some(length) = bucket.length(&object.key).await.with_context(fetching)? else {
-        tracing::error!(key = object.key, "a backup is gone from the bucket, and from the disk");
-        return Ok(());
-    };
-    has_room(platform, length)?;
-    let pieces = stream::iter(object_parts(length)).then(|part| {
-        let key = &object.key;
-        async move { anyhow::Ok(bucket.piece(key, part.offset, part.length).await?) }
-    });
-    vault.take_back(id, pieces).await.with_context(fetching)?;
-    tracing::info!(backup.id = %id, "a backup came back from the bucket");
-    Ok(())
 }
 
 async fn put(platform: &Platform, bucket: &Bucket, object: &BackupObject) -> Result<(), Failure> {
@@ -248,7 +223,8 @@ async fn put(platform: &Platform, bucket: &Bucket, object: &BackupObject) -> Res
     }
     failpoint::hit("upload.after");
     let mut conn = platform.store.connection().await?;
-    mark_stored(&mut conn, bucket.place(), object.backup, platform.clock.now()).await?;
+    let place = (bucket.place(), platform.server);
+    mark_stored(&mut conn, place, object.backup, platform.clock.now()).await?;
     tracing::info!(
         bucket = bucket.place(),
         key = object.key,
@@ -304,7 +280,40 @@ async fn put_parts(
         };
         parts.insert(part.number, etag);
     }
-    Ok(bucket.complete(key, &upload, &parts).await?)
+    match bucket.complete(key, &upload, &parts).await {
+        Err(error) if error.is_about_parts() => {
+            // What was sent is good for nothing: the next try begins anew.
+            bucket.abort(key, &upload).await?;
+            let mut conn = platform.store.connection().await?;
+            set_upload(&mut conn, place, object.backup, None).await?;
+            Err(error.into())
+        }
+        done => Ok(done?),
+    }
+}
+
+/// Is it there still, as long as it is here?
+async fn look(platform: &Platform, bucket: &Bucket, object: &BackupObject) -> Result<(), Failure> {
+    let there = bucket.length(&object.key).await?;
+    let vault = vault(platform);
+    let here = if vault.has(object.backup).await? {
+        Some(vault.open_sealed(object.backup).await?.1)
+    } else {
+        None
+    };
+    let mut conn = platform.store.connection().await?;
+    if there.is_some() && (here.is_none() || here == there) {
+        let place = (bucket.place(), platform.server);
+        mark_stored(&mut conn, place, object.backup, platform.clock.now()).await?;
+    } else {
+        tracing::error!(
+            bucket = bucket.place(),
+            key = object.key,
+            "a backup is gone from the bucket, or not as it was sent; sending it again"
+        );
+        mark_lost(&mut conn, bucket.place(), object.backup).await?;
+    }
+    Ok(())
 }
 
 /// The object goes, then what is known of it.
@@ -327,13 +336,20 @@ async fn read(file: &mut File, offset: u64, length: u64) -> Result<Bytes> {
     Ok(Bytes::from(bytes))
 }
 
-fn in_words(trouble: &ObjectTrouble) -> String {
-    format!(
-        "Backups have not reached the bucket since {}, and are on one disk only: {}. They are sent again by themselves. See paas \
-         pg:backups",
-        trouble.since.format("%Y-%m-%d %H:%M UTC"),
-        trouble.words
-    )
+fn in_words(alarm: &ObjectAlarm) -> String {
+    let (ObjectAlarm::Waits(trouble) | ObjectAlarm::Stays(trouble)) = alarm;
+    let since = trouble.since.format("%Y-%m-%d %H:%M UTC");
+    let words = &trouble.words;
+    match alarm {
+        ObjectAlarm::Waits(_) => format!(
+            "Backups have not reached the bucket since {since}, and are on one disk only: {words}. They are sent again by \
+             themselves. See paas pg:backups"
+        ),
+        ObjectAlarm::Stays(_) => format!(
+            "Backups that were deleted are in the bucket still, since {since}: {words}. They are removed as soon as the bucket lets \
+             them"
+        ),
+    }
 }
 
 impl From<BucketError> for Failure {

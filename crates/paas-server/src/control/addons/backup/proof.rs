@@ -18,11 +18,13 @@ use super::{
         step::{APPLY_LIMIT, Place},
         stream, tell,
     },
-    SERVER_ENDED, bring_back, vault,
+    SERVER_ENDED,
+    fetch::make_whole,
+    vault,
     work::require_room,
 };
 use crate::{
-    addon::{Credentials, Service},
+    addon::{Credentials, Service, is_found_out},
     platform::Platform,
 };
 
@@ -129,10 +131,7 @@ async fn proof(
         is_good,
         words,
     };
-    bring_back(platform, backup).await?;
-    let vault = vault(platform);
-    if let Err(error) = vault.check(backup.id).await {
-        // A disk that cannot be read says nothing about what is on it.
+    if let Err(error) = make_whole(platform, backup, cancel).await {
         return if is_found_out(&error) {
             Ok(told(false, format!("{error:#}")))
         } else {
@@ -151,7 +150,7 @@ async fn proof(
         transfer: *backup.id.as_uuid(),
         cancel,
     };
-    let reader = vault.open(backup.id).await?;
+    let reader = vault(platform).open(backup.id).await?;
     if let Err(error) = stream::into(pipe(restore), reader.into_stream()).await {
         let error = blamed(platform, &container, cancel, error).await?;
         return Ok(told(false, format!("it cannot be restored: {error:#}")));
@@ -166,15 +165,6 @@ async fn proof(
             told(false, format!("what is in it cannot be counted: {error:#}"))
         }
     })
-}
-
-/// Whether a backup was read, and is not what was written.
-fn is_found_out(error: &anyhow::Error) -> bool {
-    if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()) {
-        return matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof);
-    }
-    let words = format!("{error:#}");
-    words.contains("damaged") || words.contains("cut off")
 }
 
 /// Where volumes are.

@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{container_of, stream, tell},
-    SERVER_ENDED, begin, bring_back, script, vault,
+    SERVER_ENDED, begin,
+    fetch::make_whole,
+    script, vault,
 };
 use crate::{
     addon::VaultWriter,
@@ -169,11 +171,9 @@ async fn put_back(
     let script = script(platform, row, |kind| kind.restore.as_ref())?;
     let container = container_of(platform, row.addon.id).await?;
     let container = container.context("its server does not run")?;
-    bring_back(platform, source).await?;
-    let vault = vault(platform);
     // Whole before the first byte of it counts.
-    vault.check(source.id).await?;
-    let reader = vault.open(source.id).await?;
+    make_whole(platform, source, cancel).await?;
+    let reader = vault(platform).open(source.id).await?;
     let pipe = stream::Pipe {
         engine: &platform.engine,
         container: &container,

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use paas_store::{addon_alarm, addon_backup_object};
+use paas_store::{
+    addon_alarm::{self, Subject},
+    addon_backup_object,
+};
 
 use super::*;
 use crate::control::{BucketController, throw_backup_away};
@@ -74,7 +77,42 @@ async fn where_no_bucket_is_set_nothing_is_to_go_there() {
     server.run().await;
     let row = server.database().await;
     server.captured(&row).await;
+    // There was one, and it was down.
+    let mut connection = server.platform.store.connection().await.unwrap();
+    let alarm = (Subject::Bucket, Some("down"));
+    let now = server.platform.clock.now();
+    addon_alarm::set(&mut connection, &row, alarm, now).await.unwrap();
+    drop(connection);
     let controller = BucketController::new(Arc::clone(&server.platform));
     assert!(!controller.pass().await.unwrap());
     assert_eq!(server.bucket_alarm(&row).await, None);
+}
+
+#[tokio::test]
+async fn a_backup_whose_copy_is_in_another_bucket_is_not_given_up() {
+    let server = Server::new().await;
+    server.run().await;
+    let row = server.database().await;
+    let backup = server.captured(&row).await;
+    // The disk is not there, and the platform was started without its bucket.
+    let place = ("https://s3.example.com/backups", server.platform.server);
+    let now = server.platform.clock.now();
+    let mut connection = server.platform.store.connection().await.unwrap();
+    addon_backup_object::want(&mut connection, &backup, place, "key", now)
+        .await
+        .unwrap();
+    addon_backup_object::mark_stored(&mut connection, place, backup.id, now)
+        .await
+        .unwrap();
+    drop(connection);
+    std::fs::remove_file(server.file(&backup)).unwrap();
+    assert!(prove_backup(&server.platform, &row, &backup));
+    let failed = async || server.platform.transfers.failed_proof(backup.id).is_some();
+    assert!(server.becomes(failed).await);
+    let (_, words) = server.platform.transfers.failed_proof(backup.id).unwrap();
+    assert!(
+        words.contains("It is in the bucket https://s3.example.com/backups"),
+        "{words}"
+    );
+    assert_eq!(server.backups(&row).await.pop().unwrap().proof, None);
 }
