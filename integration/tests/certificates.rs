@@ -90,12 +90,12 @@ fn no_order_is_placed_before_the_name_points_here() {
     assert_eq!(platform.pebble().orders(), 1);
 }
 
-/// Two thirds of four minutes go by before the first renewal.
+/// Two thirds of three minutes go by before the first renewal.
 #[test]
 #[ignore = "needs docker and pebble"]
 fn the_old_certificate_serves_while_its_renewal_fails_and_no_handshake_does() {
     let platform = platform(PebbleOptions {
-        validity: Duration::from_mins(4),
+        validity: Duration::from_mins(3),
         ..PebbleOptions::default()
     });
     let app = platform.app("hello");
