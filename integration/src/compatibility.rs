@@ -109,7 +109,7 @@ const FIXED_HOST: &str = "asks a host of Heroku's that is written into the clien
 
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one
 /// takes it out of here.
-const NOT_YET: [(&str, &str); 14] = [
+const NOT_YET: [(&str, &str); 13] = [
     ("addons:open", "the add-ons of the platform have no pages"),
     (
         "ci",
@@ -122,10 +122,6 @@ const NOT_YET: [(&str, &str); 14] = [
     (
         "pg:backups:download",
         "the client fetches over HTTPS alone, which the address of the stories is not; `paas` gets it over either",
-    ),
-    (
-        "pg:backups:restore",
-        "the client looks for an address in the list of backups, and there is none; `paas` restores",
     ),
     ("pg:copy", "`paas` copies"),
     ("pg:links", "there are no links"),

@@ -34,6 +34,9 @@ pub struct Transfer {
     pub succeeded: Option<bool>,
     pub to_name: String,
     pub to_type: String,
+    /// What a restore takes, of a backup whose bytes are there. It opens nothing by itself.
+    #[serde(default)]
+    pub to_url: Option<String>,
     pub updated_at: Time,
     pub uuid: Uuid,
     pub warnings: u32,

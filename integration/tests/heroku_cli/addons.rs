@@ -282,11 +282,19 @@ fn sets(heroku: &Heroku<'_>, app: &App<'_>) {
     eventually("its address has another password", LIMIT, || {
         !app.paas(&["redis:credentials"]).expect_success().stdout.contains(&url)
     });
+    // The client attaches it once more, so that its address is never without a name.
+    run(&["redis:promote", "REDIS"])
+        .expect_success()
+        .expect("Promoting")
+        .expect("to REDIS_URL on hello");
+    let config = app.paas(&["config"]).expect_success().stdout.clone();
+    assert!(config.contains("REDIS_URL:"), "{config}");
     heroku.covers(&[
         "redis:credentials",
         "redis:info",
         "redis:keyspace-notifications",
         "redis:maxmemory",
+        "redis:promote",
         "redis:stats-reset",
         "redis:timeout",
         "redis:wait",

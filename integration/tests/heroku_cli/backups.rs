@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paas_integration::{Heroku, Platform, eventually};
+use paas_integration::{App, Heroku, Platform, eventually};
 
 /// The first platform of a machine makes the image.
 const IMAGE_LIMIT: Duration = Duration::from_mins(5);
@@ -51,6 +51,7 @@ fn databases_are_backed_up() {
         .expect("/backups/");
     let listed = heroku.run_for(&app, &["pg:backups"]);
     listed.expect_success().expect("b001");
+    puts_back(&heroku, &app);
     heroku
         .run_for(&app, &["pg:backups:delete", "b001", "--confirm", "hello"])
         .expect_success()
@@ -60,9 +61,31 @@ fn databases_are_backed_up() {
         "pg:backups:capture",
         "pg:backups:delete",
         "pg:backups:info",
+        "pg:backups:restore",
         "pg:backups:schedule",
         "pg:backups:schedules",
         "pg:backups:unschedule",
         "pg:backups:url",
     ]);
+}
+
+/// By name, and the newest without one.
+fn puts_back(heroku: &Heroku<'_>, app: &App<'_>) {
+    let sql = |command: &str| {
+        let said = app.paas(&["pg:psql", "-c", command]);
+        // Below the name of the column and a line.
+        let said = said.expect_success().stdout.lines().nth(2);
+        said.unwrap_or_default().trim().to_owned()
+    };
+    for arguments in [&["b001", "DATABASE"][..], &[]] {
+        sql("create table made_later (id integer)");
+        let restore = [&["pg:backups:restore"], arguments, &["--confirm", "hello"]].concat();
+        heroku
+            .run_for(app, &restore)
+            .expect_success()
+            .expect("Restoring... done");
+        // Without a name it is the copy that was made before the first restore, which has the table.
+        let there = sql("select to_regclass('made_later') is not null");
+        assert_eq!(there == "t", arguments.is_empty(), "{there}");
+    }
 }

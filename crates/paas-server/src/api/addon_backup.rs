@@ -17,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, future};
 use http::{StatusCode, header};
 use paas_api::{NewRestore, PublicUrl, ScheduleRef, Transfer, TransferBucket, TransferLog, TransferProof, UNPROVEN};
-use paas_core::{AddonBackup, AddonState, BackupKind, BackupObject, BackupState, Permissions};
+use paas_core::{AddonBackup, AddonState, BackupKind, BackupObject, BackupState, Id, Permissions};
 use paas_store::{
     addon::{self, AddonRow},
     addon_backup, addon_backup_object, app, authorization, collaborator,
@@ -55,10 +55,13 @@ pub(super) async fn list(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     caller: Caller,
+    origin: Origin,
 ) -> Result<Json<Vec<Transfer>>, ApiError> {
     let backups = of_app(&api, &caller, &name, Permissions::VIEW).await?;
+    let addressed = |backup: &AddonBackup, transfer| with_address(&origin, backup, transfer);
     let Some(bucket) = &api.platform.bucket else {
-        return Ok(Json(backups.iter().map(answer).collect()));
+        let shown = backups.iter().map(|backup| addressed(backup, answer(backup)));
+        return Ok(Json(shown.collect()));
     };
     let mut connection = api.connection().await?;
     let app = backups.first().map(|backup| backup.app);
@@ -68,7 +71,7 @@ pub(super) async fn list(
     };
     let shown = backups.iter().map(|backup| {
         let object = objects.iter().find(|object| object.backup == backup.id);
-        with_object(backup, object)
+        addressed(backup, with_object(backup, object))
     });
     Ok(Json(shown.collect()))
 }
@@ -222,7 +225,8 @@ pub(super) async fn capture(
     Ok((StatusCode::CREATED, Json(answer(&made))))
 }
 
-/// From a backup of ours, by the address that [`public_url`] gave out, while whoever asked for it has the right to what is in it.
+/// From a backup of ours: by the address that [`public_url`] gave out, while whoever asked for it has the right to what is in it, or
+/// by that of the list, for whoever has that right.
 pub(super) async fn restore(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
@@ -244,8 +248,14 @@ pub(super) async fn restore(
              your own goes in with pg_restore or psql: `paas pg:psql < dump.sql`.",
         ));
     };
-    let (source, link) = opened(&api, segment).await?;
-    held(&api, &source, &link).await?;
+    let source = match segment.parse::<Uuid>() {
+        Ok(id) => readable(&api, &caller, id.into()).await?,
+        Err(_) => {
+            let (source, link) = opened(&api, segment).await?;
+            held(&api, &source, &link).await?;
+            source
+        }
+    };
     let kind = |service: &str| {
         api.platform
             .catalogue
@@ -334,6 +344,15 @@ async fn find(
     found.ok_or_else(|| ApiError::not_found("backup"))
 }
 
+/// A backup that the caller may read.
+async fn readable(api: &Api, caller: &Caller, id: Id<AddonBackup>) -> Result<AddonBackup, ApiError> {
+    let mut connection = api.connection().await?;
+    let backup = addon_backup::get(&mut connection, id).await?;
+    drop(connection);
+    let backup = backup.filter(AddonBackup::is_kept).ok_or_else(lost)?;
+    find(api, caller, (&backup.app.to_string(), &id.to_string()), RUN).await
+}
+
 /// The backup of an address that we gave out, and whose time is not over.
 async fn opened(api: &Api, segment: &str) -> Result<(AddonBackup, Link), ApiError> {
     let not_found = || ApiError::not_found("backup");
@@ -415,6 +434,14 @@ fn with_object(backup: &AddonBackup, object: Option<&BackupObject>) -> Transfer 
     }
 }
 
+/// The same with the address that Heroku's client gives to a restore.
+fn with_address(origin: &Origin, backup: &AddonBackup, transfer: Transfer) -> Transfer {
+    let to_url = backup
+        .is_kept()
+        .then(|| origin.url(&format!("{PUBLIC_PATH}{}", backup.id)));
+    Transfer { to_url, ..transfer }
+}
+
 /// In the words of Heroku's transfers: a backup goes from `pg_dump` to `gof3r`, a restore the other way.
 fn answer(backup: &AddonBackup) -> Transfer {
     let is_restore = backup.kind == BackupKind::Restore;
@@ -468,6 +495,7 @@ fn answer(backup: &AddonBackup) -> Transfer {
         },
         to_name,
         to_type: to_type.to_owned(),
+        to_url: None,
         updated_at: backup.finished_at.unwrap_or(backup.created_at).into(),
         uuid: *backup.id.as_uuid(),
         warnings: 0,

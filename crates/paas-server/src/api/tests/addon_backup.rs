@@ -106,6 +106,46 @@ async fn an_address_is_good_no_longer_than_the_right_of_whoever_asked_for_it() {
 }
 
 #[tokio::test]
+async fn an_address_of_the_list_is_for_whoever_may_read_the_backup_and_opens_nothing() {
+    let server = server().await;
+    server.app("hello").await;
+    server.app("shared").await;
+    let (own, _) = server.backed_up("hello", "heroku-postgresql").await;
+    let (shared, _) = server.backed_up("shared", "heroku-postgresql").await;
+    let listed = server.get("/client/v11/apps/hello/transfers").await.ok();
+    let address = listed[0]["to_url"].as_str().unwrap().to_owned();
+    let path = Server::path_of(&json!(address));
+    assert_eq!(server.get(&path).await.status, StatusCode::NOT_FOUND);
+
+    let collaborator = server.stranger("eve@example.com").await;
+    let body = json!({ "user": "eve@example.com" });
+    server.post("/apps/shared/collaborators", body).await.ok();
+    let restore = async |row: &AddonRow, token: Option<&str>| {
+        let path = format!("/client/v11/databases/{}/restores", row.addon.id);
+        let mut request = server.request(Method::POST, &path);
+        if let Some(token) = token {
+            let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            request.headers_mut().insert(header::AUTHORIZATION, bearer);
+        }
+        let body = json!({ "backup_url": address }).to_string();
+        server.send(request.map(|_| body.into())).await
+    };
+    let refused = restore(&shared, Some(&collaborator)).await;
+    assert!(
+        matches!(refused.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND),
+        "{}",
+        refused.text
+    );
+    let begun = restore(&own, None).await;
+    assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text);
+    assert_eq!(
+        begun.json()["to_url"],
+        json!(null),
+        "a restore is nothing to be restored"
+    );
+}
+
+#[tokio::test]
 async fn strangers_learn_nothing_of_backups_and_take_none() {
     let server = server().await;
     server.app("hello").await;
