@@ -96,7 +96,7 @@ pub(crate) fn wait(args: &WaitArgs, context: &Context) -> Result<()> {
     };
     for addon in waiting {
         if addon.state == "provisioning" {
-            follow(context, &addon, interval)?;
+            follow(context, &addon, interval, None)?;
         }
     }
     Ok(())
@@ -190,28 +190,34 @@ pub(crate) fn find(context: &Context, app: &AppArgs, name: &str) -> Result<Addon
 /// Waits for one that is on its way.
 pub(crate) fn follow_to_its_end(context: &Context, addon: &Addon) -> Result<()> {
     if addon.state == "provisioning" {
-        follow(context, addon, Duration::from_secs(1))?;
+        follow(context, addon, Duration::from_secs(1), Some(TROUBLE_LIMIT))?;
     }
     Ok(())
 }
 
-/// Looks until it is there.
-fn follow(context: &Context, addon: &Addon, interval: Duration) -> Result<Addon> {
+/// Looks until it is there. Whoever has no patience for its trouble is told how to go on; others are told of it once.
+fn follow(context: &Context, addon: &Addon, interval: Duration, patience: Option<Duration>) -> Result<Addon> {
     let mut troubled: Option<Instant> = None;
+    let mut told = None;
     let look = || loop {
         let now: Addon = context.client.get(&path(addon))?;
         if now.state != "provisioning" {
             return Ok(now);
         }
-        match now.provision_message.filter(|message| message.starts_with(TROUBLE)) {
-            None => troubled = None,
-            Some(message) if troubled.get_or_insert_with(Instant::now).elapsed() > TROUBLE_LIMIT => {
+        let trouble = now.provision_message.filter(|message| message.starts_with(TROUBLE));
+        match (trouble, patience) {
+            (None, _) => troubled = None,
+            (Some(message), None) if told.as_ref() != Some(&message) => {
+                context.output.note(&format!("{}: {message}", now.name))?;
+                told = Some(message);
+            }
+            (Some(message), Some(patience)) if troubled.get_or_insert_with(Instant::now).elapsed() > patience => {
                 return Err(Error::Usage(format!(
                     "{}: {message}. Wait on with paas addons:wait {0}, or give it up with paas addons:destroy {0}",
                     now.name
                 )));
             }
-            Some(_) => {}
+            (Some(_), _) => {}
         }
         thread::sleep(interval);
     };

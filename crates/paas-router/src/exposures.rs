@@ -1,7 +1,7 @@
 //! The doors of exposed add-ons: opened and closed as the table says.
 //!
 //! They are the router's, and not the control plane's, because connections to a database last for hours: they go on while
-//! `paasd serve` is away or upgraded. A door closes at its end by itself.
+//! `paasd serve` is away, and while it is upgraded beside a router of its own. A door closes at its end by itself.
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::Connection;
 use uuid::Uuid;
 
-use crate::{PgConnection, Stamp, StoreError, addon, column::corrupt, new_id};
+use crate::{PgConnection, Stamp, StoreError, account::Account, addon, column::corrupt, new_id};
 
 const NOUN: &str = "addon exposure";
 
@@ -14,6 +14,8 @@ const NOUN: &str = "addon exposure";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExposureRow {
     pub exposure: AddonExposure,
+    /// Who has said so last.
+    pub created_by: Id<Account>,
     pub addon_name: String,
     pub service: String,
     pub plan: String,
@@ -31,6 +33,7 @@ macro_rules! select_exposures {
                 addon_exposures.port,
                 addon_exposures.allowed,
                 addon_exposures.expires_at,
+                addon_exposures.created_by,
                 addon_exposures.created_at,
                 addon_exposures.updated_at,
                 addons.name as addon_name,
@@ -107,6 +110,7 @@ pub async fn set(
             port = excluded.port,
             allowed = excluded.allowed,
             expires_at = excluded.expires_at,
+            created_by = excluded.created_by,
             updated_at = excluded.updated_at"#,
         exposure.as_uuid(),
         id.as_uuid(),
@@ -136,12 +140,17 @@ pub async fn set(
 
 /// Ends an exposure at once. `false` when there is none.
 pub async fn remove(conn: &mut PgConnection, id: Id<Addon>, stamp: Stamp) -> Result<bool, StoreError> {
-    end(conn, id, stamp.at, Some(stamp)).await
+    end(conn, id, stamp.at, Some(stamp), false).await
+}
+
+/// Ends one whose maker may not have it any more. `false` when there is none.
+pub async fn revoke(conn: &mut PgConnection, id: Id<Addon>, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    end(conn, id, now, None, false).await
 }
 
 /// Forgets one whose end has come, unless it was prolonged since.
 pub async fn expire(conn: &mut PgConnection, id: Id<Addon>, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    end(conn, id, now, None).await
+    end(conn, id, now, None, true).await
 }
 
 async fn end(
@@ -149,14 +158,15 @@ async fn end(
     id: Id<Addon>,
     at: DateTime<Utc>,
     stamp: Option<Stamp>,
+    is_over: bool,
 ) -> Result<bool, StoreError> {
     let mut transaction = conn.begin().await?;
     let ended = sqlx::query!(
         "delete from addon_exposures
         where addon = $1
-            and ($2 or expires_at <= $3)",
+            and (not $2 or expires_at <= $3)",
         id.as_uuid(),
-        stamp.is_some(),
+        is_over,
         at,
     );
     if ended.execute(&mut *transaction).await?.rows_affected() == 0 {
@@ -177,6 +187,7 @@ struct Row {
     port: i32,
     allowed: Vec<String>,
     expires_at: DateTime<Utc>,
+    created_by: Uuid,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     addon_name: String,
@@ -200,6 +211,7 @@ impl TryFrom<Row> for ExposureRow {
                 created_at: row.created_at,
                 updated_at: row.updated_at,
             },
+            created_by: row.created_by.into(),
             addon_name: row.addon_name,
             service: row.service,
             plan: row.plan,

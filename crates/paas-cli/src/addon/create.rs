@@ -6,7 +6,7 @@ use clap::Args;
 use paas_api::{Addon, AttachmentOfNewAddon, NewAddon};
 use serde_json::{Map, Value};
 
-use super::{follow, newest_release};
+use super::{TROUBLE_LIMIT, follow, newest_release};
 use crate::{
     app_context::{AppArgs, Context},
     client::segment,
@@ -65,7 +65,7 @@ pub(crate) fn create(args: &CreateArgs, context: &Context) -> Result<()> {
         .output
         .action(&what, || context.client.post(&path, &new), |_| ", free".to_owned())?;
     let made = if args.wait && made.state == "provisioning" {
-        follow(context, &made, INTERVAL)?
+        follow(context, &made, INTERVAL, Some(TROUBLE_LIMIT))?
     } else {
         made
     };

@@ -110,6 +110,10 @@ pub enum Report<'a> {
     Idle {
         app: Uuid,
     },
+    /// So many reports were lost since the last one, because nobody took them in time.
+    Dropped {
+        count: u64,
+    },
     /// Somebody came to an exposed add-on from an address that may not; so many more have since the last such report.
     TurnedAway {
         #[serde(with = "chrono::serde::ts_microseconds")]
@@ -119,10 +123,6 @@ pub enum Report<'a> {
         name: Cow<'a, str>,
         peer: IpAddr,
         more: u32,
-    },
-    /// So many reports were lost since the last one, because nobody took them in time.
-    Dropped {
-        count: u64,
     },
     /// The port of an exposed add-on cannot be had. Said once; it is tried again.
     NoPort {

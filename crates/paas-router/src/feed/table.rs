@@ -18,6 +18,7 @@ pub struct Table {
     pub certificates: Vec<Arc<Certificate>>,
     /// What certificate authorities are shown while they validate a name.
     pub challenges: Vec<Challenge>,
+    #[serde(default)]
     pub exposures: Vec<Exposure>,
 }
 

@@ -18,6 +18,7 @@ use http::{Method, request::Parts};
 use paas_api::ErrorId;
 use paas_core::{App, AppName, Id, Permission, Permissions, Role, Scope, TeamAction};
 use paas_store::{
+    account::Account,
     app::{self, AppRow},
     authorization, collaborator,
     team::{self, Team},
@@ -188,7 +189,15 @@ pub(super) async fn end_lost_sessions(api: &Api, app: Id<App>) -> Result<(), Api
             sessions.end_of(app, account);
         }
     }
+    // What they have exposed ends, too.
+    api.platform.wake.notify_one();
     Ok(())
+}
+
+/// The same for one of them, who has lost a right.
+pub(super) fn end_sessions_of(api: &Api, app: Id<App>, account: Id<Account>) {
+    api.platform.sessions.end_of(app, account);
+    api.platform.wake.notify_one();
 }
 
 /// That an app's name is taken is no secret: its host answers to everybody.

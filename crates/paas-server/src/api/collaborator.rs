@@ -20,8 +20,16 @@ use paas_store::{
 };
 
 use super::{
-    access::Granted, account::is_caller, app, auth::OwnApp, body::Body, error::ApiError, page::Page, resource,
-    state::Api, user,
+    access::{self, Granted},
+    account::is_caller,
+    app,
+    auth::OwnApp,
+    body::Body,
+    error::ApiError,
+    page::Page,
+    resource,
+    state::Api,
+    user,
 };
 
 pub(super) async fn list(
@@ -119,7 +127,7 @@ pub(super) async fn update(
     transaction.commit().await?;
     let after = changed.standing.permissions();
     if before.with(after) != after {
-        api.platform.sessions.end_of(row.app.id, changed.user.id);
+        access::end_sessions_of(&api, row.app.id, changed.user.id);
     }
     Ok(Json(answer(&row, changed)))
 }
@@ -151,7 +159,7 @@ pub(super) async fn delete(
     let gone = answer(&row, found);
     resource::describe_end(&mut transaction, &gone.id, &gone).await?;
     transaction.commit().await?;
-    api.platform.sessions.end_of(row.app.id, user);
+    access::end_sessions_of(&api, row.app.id, user);
     Ok(Json(gone))
 }
 

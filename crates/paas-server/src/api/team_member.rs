@@ -16,7 +16,7 @@ use paas_store::{
 };
 
 use super::{
-    access::OwnTeam,
+    access::{self, OwnTeam},
     body::Body,
     error::ApiError,
     page::{Field, Key, Page, Wanted, page},
@@ -105,7 +105,7 @@ pub(super) async fn delete(
     let apps = apps.ok_or_else(|| ApiError::not_found("team member"))?;
     transaction.commit().await?;
     for app in apps {
-        api.platform.sessions.end_of(app, member.user.id);
+        access::end_sessions_of(&api, app, member.user.id);
     }
     Ok(Json(answer(member)))
 }
@@ -155,7 +155,7 @@ async fn set(
     if before.is_some_and(|before| before.role == Role::Admin) && role != Role::Admin {
         let mut connection = api.connection().await?;
         for app in app::of_team(&mut connection, team.id).await? {
-            api.platform.sessions.end_of(app, user.id);
+            access::end_sessions_of(&api, app, user.id);
         }
     }
     Ok(answer(member))

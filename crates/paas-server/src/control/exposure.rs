@@ -4,6 +4,7 @@
 //! table without the address that it may get, whoever had it before.
 
 use anyhow::Result;
+use paas_core::{LogSource, Permissions};
 use paas_engine::{Container, Pool, Role};
 use paas_router::feed::{Exposure, ExposureTls, ServerEntry};
 use paas_store::{self as store, StoreError, addon_exposure::ExposureRow};
@@ -17,18 +18,43 @@ const SHARE: u32 = 4;
 /// Where the plan is not known any more.
 const FEW_CONNECTIONS: u32 = 5;
 
-/// What is wanted now.
+/// What is wanted now. One whose maker may not change its add-on any more is over.
 pub(super) async fn rows(platform: &Platform) -> Result<Vec<ExposureRow>> {
     let mut conn = platform.store.connection().await?;
-    match store::addon_exposure::all(&mut conn).await {
-        Ok(rows) => Ok(rows),
+    let mut rows = match store::addon_exposure::all(&mut conn).await {
+        Ok(rows) => rows,
         // Dynos have to be looked after all the same, and nobody comes in.
         Err(error @ StoreError::Corrupt { .. }) => {
             tracing::error!(%error, "no add-on is exposed");
-            Ok(Vec::new())
+            return Ok(Vec::new());
         }
-        Err(error) => Err(error.into()),
+        Err(error) => return Err(error.into()),
+    };
+    let now = platform.clock.now();
+    let mut lost = Vec::new();
+    for row in &rows {
+        let standing = store::collaborator::standing(&mut conn, row.app, row.created_by).await?;
+        let addon = row.exposure.addon;
+        if !standing.permissions().any_of(Permissions::OPERATE) {
+            lost.push(addon);
+            if store::addon_exposure::revoke(&mut conn, addon, now).await? {
+                tell(
+                    platform,
+                    row,
+                    "has ended: who made it may not change the add-on any more",
+                );
+            }
+        }
     }
+    rows.retain(|row| !lost.contains(&row.exposure.addon));
+    Ok(rows)
+}
+
+fn tell(platform: &Platform, row: &ExposureRow, what: &str) {
+    let what = format!("The exposure of {} {what}", row.addon_name);
+    tracing::info!(addon.name = row.addon_name, what, "the exposure of an add-on has ended");
+    platform.log(row.app, LogSource::Heroku, &row.addon_name, what);
+    platform.wake_webhooks.notify_one();
 }
 
 /// Those that are open now. One whose end has come is forgotten, with an event that says so.
@@ -41,10 +67,7 @@ pub(super) async fn entries(platform: &Platform, containers: &[Container]) -> Re
         if row.exposure.is_open(now) {
             open.extend(entry(platform, containers, row));
         } else if store::addon_exposure::expire(&mut conn, row.exposure.addon, now).await? {
-            tracing::info!(addon.name = row.addon_name, "the exposure of an add-on has ended");
-            let what = format!("The exposure of {} has ended", row.addon_name);
-            platform.log(row.app, paas_core::LogSource::Heroku, &row.addon_name, what);
-            platform.wake_webhooks.notify_one();
+            tell(platform, &row, "has ended");
         }
     }
     Ok(open)
@@ -54,6 +77,7 @@ pub(super) async fn entries(platform: &Platform, containers: &[Container]) -> Re
 fn entry(platform: &Platform, containers: &[Container], row: ExposureRow) -> Option<Exposure> {
     let ExposureRow {
         exposure,
+        created_by: _,
         addon_name,
         service,
         plan,

@@ -6,6 +6,8 @@ use chrono::TimeDelta;
 use paas_core::AllowList;
 use paas_engine::Engine;
 use paas_store::{
+    Stamp,
+    account::Account,
     addon::AddonRow,
     addon_attachment::{self, NewAttachment},
     addon_exposure as exposures,
@@ -13,11 +15,14 @@ use paas_store::{
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{super::exposure, server::Server};
-use crate::testing::own_loopback;
+use crate::testing::{own_loopback, person};
 
 impl Server {
-    async fn expose(&self, addon: &AddonRow) {
-        let stamp = self.stamp();
+    async fn expose(&self, addon: &AddonRow, by: &Account) {
+        let stamp = Stamp {
+            by: by.id,
+            ..self.stamp()
+        };
         let allowed = AllowList::parse(["127.0.0.1"]).unwrap();
         let wanted = (&allowed, stamp.at + TimeDelta::hours(1));
         let ports = self.platform.settings.addon_ports.unwrap();
@@ -35,6 +40,28 @@ async fn free_port() -> SocketAddr {
 }
 
 #[tokio::test]
+async fn an_exposure_ends_with_the_right_of_whoever_made_it() {
+    let ports = free_port().await.to_string();
+    let server = Server::with(&["--addon-ports", &ports]).await;
+    let _router = server.router().await;
+    server.run().await;
+    let app = server.app("hello").await;
+    let made = server.addon(&app, "heroku-redis").await;
+    assert!(server.is_provisioned(made.addon.id).await);
+    // Nothing says what this account may do with the app: it was a collaborator.
+    let former = person(&server.platform, "eve@example.com").await;
+    server.expose(&made, &former).await;
+    let is_forgotten = async || {
+        let mut connection = server.platform.store.connection().await.unwrap();
+        exposures::find(&mut connection, made.addon.id).await.unwrap().is_none()
+    };
+    assert!(server.becomes(is_forgotten).await, "it stays");
+    server
+        .logs(&app, "who made it may not change the add-on any more")
+        .await;
+}
+
+#[tokio::test]
 async fn an_exposure_is_taken_back_while_docker_is_away() {
     let address = free_port().await;
     let server = Server::with(&["--addon-ports", &address.to_string()]).await;
@@ -43,7 +70,7 @@ async fn an_exposure_is_taken_back_while_docker_is_away() {
     let app = server.app("hello").await;
     let made = server.addon(&app, "heroku-redis").await;
     assert!(server.is_provisioned(made.addon.id).await);
-    server.expose(&made).await;
+    server.expose(&made, &server.account).await;
     let is_open = async || TcpStream::connect(address).await.is_ok();
     assert!(server.becomes(is_open).await, "no door opens");
 
@@ -86,7 +113,7 @@ async fn an_exposed_add_on_is_reached_by_the_network_of_its_own_app() {
             containers.pop().filter(|container| container.addresses.len() == 2)
         };
         assert!(server.becomes(async || container().await.is_some()).await);
-        server.expose(&made).await;
+        server.expose(&made, &server.account).await;
         let listed = server.engine.list().await.unwrap();
         let entries = exposure::entries(&server.platform, &listed).await.unwrap();
         let entry = entries.iter().find(|entry| entry.addon == *made.addon.id.as_uuid());
