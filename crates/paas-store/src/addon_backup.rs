@@ -124,6 +124,7 @@ pub async fn begin(
             addon,
             addon_name,
             service,
+            version,
             app,
             app_name,
             owner,
@@ -141,6 +142,7 @@ pub async fn begin(
             $2,
             $3,
             $4,
+            (select version from addons where id = $2),
             $5,
             $6,
             $7,
@@ -237,6 +239,12 @@ pub async fn running_of(
         .into_iter()
         .map(AddonBackup::try_from)
         .collect()
+}
+
+/// Of the server that wrote it; an older one does not read it. `None`: it is from before anybody wrote that down.
+pub async fn version(conn: &mut PgConnection, id: Id<AddonBackup>) -> Result<Option<String>, StoreError> {
+    let version = sqlx::query_scalar!("select version from addon_backups where id = $1", id.as_uuid());
+    Ok(version.fetch_optional(conn).await?.flatten())
 }
 
 /// What came of a restore into a scratch server.

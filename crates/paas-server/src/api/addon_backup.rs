@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    access, addon as addons, auth::Caller, body::Body, capability::Purpose, error::ApiError, needs::RUN,
+    access, addon as addons, addon_service, auth::Caller, body::Body, capability::Purpose, error::ApiError, needs::RUN,
     origin::Origin, state::Api,
 };
 pub(super) use schedule::{database_info, schedule, schedules, unschedule};
@@ -276,6 +276,12 @@ pub(super) async fn restore(
             "{} has no way to put backups back by itself. Get it with `paas pg:backups:download`.",
             row.addon.service
         )));
+    }
+    let mut connection = api.connection().await?;
+    let version = addon_backup::version(&mut connection, source.id).await?;
+    drop(connection);
+    if let Some(version) = version {
+        addon_service::require_reader(&row, (&source.name(), &version))?;
     }
     let (by, described) = (caller.account.id, source.name());
     let made = control::restore_backup(&api.platform, &row, source, by).await?;

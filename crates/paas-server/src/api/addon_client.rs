@@ -104,6 +104,7 @@ pub(super) async fn copy(
             to.addon.name, from.addon.name
         )));
     }
+    addon_service::require_reader(&to, (from.addon.name.as_str(), &from.version))?;
     let (dump, restore) = (script(&api, &from, "dump")?, script(&api, &to, "restore")?);
     let session = one_off::open(&api, &headers, &caller, to.addon.app).await?;
     let from_container = container(&api, &from).await?;

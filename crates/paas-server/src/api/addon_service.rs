@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
 };
 use paas_api::{AddonService, NamedRef, Price};
-use paas_core::AttachmentName;
+use paas_core::{AttachmentName, compare_versions};
 use paas_store::addon::AddonRow;
 use serde_json::{Map, Value};
 
@@ -98,6 +98,18 @@ pub(super) async fn plan(
     _: Caller,
 ) -> Result<Json<paas_api::Plan>, ApiError> {
     Ok(Json(offer(&api, &name)?.plan))
+}
+
+/// Refuses what a newer server has written than this one: it could not read that.
+pub(super) fn require_reader(row: &AddonRow, (what, version): (&str, &str)) -> Result<(), ApiError> {
+    if compare_versions(version, &row.version).is_le() {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!(
+        "{what} is of version {version}, which {}, of {}, is too old to read. Create one that reads it: paas addons:create {} -- \
+         --version {version}",
+        row.addon.name, row.version, row.addon.service
+    )))
 }
 
 /// What an add-on is made by, whoever runs it.

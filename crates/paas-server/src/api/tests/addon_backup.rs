@@ -29,20 +29,28 @@ impl Server {
             .await
             .unwrap();
         let row = addon::by_id(&mut connection, id).await.unwrap().unwrap();
+        drop(connection);
+        let backup = self.kept_backup(&row).await;
+        (row, backup)
+    }
+
+    async fn kept_backup(&self, row: &AddonRow) -> AddonBackup {
+        let now = self.platform.clock.now();
+        let mut connection = self.platform.store.connection().await.unwrap();
         let new = NewBackup {
             kind: BackupKind::Manual,
             source: None,
             by: None,
             server: Uuid::from_u128(1),
         };
-        let backup = addon_backup::begin(&mut connection, &row, new, now).await.unwrap();
+        let backup = addon_backup::begin(&mut connection, row, new, now).await.unwrap();
         let mut writer = control::vault_of(&self.platform).create(backup.id).await.unwrap();
         writer.write(DUMP.as_bytes()).await.unwrap();
         let bytes = writer.finish().await.unwrap();
         addon_backup::end(&mut connection, backup.id, Ending::Succeeded, bytes, now)
             .await
             .unwrap();
-        (row, backup)
+        backup
     }
 
     async fn public_url(&self, app: &str, name: &str) -> Value {
@@ -224,6 +232,31 @@ async fn what_is_left_of_an_app_goes_into_another_one_of_its_owner() {
         "{}",
         refused.text
     );
+}
+
+#[tokio::test]
+async fn what_a_newer_server_has_written_is_not_given_to_an_older_one() {
+    let server = server().await;
+    server.app("hello").await;
+    let newer = json!({ "plan": "heroku-postgresql", "config": { "version": "17" } });
+    let newer = server.post("/apps/hello/addons", newer).await.json();
+    server.provision(&newer).await;
+    let mut connection = server.platform.store.connection().await.unwrap();
+    let row = addon::find(&mut connection, newer["id"].as_str().unwrap())
+        .await
+        .unwrap();
+    drop(connection);
+    server.kept_backup(&row.unwrap()).await;
+    let (older, _) = server.backed_up("hello", "heroku-postgresql").await;
+    let restores = format!("/client/v11/databases/{}/restores", older.addon.id);
+    let public = server.public_url("hello", "b001").await;
+    let restored = server.post(&restores, json!({ "backup_url": public["url"] })).await;
+    let copied = format!("/addons/{}/actions/copy", older.addon.id);
+    let copied = server.post(&copied, json!({ "source": newer["name"] })).await;
+    for refused in [restored, copied] {
+        assert!(refused.text.contains("too old to read"), "{}", refused.text);
+        assert!(refused.text.contains("-- --version 17"), "{}", refused.text);
+    }
 }
 
 #[tokio::test]
