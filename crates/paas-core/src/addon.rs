@@ -81,6 +81,8 @@ pub struct AddonWanted {
     pub has_news: bool,
     /// How far it is on its way to another version.
     pub upgrade: Option<UpgradeState>,
+    /// It is to go no farther on that way.
+    pub is_called_off: bool,
     /// It is time to look how full its disk is.
     pub is_to_measure: bool,
     /// After something that failed: when it may be tried again.
@@ -135,6 +137,8 @@ pub enum AddonStep {
     Try { container: String },
     /// Loads what is on its volume onto another one, while no server of its own is there.
     Move,
+    /// Removes what the way to another version has made so far, and says that it is over.
+    CallOff,
     /// Looks how full its disk is.
     Measure { container: String },
     /// No container is left: removes the volume, and the row.
@@ -148,6 +152,10 @@ const LONGEST_NAME: usize = 256;
 impl AddonWanted {
     /// The next step. There is never a second container on a volume: whatever is in the way goes before another is made.
     pub fn decide(&self, seen: &[SeenAddon], now: DateTime<Utc>) -> AddonStep {
+        // Whatever else is wrong with it: somebody waits for that.
+        if self.is_called_off && self.state != AddonState::Deprovisioning {
+            return AddonStep::CallOff;
+        }
         let is_ended = self.state == AddonState::Deprovisioning && !self.owes_farewell;
         // No server is on a volume that is still to be filled, or that is being read by somebody else.
         let is_moving = self.upgrade == Some(UpgradeState::Moving) && self.state != AddonState::Deprovisioning;

@@ -27,6 +27,8 @@ pub struct AddonUpgrade {
     pub state: UpgradeState,
     /// What came of it, or what is going on, for people.
     pub words: String,
+    /// Whoever is at it is to stop.
+    pub is_cancelled: bool,
     pub begun_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
 }

@@ -7,7 +7,7 @@ mod row;
 mod upkeep;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use paas_core::{AddonBackup, App, BackupKind, BackupProof, Id};
+use paas_core::{Addon, AddonBackup, App, BackupKind, BackupProof, Id};
 use serde_json::json;
 use sqlx::Connection;
 use uuid::Uuid;
@@ -80,7 +80,8 @@ pub fn is_stale(backup: &AddonBackup, now: DateTime<Utc>) -> bool {
 }
 
 /// Begins one. Fails with [`StoreError::BackupRunning`] while this server is at another of this add-on, but for what is copied
-/// before something is put back.
+/// before something is put back; and with [`StoreError::UpgradeRunning`] where something is to be put into a server that is on its
+/// way to another version.
 pub async fn begin(
     conn: &mut PgConnection,
     addon: &AddonRow,
@@ -117,6 +118,9 @@ pub async fn begin(
     );
     if running.fetch_one(&mut *transaction).await? && kind != BackupKind::Before {
         return Err(StoreError::BackupRunning);
+    }
+    if kind == BackupKind::Restore && is_upgrading(&mut transaction, addon.addon.id).await? {
+        return Err(StoreError::UpgradeRunning);
     }
     sqlx::query!(
         "insert into addon_backups (
@@ -174,6 +178,14 @@ pub async fn begin(
     record(&mut transaction, &backup, "create", by, at).await?;
     transaction.commit().await?;
     Ok(backup)
+}
+
+async fn is_upgrading(conn: &mut PgConnection, addon: Id<Addon>) -> Result<bool, StoreError> {
+    let upgrading = sqlx::query_scalar!(
+        r#"select exists (select from addon_upgrades where addon = $1 and ended_at is null) as "any!""#,
+        addon.as_uuid()
+    );
+    Ok(upgrading.fetch_one(conn).await?)
 }
 
 /// So many bytes have passed.
@@ -239,6 +251,24 @@ pub async fn running_of(
         .into_iter()
         .map(AddonBackup::try_from)
         .collect()
+}
+
+/// What somebody is at with an add-on, whichever server.
+pub(crate) async fn running_of_addon(
+    conn: &mut PgConnection,
+    addon: Id<Addon>,
+    now: DateTime<Utc>,
+) -> Result<Option<AddonBackup>, StoreError> {
+    let row = select_backups!(
+        "where addon = $1
+            and state = 'running'
+            and created_at > $2
+        order by id
+        limit 1",
+        addon.as_uuid(),
+        now - LONGEST,
+    );
+    row.fetch_optional(conn).await?.map(AddonBackup::try_from).transpose()
 }
 
 /// Of the server that wrote it; an older one does not read it. `None`: it is from before anybody wrote that down.

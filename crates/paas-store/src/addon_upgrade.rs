@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     PgConnection, Stamp, StoreError,
     addon::{AddonRow, by_id, lock, record},
+    addon_backup,
     column::parse,
 };
 
@@ -30,12 +31,23 @@ pub struct Moved {
     pub words: String,
 }
 
+/// Whether an add-on may move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// From now on nobody reaches its server.
+    Taken,
+    /// This backup or restore of it is running, and would end with its server.
+    After(String),
+    Cancelled,
+}
+
 struct Row {
     addon: Uuid,
     version: String,
     is_dry_run: bool,
     state: String,
     words: String,
+    is_cancelled: bool,
     begun_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
 }
@@ -44,7 +56,7 @@ struct Row {
 pub async fn of_addon(conn: &mut PgConnection, addon: Id<Addon>) -> Result<Option<AddonUpgrade>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "select addon, version, is_dry_run, state, words, begun_at, ended_at from addon_upgrades where addon = $1",
+        "select addon, version, is_dry_run, state, words, is_cancelled, begun_at, ended_at from addon_upgrades where addon = $1",
         addon.as_uuid()
     );
     row.fetch_optional(conn).await?.map(AddonUpgrade::try_from).transpose()
@@ -54,7 +66,7 @@ pub async fn of_addon(conn: &mut PgConnection, addon: Id<Addon>) -> Result<Optio
 pub async fn running(conn: &mut PgConnection) -> Result<Vec<AddonUpgrade>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
-        "select addon, version, is_dry_run, state, words, begun_at, ended_at from addon_upgrades where ended_at is null"
+        "select addon, version, is_dry_run, state, words, is_cancelled, begun_at, ended_at from addon_upgrades where ended_at is null"
     );
     rows.fetch_all(conn)
         .await?
@@ -114,15 +126,33 @@ pub async fn say(conn: &mut PgConnection, addon: Id<Addon>, words: &str) -> Resu
     Ok(())
 }
 
-/// From now on nobody reaches its server. `false` when it was cancelled.
-pub async fn begin_to_move(conn: &mut PgConnection, addon: Id<Addon>, words: &str) -> Result<bool, StoreError> {
+/// Lets an add-on move, unless somebody is copying what is in it, or has cancelled that.
+pub async fn begin_to_move(
+    conn: &mut PgConnection,
+    addon: Id<Addon>,
+    words: &str,
+    at: DateTime<Utc>,
+) -> Result<Turn, StoreError> {
+    let mut transaction = conn.begin().await?;
+    // Whoever begins a backup holds the app, too.
+    sqlx::query!(
+        "select id from apps where id = (select app from addons where id = $1) for update",
+        addon.as_uuid()
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    if let Some(backup) = addon_backup::running_of_addon(&mut transaction, addon, at).await? {
+        return Ok(Turn::After(backup.name()));
+    }
     let moving = sqlx::query!(
         "update addon_upgrades set state = 'moving', words = $2
         where addon = $1 and state = 'trying' and not is_cancelled",
         addon.as_uuid(),
         words
     );
-    Ok(moving.execute(conn).await?.rows_affected() == 1)
+    let is_moving = moving.execute(&mut *transaction).await?.rows_affected() == 1;
+    transaction.commit().await?;
+    Ok(if is_moving { Turn::Taken } else { Turn::Cancelled })
 }
 
 /// Whoever is at it is to stop. `false` when it is too late for that.
@@ -132,15 +162,6 @@ pub async fn cancel(conn: &mut PgConnection, addon: Id<Addon>) -> Result<bool, S
         addon.as_uuid()
     );
     Ok(cancelled.execute(conn).await?.rows_affected() == 1)
-}
-
-/// Whether it is to stop.
-pub async fn is_cancelled(conn: &mut PgConnection, addon: Id<Addon>) -> Result<bool, StoreError> {
-    let cancelled = sqlx::query_scalar!(
-        "select is_cancelled from addon_upgrades where addon = $1",
-        addon.as_uuid()
-    );
-    Ok(cancelled.fetch_optional(conn).await?.unwrap_or(false))
 }
 
 /// Its new server has answered.
@@ -243,6 +264,7 @@ impl TryFrom<Row> for AddonUpgrade {
             is_dry_run: row.is_dry_run,
             state: parse("addon upgrade", &row.state)?,
             words: row.words,
+            is_cancelled: row.is_cancelled,
             begun_at: row.begun_at,
             ended_at: row.ended_at,
         })

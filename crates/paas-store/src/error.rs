@@ -65,6 +65,9 @@ pub enum StoreError {
     /// Two would get in each other's way.
     #[error("another backup or restore of this add-on is running")]
     BackupRunning,
+    /// What is put into its server now would be in neither version.
+    #[error("an upgrade of this add-on is under way")]
+    UpgradeRunning,
     /// The app has another attachment of this name.
     #[error("attachment name is already taken")]
     AttachmentTaken,

@@ -22,6 +22,7 @@ fn wanted(state: AddonState) -> AddonWanted {
         owes_farewell: false,
         has_news: false,
         upgrade: None,
+        is_called_off: false,
         is_to_measure: false,
         retry_at: None,
         apps: [app(1)].into(),
@@ -104,6 +105,21 @@ fn what_is_destroyed_is_backed_up_before_it_goes_even_if_it_has_to_be_started_fo
 }
 
 #[test]
+fn what_is_called_off_is_ended_before_anything_else_is_tried_again() {
+    let later = now() + chrono::TimeDelta::seconds(10);
+    let mut wanted = AddonWanted {
+        upgrade: Some(UpgradeState::Moving),
+        is_called_off: true,
+        retry_at: Some(later),
+        ..wanted(AddonState::Provisioned)
+    };
+    assert_eq!(wanted.decide(&[], now()), AddonStep::CallOff);
+    assert_eq!(wanted.decide(&[running(0, true)], now()), AddonStep::CallOff);
+    wanted.state = AddonState::Deprovisioning;
+    assert_eq!(wanted.decide(&[], now()), AddonStep::Delete);
+}
+
+#[test]
 fn a_server_that_does_not_take_its_credentials_is_not_asked_again_at_once() {
     let mut wanted = wanted(AddonState::Provisioned);
     let container = "c1".to_owned();
@@ -165,7 +181,7 @@ fn a_wish() -> impl Strategy<Value = AddonWanted> {
         Just(AddonState::Deprovisioning),
     ];
     let apps = proptest::collection::btree_set((1..4_u128).prop_map(app), 1..3);
-    (state, 0..3_u32, any::<[bool; 7]>(), apps).prop_map(|(state, generation, flags, apps)| AddonWanted {
+    (state, 0..3_u32, any::<[bool; 8]>(), apps).prop_map(|(state, generation, flags, apps)| AddonWanted {
         state,
         generation,
         is_to_fill: flags[4] && state == AddonState::Provisioning,
@@ -176,6 +192,7 @@ fn a_wish() -> impl Strategy<Value = AddonWanted> {
             (true, false) => Some(UpgradeState::Trying),
             (true, true) => Some(UpgradeState::Moving),
         },
+        is_called_off: flags[5] && flags[7],
         is_to_measure: flags[2],
         owes_farewell: flags[3] && state == AddonState::Deprovisioning,
         retry_at: None,
@@ -240,6 +257,10 @@ proptest! {
                 AddonStep::Farewell { .. } => wanted.owes_farewell = false,
                 AddonStep::Teach { .. } => wanted.has_news = false,
                 AddonStep::Try { .. } => wanted.upgrade = Some(UpgradeState::Moving),
+                AddonStep::CallOff => {
+                    prop_assert_ne!(wanted.state, AddonState::Deprovisioning);
+                    (wanted.upgrade, wanted.is_called_off) = (None, false);
+                }
                 AddonStep::Measure { .. } => wanted.is_to_measure = false,
                 AddonStep::Delete => {
                     prop_assert!(seen.is_empty() && !wanted.owes_farewell);

@@ -18,6 +18,7 @@ pub struct Behaviour {
 pub(super) enum Life {
     Answers,
     Runs,
+    EndsWell,
     Stubborn,
     Copies,
     Deaf,
@@ -33,6 +34,11 @@ impl Behaviour {
     /// Runs, listens nowhere, and ends with 143 at SIGTERM.
     pub const fn runs() -> Self {
         Self::new(Life::Runs)
+    }
+
+    /// Runs, listens nowhere, and ends with 0 when it is asked to, as databases do.
+    pub const fn ends_well() -> Self {
+        Self::new(Life::EndsWell)
     }
 
     /// Does not listen to SIGTERM: ends with 137 when its grace is over.

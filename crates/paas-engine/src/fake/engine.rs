@@ -68,11 +68,15 @@ impl Engine for FakeEngine {
         if let ContainerState::Exited(exit) = state {
             return Ok(Some(exit));
         }
-        if life != Life::Stubborn {
-            return Ok(self.end(id, 143));
-        }
-        tokio::time::sleep(grace).await;
-        Ok(self.end(id, 137))
+        let code = match life {
+            Life::EndsWell => 0,
+            Life::Stubborn => {
+                tokio::time::sleep(grace).await;
+                137
+            }
+            _ => 143,
+        };
+        Ok(self.end(id, code))
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<()> {

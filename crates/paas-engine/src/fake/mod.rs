@@ -187,7 +187,7 @@ impl FakeEngine {
             Life::Exits { code, out_of_memory } => {
                 fake.end(code, out_of_memory, now);
             }
-            Life::Answers | Life::Runs | Life::Stubborn | Life::Copies | Life::Deaf => {}
+            Life::Answers | Life::Runs | Life::EndsWell | Life::Stubborn | Life::Copies | Life::Deaf => {}
         }
         Ok(())
     }

@@ -179,10 +179,15 @@ fn target(
     let name = &row.addon.name;
     let versions = service.kind.versions();
     if service.kind.upgrade.is_none() {
-        return Err(ApiError::invalid(format!(
-            "{name} cannot be upgraded: there is one version only of {}.",
-            service.human_name
-        )));
+        let service = &service.human_name;
+        return Err(ApiError::invalid(match versions.len() {
+            1 => format!("{name} cannot be upgraded: there is one version only of {service}."),
+            _ => format!(
+                "{name} cannot be upgraded: nothing brings what is in one {service} to another version. There are: {}. Create \
+                 another one with -- --version, and fill it yourself.",
+                versions.join(", ")
+            ),
+        }));
     }
     let tried = last.filter(|last| last.is_dry_run && last.state == UpgradeState::Succeeded);
     let tried = tried.map(|last| last.version);

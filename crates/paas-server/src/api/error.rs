@@ -304,6 +304,9 @@ impl From<StoreError> for ApiError {
             StoreError::BackupRunning => Self::invalid(
                 "Another backup or restore of this add-on is running. Wait for it, or stop it with `paas pg:backups:cancel`.",
             ),
+            StoreError::UpgradeRunning => Self::invalid(
+                "An upgrade of this add-on is under way. Wait for it with `paas pg:upgrade:wait`, or end it with `paas pg:upgrade:cancel`.",
+            ),
             StoreError::AttachmentTaken => Self::invalid("Attachment name is already taken."),
             StoreError::CredentialTaken => Self::invalid("Credential name is already taken."),
             StoreError::LastAttachment => Self::invalid(

@@ -13,12 +13,14 @@ mod fill;
 mod fork;
 mod provider;
 mod rollback;
+mod room;
 mod run;
 mod scratch;
 mod step;
 mod stream;
 mod tell;
 mod upgrade;
+mod watch;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -30,8 +32,8 @@ use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use paas_core::{
-    Addon, AddonStep, AddonWanted, App, Id, KnownResource, ResourceStep, ResourceWanted, SeenAddon, SeenAddonState,
-    UpgradeState,
+    Addon, AddonStep, AddonUpgrade, AddonWanted, App, Id, KnownResource, ResourceStep, ResourceWanted, SeenAddon,
+    SeenAddonState,
 };
 use paas_engine::{Container, ContainerId, ContainerState, EngineError, Pool, Role};
 use paas_store::{self as store, addon::AddonRow};
@@ -59,7 +61,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(50);
 /// How often somebody looks how full a disk is.
 const MEASURE_AGAIN: TimeDelta = TimeDelta::minutes(10);
-/// How long an add-on is ours; longer than any step takes.
+/// How long an add-on is ours; what takes longer prolongs it.
 const LEASE: TimeDelta = TimeDelta::minutes(60);
 
 pub(crate) struct AddonsController {
@@ -89,8 +91,8 @@ struct Seen {
     unfilled: HashSet<Id<Addon>>,
     /// Those whose archives are to fill such a volume.
     promised: HashSet<Id<Addon>>,
-    /// Those on their way to another version.
-    upgrades: HashMap<Id<Addon>, UpgradeState>,
+    /// The ways of add-ons to other versions that are not over.
+    upgrades: HashMap<Id<Addon>, AddonUpgrade>,
     containers: HashMap<Id<Addon>, Vec<SeenAddon>>,
     /// What providers know of theirs.
     resources: HashMap<Id<Addon>, KnownResource>,
@@ -141,7 +143,7 @@ impl AddonsController {
             return Ok(PERIOD);
         };
         let mut next: Option<DateTime<Utc>> = None;
-        for row in seen.rows {
+        for row in std::mem::take(&mut seen.rows) {
             let id = row.addon.id;
             if busy.contains(&id) {
                 continue;
@@ -171,20 +173,7 @@ impl AddonsController {
                 }
                 continue;
             }
-            let wanted = AddonWanted {
-                state: row.addon.state,
-                generation: row.generation,
-                is_to_fill: seen.unfilled.contains(&id),
-                is_rotating: row.is_rotating,
-                owes_farewell: backup::owes_farewell(&self.platform, &row),
-                has_news: seen.unsettled.contains(&id),
-                upgrade: seen.upgrades.get(&id).copied(),
-                is_to_measure: self.is_to_measure(id, now),
-                retry_at: row.retry_at,
-                apps: seen.apps.get(&id).cloned().unwrap_or_default(),
-            };
-            let containers = seen.containers.get(&id).map_or(&[][..], Vec::as_slice);
-            match wanted.decide(containers, now) {
+            match self.decide(&row, &seen, now) {
                 AddonStep::Rest(at) => next = earlier(next, at),
                 // With it goes its archive, on which somebody waits. Whoever is filled, or gone, wakes us.
                 AddonStep::Delete if seen.promised.contains(&id) => {}
@@ -193,6 +182,36 @@ impl AddonsController {
         }
         let wait = next.map_or(TimeDelta::MAX, |next| next - now);
         Ok(wait.to_std().unwrap_or_default().clamp(REST, PERIOD))
+    }
+
+    /// What a server of ours needs next.
+    fn decide(&self, row: &AddonRow, seen: &Seen, now: DateTime<Utc>) -> AddonStep {
+        let id = row.addon.id;
+        let upgrade = seen.upgrades.get(&id);
+        let wanted = AddonWanted {
+            state: row.addon.state,
+            generation: row.generation,
+            is_to_fill: seen.unfilled.contains(&id),
+            is_rotating: row.is_rotating,
+            owes_farewell: backup::owes_farewell(&self.platform, row),
+            has_news: seen.unsettled.contains(&id),
+            upgrade: upgrade.map(|upgrade| upgrade.state),
+            is_called_off: upgrade.is_some_and(|upgrade| upgrade.is_cancelled),
+            is_to_measure: self.is_to_measure(id, now),
+            retry_at: row.retry_at,
+            apps: seen.apps.get(&id).cloned().unwrap_or_default(),
+        };
+        let containers = seen.containers.get(&id).map_or(&[][..], Vec::as_slice);
+        wanted.decide(containers, now)
+    }
+
+    /// What an add-on needs next, for whoever is at work on it. `None` when it is gone.
+    async fn look_at(&self, id: Id<Addon>) -> Result<Option<AddonStep>> {
+        let Some(seen) = self.look().await? else {
+            return Ok(None);
+        };
+        let row = seen.rows.iter().find(|row| row.addon.id == id);
+        Ok(row.map(|row| self.decide(row, &seen, self.platform.clock.now())))
     }
 
     /// `None` when there are no add-ons.
@@ -214,7 +233,7 @@ impl AddonsController {
         let promised = unfilled.iter().map(|rollback| rollback.source).collect();
         let unfilled = unfilled.into_iter().map(|rollback| rollback.addon).collect();
         let upgrades = store::addon_upgrade::running(&mut conn).await?.into_iter();
-        let upgrades = upgrades.map(|upgrade| (upgrade.addon, upgrade.state)).collect();
+        let upgrades = upgrades.map(|upgrade| (upgrade.addon, upgrade)).collect();
         drop(conn);
         let mut ready = self.ready();
         ready.retain(|id| {
@@ -265,18 +284,21 @@ impl AddonsController {
 
     /// One step, by whoever holds the lease.
     async fn take(&self, row: &AddonRow, duty: Duty) -> Result<()> {
-        let now = self.platform.clock.now();
-        let mut conn = self.platform.store.connection().await?;
-        if !store::addon::lease(&mut conn, row.addon.id, self.server, now + LEASE, now).await? {
-            drop(conn);
+        if !self.lease(row.addon.id).await? {
             sleep(RETRY).await;
             return Ok(());
         }
-        drop(conn);
         match duty {
             Duty::Server(step) => self.step(row, step).await,
             Duty::Provider(provider, step) => self.ask_provider(row, &provider, step).await,
         }
+    }
+
+    /// `false` while another server has it.
+    async fn lease(&self, id: Id<Addon>) -> Result<bool> {
+        let now = self.platform.clock.now();
+        let mut conn = self.platform.store.connection().await?;
+        Ok(store::addon::lease(&mut conn, id, self.server, now + LEASE, now).await?)
     }
 
     fn ready(&self) -> MutexGuard<'_, HashSet<ContainerId>> {

@@ -4,35 +4,32 @@
 //! What breaks off is begun again. The script knows by the volume what has broken off: our row may be an older copy's, and the volume that
 //! of a server which has run ever since.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures_util::{
     StreamExt, TryStreamExt,
     stream::{self as streams, BoxStream},
 };
-use paas_core::{Addon, AddonState, ArchiveFile, Id, LineageName};
+use paas_core::{Addon, ArchiveFile, Id, LineageName};
 use paas_engine::{ContainerId, ContainerSpec, Role};
 use paas_store::{
     self as store,
     addon::{AddonRow, Values},
     addon_rollback::Rollback,
 };
-use tokio::time::sleep;
 
 use super::{
     AddonsController,
-    archive::{MEBIBYTE, RESERVE, archive_of, archiving},
-    run,
+    archive::{archive_of, archiving},
+    room, run,
     step::{Place, server, volume},
     stream, tell,
 };
-use crate::{control::disk::Fill, failpoint, platform::Platform};
+use crate::{failpoint, platform::Platform};
 
 const PURPOSE: &str = "rollback";
-/// Between two looks whether anybody wants it any more.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What is to be read, in order, and under which names.
 type Files = Vec<(String, ArchiveFile)>;
@@ -102,22 +99,6 @@ impl AddonsController {
         run::give_credentials(&self.platform.engine, &container, file).await?;
         Ok(container)
     }
-
-    /// Comes to an end when the add-on is destroyed.
-    pub(super) async fn is_given_up(&self, id: Id<Addon>) {
-        loop {
-            sleep(LOOK_AGAIN).await;
-            let row = async {
-                let mut conn = self.platform.store.connection().await?;
-                store::addon::by_id(&mut conn, id).await
-            };
-            if let Ok(row) = row.await
-                && row.is_none_or(|row| row.addon.state == AddonState::Deprovisioning)
-            {
-                return;
-            }
-        }
-    }
 }
 
 /// Removes the scratch container of an add-on, if there is one.
@@ -152,14 +133,12 @@ async fn road(platform: &Platform, row: &AddonRow, rollback: &Rollback) -> Resul
     Ok((name.clone(), files))
 }
 
-/// Refuses when there is none for what was there and what leads to it: a disk that is full takes every server of the machine down.
+/// Refuses when there is none for what was there and what leads to it.
 async fn has_room(
     platform: &Platform,
     (row, rollback): (&AddonRow, &Rollback),
     (lineage, files): (&LineageName, &Files),
 ) -> Result<()> {
-    let path = PathBuf::from(platform.engine.data_dir().await?);
-    let Some(fill) = Fill::of(&path) else { return Ok(()) };
     let name = volume(row);
     if platform
         .engine
@@ -174,19 +153,12 @@ async fn has_room(
     let mut conn = platform.store.connection().await?;
     let used = store::addon::disk_bytes(&mut conn, rollback.source).await?;
     drop(conn);
-    let mut bytes = used.unwrap_or_default() + RESERVE;
+    let mut bytes = used.unwrap_or_default();
     let archive = archive_of(platform, rollback.source);
     for (_, file) in files {
         bytes += archive.open(lineage, *file).await?.bytes();
     }
-    ensure!(
-        fill.free_bytes >= bytes,
-        "the disk at {} has {} MB free, and {} MB are needed: see what takes room with paas disk",
-        path.display(),
-        fill.free_bytes / MEBIBYTE,
-        bytes / MEBIBYTE,
-    );
-    Ok(())
+    room::require(platform, bytes).await
 }
 
 /// The files one after the other, each after its name and its size.

@@ -62,8 +62,9 @@ impl AddonsController {
                 let container = ContainerId::new(container);
                 self.or_trouble(row, self.teach(row, &container).await).await
             }
-            AddonStep::Try { container } => self.try_upgrade(row, &ContainerId::new(container)).await,
-            AddonStep::Move => self.move_over(row).await,
+            AddonStep::Try { container } => Box::pin(self.try_upgrade(row, &ContainerId::new(container))).await,
+            AddonStep::Move => Box::pin(self.move_over(row)).await,
+            AddonStep::CallOff => self.call_off(row).await,
             AddonStep::Measure { container } => self.measure(row, &ContainerId::new(container)).await,
             AddonStep::Delete => self.delete(row).await,
         }

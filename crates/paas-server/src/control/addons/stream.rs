@@ -96,6 +96,16 @@ pub(crate) async fn hang_up(engine: &Arc<dyn Engine>, container: &ContainerId, t
     Ok(())
 }
 
+/// Ends what we began in a container ourselves. In one that does not run any more it has ended.
+pub(crate) async fn leave(engine: &Arc<dyn Engine>, container: &ContainerId, transfer: Uuid) {
+    if let Err(error) = hang_up(engine, container, transfer).await {
+        tracing::debug!(
+            error = format!("{error:#}"),
+            "a program in an add-on was left to itself"
+        );
+    }
+}
+
 impl Pipe<'_> {
     async fn run(
         self,

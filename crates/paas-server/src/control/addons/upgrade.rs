@@ -6,26 +6,29 @@
 //! some days. What fails before leaves the old server as it was. Whoever dies in between begins this step again: each begins with
 //! nothing of an earlier try left.
 
-use anyhow::{Context, Result, bail, ensure};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use chrono::TimeDelta;
-use paas_core::{Addon, AddonState, AddonUpgrade, Id, ImageRef, UpgradeState};
+use paas_core::{Addon, AddonStep, AddonUpgrade, Id, ImageRef, UpgradeState};
 use paas_engine::{ContainerId, Role};
 use paas_store::{
     self as store,
     addon::{AddonRow, Values},
-    addon_upgrade::Moved,
+    addon_upgrade::{Moved, Turn},
 };
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{
-    AddonsController, scratch,
-    step::{ASK_AGAIN, Place, STOP_LIMIT, volume},
+    AddonsController, room, scratch,
+    step::{Place, STOP_LIMIT, volume},
     stream, tell,
+    watch::{LOOK_AGAIN, until_seen},
 };
 use crate::{
     addon::{Service, Upgrading},
-    control::{disk::Fill, is_temporary},
+    control::is_temporary,
     failpoint,
     platform::Platform,
 };
@@ -33,9 +36,8 @@ use crate::{
 const PURPOSE: &str = "upgrade";
 /// What an add-on had before is kept for so long.
 const KEPT: TimeDelta = TimeDelta::days(7);
-/// So many bytes of the disk are not for this: everybody else needs some, too.
-const RESERVE: u64 = 256 * MEBIBYTE;
-const MEBIBYTE: u64 = 1024 * 1024;
+/// Longer than any try takes, and any move.
+const LIMIT: Duration = Duration::from_hours(12);
 
 impl AddonsController {
     /// A dry run: where it succeeds, and more than that was wanted, the add-on is to move.
@@ -44,31 +46,32 @@ impl AddonsController {
             return Ok(());
         };
         clear(&self.platform, row, &upgrade).await?;
-        let tried = tokio::select! {
-            tried = self.tried(row, &upgrade, container) => tried,
-            () = self.is_called_off(row.addon.id) => Err(CalledOff.into()),
+        let step = AddonStep::Try {
+            container: container.as_str().to_owned(),
         };
+        let tried = self
+            .unless_stopped(row, &step, self.tried(row, &upgrade, container))
+            .await;
+        if tried.is_err() {
+            // Its own server goes on.
+            stream::leave(&self.platform.engine, container, transfer(row.addon.id)).await;
+        }
         clear(&self.platform, row, &upgrade).await?;
         let words = match tried {
             Ok(words) => words,
             Err(error) => return self.fall_back(row, &upgrade, error).await,
         };
         failpoint::hit("dry-run.after");
-        let mut conn = self.platform.store.connection().await?;
-        if !upgrade.is_dry_run {
-            store::addon_upgrade::begin_to_move(&mut conn, row.addon.id, "moving: it cannot be reached meanwhile")
-                .await?;
-            drop(conn);
-            let words = format!(
-                "{words}. It is being upgraded to {} now, and cannot be reached meanwhile",
-                upgrade.version
-            );
-            tell::log(&self.platform, &row.addon, &words).await;
-            return Ok(());
+        if upgrade.is_dry_run {
+            return self.end(row, UpgradeState::Succeeded, &words).await;
         }
-        let now = self.platform.clock.now();
-        store::addon_upgrade::end(&mut conn, row.addon.id, UpgradeState::Succeeded, &words, now).await?;
-        drop(conn);
+        if let Err(error) = self.take_turn(row, &step).await {
+            return self.fall_back(row, &upgrade, error).await;
+        }
+        let words = format!(
+            "{words}. It is being upgraded to {} now, and cannot be reached meanwhile",
+            upgrade.version
+        );
         tell::log(&self.platform, &row.addon, &words).await;
         Ok(())
     }
@@ -79,10 +82,9 @@ impl AddonsController {
             return Ok(());
         };
         clear(&self.platform, row, &upgrade).await?;
-        let moved = tokio::select! {
-            moved = self.moved(row, &upgrade) => moved,
-            () = self.is_called_off(row.addon.id) => Err(CalledOff.into()),
-        };
+        let moved = self
+            .unless_stopped(row, &AddonStep::Move, self.moved(row, &upgrade))
+            .await;
         let moved = match moved {
             Ok(moved) => moved,
             Err(error) => {
@@ -106,11 +108,78 @@ impl AddonsController {
         Ok(())
     }
 
+    /// It was cancelled while nobody was at it.
+    pub(super) async fn call_off(&self, row: &AddonRow) -> Result<()> {
+        let mut conn = self.platform.store.connection().await?;
+        let upgrade = store::addon_upgrade::of_addon(&mut conn, row.addon.id).await?;
+        drop(conn);
+        let Some(upgrade) = upgrade.filter(|upgrade| !upgrade.is_over()) else {
+            return Ok(());
+        };
+        clear(&self.platform, row, &upgrade).await?;
+        self.fall_back(row, &upgrade, Stop::Cancelled.into()).await
+    }
+
+    /// Does one step of it, while that is what the add-on needs next, and not without end: everything else waits for it.
+    async fn unless_stopped<T>(
+        &self,
+        row: &AddonRow,
+        step: &AddonStep,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            reason = until_seen(|| self.stopped(row, step)) => Err(reason),
+            () = sleep(LIMIT) => bail!("it took longer than {} hours", LIMIT.as_secs() / 3600),
+        }
+    }
+
+    /// Why this step is not what the add-on needs any more.
+    async fn stopped(&self, row: &AddonRow, step: &AddonStep) -> Result<Option<anyhow::Error>> {
+        if !self.lease(row.addon.id).await? {
+            return Ok(Some(Stop::Postponed.into()));
+        }
+        let next = self.look_at(row.addon.id).await?;
+        Ok(match (step, next) {
+            (_, Some(AddonStep::Rest(_))) => None,
+            (_, Some(next)) if next == *step => None,
+            (_, Some(AddonStep::CallOff)) => Some(Stop::Cancelled.into()),
+            // Begun again it would end in the same way, and take the server down each time.
+            (AddonStep::Try { .. }, Some(AddonStep::Start | AddonStep::Remove { has_crashed: true, .. })) => {
+                Some(anyhow!("its own server ended meanwhile"))
+            }
+            _ => Some(Stop::Postponed.into()),
+        })
+    }
+
+    /// From now on nobody reaches its server. Whoever copies what is in it, or puts something into it, comes to an end before.
+    async fn take_turn(&self, row: &AddonRow, step: &AddonStep) -> Result<()> {
+        loop {
+            let (words, now) = ("moving: it cannot be reached meanwhile", self.platform.clock.now());
+            let mut conn = self.platform.store.connection().await?;
+            let turn = store::addon_upgrade::begin_to_move(&mut conn, row.addon.id, words, now).await?;
+            drop(conn);
+            match turn {
+                Turn::Taken => return Ok(()),
+                Turn::Cancelled => return Err(Stop::Cancelled.into()),
+                Turn::After(backup) => {
+                    let words = format!("the dry run has succeeded; waiting for {backup} to end");
+                    self.say(row, &words).await?;
+                }
+            }
+            sleep(LOOK_AGAIN).await;
+            if let Some(reason) = self.stopped(row, step).await? {
+                return Err(reason);
+            }
+        }
+    }
+
     /// Loads a dump of the server that runs into a scratch server; says what came of it.
     async fn tried(&self, row: &AddonRow, upgrade: &AddonUpgrade, container: &ContainerId) -> Result<String> {
         let platform = &self.platform;
         let (service, scripts) = self.upgrading(row)?;
-        self.has_room(row).await?;
+        self.has_room(row, container).await?;
         let transfer = transfer(row.addon.id);
         stream::hang_up(&platform.engine, container, transfer).await?;
         let image = self.make_image(service, &upgrade.version).await?;
@@ -159,6 +228,7 @@ impl AddonsController {
             .serve(row, service, at, old)
             .await
             .context("starting its old server")?;
+        self.has_room(row, &from).await?;
         let target = target(row, upgrade);
         let at = place(row, Side::To, target.clone(), &upgrade.version);
         let to = self
@@ -187,9 +257,13 @@ impl AddonsController {
             bail!("not all of it is there: {table}");
         }
         failpoint::hit("upgrade-dump.after");
-        // What they have in memory has to be on the disk, in order, before anybody else takes the volume.
+        // What it has in memory has to be on the disk, in order, before anybody else takes the volume: a server that was killed lets
+        // go of rows that no log has, such as those of unlogged tables.
+        let exit = platform.engine.stop(&to, STOP_LIMIT).await?;
+        let exit = exit.context("its new server is gone")?;
+        ensure!(exit.is_success(), "its new server ended with status {}", exit.code);
+        platform.engine.stop(&from, STOP_LIMIT).await?;
         for container in [&to, &from] {
-            platform.engine.stop(container, STOP_LIMIT).await?;
             platform.engine.remove(container).await?;
         }
         let kept_until = platform.clock.now() + KEPT;
@@ -213,23 +287,31 @@ impl AddonsController {
         if is_temporary(&error) {
             return Err(error);
         }
-        let (state, words) = if error.is::<CalledOff>() {
-            (
-                UpgradeState::Cancelled,
-                "It was cancelled: nothing has changed".to_owned(),
-            )
-        } else {
-            let words = format!(
-                "It could not be upgraded to {}: {error:#}. It is as it was, of version {}",
-                upgrade.version, row.version
-            );
-            tracing::warn!(addon.name = %row.addon.name, error = format!("{error:#}"), "an add-on could not be upgraded");
-            (UpgradeState::Failed, words)
-        };
+        match error.downcast_ref() {
+            Some(Stop::Postponed) => {
+                return self.say(row, "waiting for its turn: something else comes first").await;
+            }
+            Some(Stop::Cancelled) => {
+                let words = "It was cancelled: nothing has changed";
+                return self.end(row, UpgradeState::Cancelled, words).await;
+            }
+            None => {}
+        }
+        tracing::warn!(addon.name = %row.addon.name, error = format!("{error:#}"), "an add-on could not be upgraded");
+        let words = format!(
+            "It could not be upgraded to {}: {error:#}. It is as it was, of version {}. Mend that, and try it with paas \
+             pg:upgrade:dryrun",
+            upgrade.version, row.version
+        );
+        self.end(row, UpgradeState::Failed, &words).await
+    }
+
+    /// Nothing of the add-on has changed.
+    async fn end(&self, row: &AddonRow, state: UpgradeState, words: &str) -> Result<()> {
         let mut conn = self.platform.store.connection().await?;
-        store::addon_upgrade::end(&mut conn, row.addon.id, state, &words, self.platform.clock.now()).await?;
+        store::addon_upgrade::end(&mut conn, row.addon.id, state, words, self.platform.clock.now()).await?;
         drop(conn);
-        tell::log(&self.platform, &row.addon, &words).await;
+        tell::log(&self.platform, &row.addon, words).await;
         Ok(())
     }
 
@@ -250,22 +332,9 @@ impl AddonsController {
     }
 
     /// A copy and what is loaded from it are there at the same time.
-    async fn has_room(&self, row: &AddonRow) -> Result<()> {
-        let mut conn = self.platform.store.connection().await?;
-        let used = store::addon::disk_bytes(&mut conn, row.addon.id).await?;
-        drop(conn);
-        let folder = self.platform.engine.data_dir().await?;
-        let needed = used.unwrap_or_default() * 2 + RESERVE;
-        let Some(fill) = Fill::of(folder.as_ref()) else {
-            return Ok(());
-        };
-        ensure!(
-            fill.free_bytes >= needed,
-            "the disk at {folder} has {} MB free, and {} MB are needed: see what takes room with paas disk",
-            fill.free_bytes / MEBIBYTE,
-            needed / MEBIBYTE
-        );
-        Ok(())
+    async fn has_room(&self, row: &AddonRow, container: &ContainerId) -> Result<()> {
+        let used = self.used_bytes(row, container).await?;
+        room::require(&self.platform, used.saturating_mul(2)).await
     }
 
     async fn upgrade_of(&self, row: &AddonRow, state: UpgradeState) -> Result<Option<AddonUpgrade>> {
@@ -278,22 +347,6 @@ impl AddonsController {
         let mut conn = self.platform.store.connection().await?;
         Ok(store::addon_upgrade::say(&mut conn, row.addon.id, words).await?)
     }
-
-    /// Comes to an end when somebody cancels it, or destroys the add-on.
-    async fn is_called_off(&self, id: Id<Addon>) {
-        loop {
-            let called_off = async {
-                let mut conn = self.platform.store.connection().await?;
-                let row = store::addon::by_id(&mut conn, id).await?;
-                let is_going = row.is_none_or(|row| row.addon.state == AddonState::Deprovisioning);
-                Ok::<_, store::StoreError>(is_going || store::addon_upgrade::is_cancelled(&mut conn, id).await?)
-            };
-            if called_off.await.unwrap_or(false) {
-                return;
-            }
-            sleep(ASK_AGAIN).await;
-        }
-    }
 }
 
 /// Removes volumes that add-ons had before they were upgraded, when their time is over.
@@ -301,9 +354,23 @@ pub(super) async fn let_go(platform: &Platform) -> Result<()> {
     let now = platform.clock.now();
     let mut conn = platform.store.connection().await?;
     let kept = store::addon_volume::all(&mut conn).await?;
+    // Whose new server has never answered may need what it had before.
+    let mut starting = store::addon_upgrade::running(&mut conn).await?;
     drop(conn);
+    starting.retain(|upgrade| upgrade.state == UpgradeState::Starting);
     for volume in kept.into_iter().filter(|volume| volume.kept_until <= now) {
-        remove_kept(platform, &volume.name).await?;
+        let is_of = |upgrade: &AddonUpgrade| upgrade.addon == volume.addon;
+        if starting.iter().any(is_of) {
+            continue;
+        }
+        // One that somebody uses keeps nobody from anything else.
+        if let Err(error) = remove_kept(platform, &volume.name).await {
+            tracing::warn!(
+                volume = volume.name,
+                error = format!("{error:#}"),
+                "what an add-on had before an upgrade could not be removed; trying again"
+            );
+        }
     }
     Ok(())
 }
@@ -355,10 +422,15 @@ async fn remove_kept(platform: &Platform, name: &str) -> Result<()> {
     Ok(store::addon_volume::delete(&mut conn, name).await?)
 }
 
-/// Somebody has cancelled it.
+/// Why nobody is at it any more, though nothing is wrong with it.
 #[derive(Debug, thiserror::Error)]
-#[error("it was cancelled")]
-struct CalledOff;
+enum Stop {
+    #[error("it was cancelled")]
+    Cancelled,
+    /// It is begun again when its turn has come.
+    #[error("something else comes first")]
+    Postponed,
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Side {
