@@ -1,7 +1,7 @@
 //! Add-ons that begin with what another one holds: `{"fork": "DATABASE_URL"}`.
 
 use paas_core::{Addon, AddonState, App, Id, Permissions, compare_versions};
-use paas_store::{addon::AddonRow, addon_fork::Fork};
+use paas_store::{addon::AddonRow, addon_fork::Fork, addon_upgrade};
 use serde_json::{Map, Value};
 
 use super::{addon as addons, addon_rollback, addon_service, auth::Caller, error::ApiError, state::Api};
@@ -49,13 +49,29 @@ pub(super) async fn fork_of(
     let name = addon_rollback::text(OPTION, value)?;
     let source = addon_rollback::find(api, caller, app, name).await?;
     addons::require(api, caller, &source, Permissions::DEPLOY | Permissions::OPERATE).await?;
-    let (service, _) = addon_service::choose(api, plan)?;
+    let (service, plan) = addon_service::choose(api, plan)?;
     is_fit(api, &source, service, version)?;
+    addon_rollback::require_disk(api, &source, (service, plan)).await?;
+    is_settled(api, &source).await?;
     Ok(Some(ForkOf {
         source: source.addon.id,
         source_name: source.addon.name.to_string(),
         version: source.version,
     }))
+}
+
+/// What it leads to is another version, which the fork would be too old for.
+async fn is_settled(api: &Api, source: &AddonRow) -> Result<(), ApiError> {
+    let mut connection = api.connection().await?;
+    let upgrade = addon_upgrade::of_addon(&mut connection, source.addon.id).await?;
+    match upgrade.filter(|upgrade| !upgrade.is_over() && !upgrade.is_dry_run) {
+        None => Ok(()),
+        Some(upgrade) => Err(ApiError::invalid(format!(
+            "{name} is on its way to version {}. Fork it when it is there: paas pg:upgrade:wait {name}.",
+            upgrade.version,
+            name = source.addon.name
+        ))),
+    }
 }
 
 /// An older server does not read what a newer one has written.

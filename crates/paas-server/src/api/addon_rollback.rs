@@ -131,6 +131,15 @@ async fn is_fit(
             source.addon.name, kind.name, source.version, service.kind.name, version
         )));
     }
+    require_disk(api, source, (service, plan)).await
+}
+
+/// Refuses a plan whose disk does not hold what is in an add-on.
+pub(super) async fn require_disk(
+    api: &Api,
+    source: &AddonRow,
+    (service, plan): (&Service, &Plan),
+) -> Result<(), ApiError> {
     let mut connection = api.connection().await?;
     let used = addon::disk_bytes(&mut connection, source.addon.id)
         .await?

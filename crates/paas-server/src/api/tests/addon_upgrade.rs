@@ -1,6 +1,8 @@
 //! Forks, versions and upgrades as clients ask for them.
 
 use http::StatusCode;
+use paas_core::AddonFill;
+use paas_store::addon;
 use serde_json::json;
 
 use super::{addon::refuses, server::server};
@@ -77,4 +79,35 @@ async fn an_upgrade_goes_forward_one_at_a_time_and_can_be_cancelled() {
     assert_eq!(wait["waiting?"], true);
     refuses(&server.post(&run, json!({})).await, "under way already");
     server.post(&path(&made, "cancel"), json!({})).await.ok();
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_to_another_version_is_not_forked_and_a_plan_holds_its_fork() {
+    let server = server().await;
+    server.app("hello").await;
+    let made = server.new_addon("hello", "heroku-postgresql:standard-0").await;
+    server.provision(&made).await;
+    let id = made["id"].as_str().unwrap();
+    let fork = json!({ "plan": "heroku-postgresql:mini", "config": { "fork": "DATABASE" } });
+    let fill = AddonFill {
+        used_bytes: 2 << 30,
+        plan_bytes: 64 << 30,
+    };
+    let mut connection = server.platform.store.connection().await.unwrap();
+    let now = server.platform.clock.now();
+    addon::set_disk_bytes(&mut connection, id.parse().unwrap(), fill, now)
+        .await
+        .unwrap();
+    drop(connection);
+    refuses(
+        &server.post("/apps/hello/addons", fork).await,
+        "takes 2048 MB of its disk",
+    );
+    let run = format!("/client/v11/databases/{id}/upgrade/run");
+    server.post(&run, json!({})).await.ok();
+    let fork = json!({ "plan": "heroku-postgresql:standard-0", "config": { "fork": "DATABASE" } });
+    refuses(
+        &server.post("/apps/hello/addons", fork).await,
+        "is on its way to version 17",
+    );
 }

@@ -3,12 +3,12 @@
 //! A dump of the original, which is all that was committed at one moment, goes straight into the new server, before any app gets its
 //! address. What breaks off is begun again: the new server gets its address when all of it is there, and never before.
 
-use anyhow::{Context, Result, bail};
-use paas_core::AddonState;
+use anyhow::{Context, Result, anyhow, bail};
+use paas_core::{AddonState, compare_versions};
 use paas_engine::ContainerId;
 use paas_store::{self as store, addon::AddonRow};
 
-use super::{AddonsController, container_of, stream, tell};
+use super::{AddonsController, container_of, room, stream, tell};
 use crate::{addon::Service, failpoint};
 
 impl AddonsController {
@@ -26,6 +26,13 @@ impl AddonsController {
         let Some(source) = source else {
             bail!("{name}, which it was to be a fork of, is gone. Destroy this add-on");
         };
+        if compare_versions(&source.version, &row.version).is_gt() {
+            bail!(
+                "{name} is of version {} by now, which {} is too old to read. Destroy this add-on, and fork again",
+                source.version,
+                row.version
+            );
+        }
         self.pour(row, service, (container, &source))
             .await
             .with_context(|| format!("forking {name}"))?;
@@ -47,6 +54,7 @@ impl AddonsController {
         for container in [&from, to] {
             stream::hang_up(&platform.engine, container, transfer).await?;
         }
+        room::require(platform, self.used_bytes(source, &from).await?).await?;
         failpoint::hit("fork.before");
         let backup = self.service(source)?.kind.backup.as_ref();
         let backup = backup.with_context(|| format!("{} has no copy to give", source.addon.service))?;
@@ -60,9 +68,14 @@ impl AddonsController {
             cancel: &cancel,
         };
         let poured = stream::through(pipe(&from, backup), pipe(to, restore), |_| {});
-        tokio::select! {
+        let poured = tokio::select! {
             poured = poured => poured,
-            () = self.is_given_up(row.addon.id) => bail!("it is being destroyed"),
+            () = self.is_given_up(row.addon.id) => Err(anyhow!("it is being destroyed")),
+        };
+        if poured.is_err() {
+            // The original goes on, and is not to be read by somebody whom nobody hears.
+            stream::leave(&platform.engine, &from, transfer).await;
         }
+        poured
     }
 }
