@@ -14,7 +14,7 @@ const COMMANDS: &str = include_str!("heroku/commands.txt");
 const DIFFERS: [(&str, &str); 16] = [
     (
         "addons:create",
-        "services and plans have Heroku's names, and cost nothing; no `--follow` or `--fork`",
+        "services and plans have Heroku's names, and cost nothing; `-- --fork DATABASE` holds what another one holds; no `--follow`",
     ),
     ("addons:docs", "shows Heroku's page about the service"),
     (
