@@ -9,6 +9,7 @@ use paas_store::{
     StoreError,
     addon::{self, AddonRow},
     addon_backup::{self, Ending, NewBackup},
+    addon_fork::{self, Fork},
     addon_upgrade::{self, NewUpgrade},
     addon_volume,
 };
@@ -268,6 +269,34 @@ async fn an_add_on_does_not_move_under_a_backup_and_takes_no_restore_on_its_way(
     assert_eq!(upgraded.state, UpgradeState::Succeeded, "{}", upgraded.words);
     let version = addon_backup::version(&mut connection, backup.id).await.unwrap();
     assert_eq!(version.as_deref(), Some("15"));
+}
+
+#[tokio::test]
+async fn a_fork_that_is_too_old_by_now_says_what_to_do() {
+    let server = Server::new().await;
+    server.run().await;
+    let source = server.upgradable("").await;
+    let upgraded = server.upgraded(&source, false).await;
+    assert_eq!(upgraded.state, UpgradeState::Succeeded, "{}", upgraded.words);
+    let app = server.app("other").await;
+    // Nobody begins with the fork before it is one.
+    server.engine.go_down();
+    let made = server.addon(&app, "heroku-postgresql").await;
+    let fork = Fork {
+        addon: made.addon.id,
+        source: source.addon.id,
+        source_name: source.addon.name.to_string(),
+    };
+    let mut connection = server.platform.store.connection().await.unwrap();
+    addon_fork::begin(&mut connection, &fork).await.unwrap();
+    drop(connection);
+    server.engine.come_back();
+    let is_told = async || {
+        let row = server.row(made.addon.id).await.unwrap();
+        row.trouble
+            .is_some_and(|trouble| trouble.contains("Destroy this add-on, and fork again"))
+    };
+    assert!(server.becomes(is_told).await, "{:?}", server.row(made.addon.id).await);
 }
 
 #[tokio::test]
