@@ -12,7 +12,13 @@ const ABORTED: Option<i32> = Some(6);
 /// Each dies at its own place of the way from the spool into the archive.
 const ARCHIVING: [&str; 2] = ["segment.before", "segment.after"];
 /// Each begins where the one before has died.
-const ROLLING_BACK: [&str; 4] = ["rollback.before", "rollback.after", "base.before", "base.after"];
+const ROLLING_BACK: [&str; 5] = [
+    "rollback.before",
+    "rollback.amid",
+    "rollback.after",
+    "base.before",
+    "base.after",
+];
 
 #[test]
 #[ignore = "needs docker"]

@@ -10,7 +10,7 @@ static ARMED: OnceLock<String> = OnceLock::new();
 
 /// Every fail point: of a deploy, in the order in which a deploy passes them, then of a backup, of its way back and of its way into the
 /// bucket, then of an archive, of a fork and of an upgrade.
-pub(crate) const NAMES: [&str; 38] = [
+pub(crate) const NAMES: [&str; 39] = [
     "receive.before",
     "receive.after",
     "build.before",
@@ -41,6 +41,7 @@ pub(crate) const NAMES: [&str; 38] = [
     "base.after",
     "rollback.before",
     "rollback.after",
+    "rollback.amid",
     "fork.before",
     "fork.after",
     "dry-run.before",

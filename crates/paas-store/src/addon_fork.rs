@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use paas_core::{Addon, Id};
 
-use crate::{PgConnection, StoreError};
+use crate::{PgConnection, StoreError, addon};
 
 /// What an add-on begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +14,11 @@ pub struct Fork {
     pub source_name: String,
 }
 
-/// To be called in the transaction that makes the add-on.
+/// To be called in the transaction that makes the add-on. Fails with [`StoreError::AddonGone`] when the other one is being destroyed.
 pub async fn begin(conn: &mut PgConnection, fork: &Fork) -> Result<(), StoreError> {
+    if !addon::lock(conn, fork.source).await? {
+        return Err(StoreError::AddonGone);
+    }
     sqlx::query!(
         "insert into addon_forks (addon, source, source_name) values ($1, $2, $3)",
         fork.addon.as_uuid(),

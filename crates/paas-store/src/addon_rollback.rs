@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use paas_core::{Addon, Id};
 
-use crate::{PgConnection, StoreError};
+use crate::{PgConnection, StoreError, addon};
 
 /// What an add-on begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +15,11 @@ pub struct Rollback {
     pub moment: DateTime<Utc>,
 }
 
-/// To be called in the transaction that makes the add-on.
+/// To be called in the transaction that makes the add-on. Fails with [`StoreError::AddonGone`] when the other one is being destroyed.
 pub async fn begin(conn: &mut PgConnection, rollback: &Rollback) -> Result<(), StoreError> {
+    if !addon::lock(conn, rollback.source).await? {
+        return Err(StoreError::AddonGone);
+    }
     sqlx::query!(
         "insert into addon_rollbacks (addon, source, source_name, moment) values ($1, $2, $3, $4)",
         rollback.addon.as_uuid(),

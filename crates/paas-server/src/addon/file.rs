@@ -82,7 +82,7 @@ pub(crate) struct Archiving {
     /// the server cannot hand on any. Without it, nobody learns that the log has stopped coming.
     pub(crate) state: Option<String>,
     /// Fills a volume in a container where nothing else runs. Reads files, each after a line with its name and its size: `base`,
-    /// then segments; leaves what was there at `$ROLLBACK_TO`, for `start` to find. What broke off before is begun anew, and a volume
+    /// then segments, and `end 0` behind them: without that, it broke off. Leaves what was there at `$ROLLBACK_TO`, for `start` to find. What broke off before is begun anew, and a volume
     /// that it has filled to the end stays as it is: a server may have run on it since.
     pub(crate) replay: String,
 }

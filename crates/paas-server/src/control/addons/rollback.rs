@@ -30,6 +30,10 @@ use super::{
 use crate::{failpoint, platform::Platform};
 
 const PURPOSE: &str = "rollback";
+const FULL: &str =
+    "what was held then is more than the disk has room for: see what takes room with paas disk, or destroy this add-on";
+/// Behind the last file.
+const END: &[u8] = b"end 0\n";
 
 /// What is to be read, in order, and under which names.
 type Files = Vec<(String, ArchiveFile)>;
@@ -59,6 +63,12 @@ impl AddonsController {
         tokio::select! {
             filled = stream::into(pipe, source) => filled,
             () = self.is_given_up(row.addon.id) => bail!("it is being destroyed"),
+            () = room::until_used_up(platform) => {
+                // Nothing has run on it: what is there is in the archive, too.
+                clear(platform, row.addon.id).await?;
+                platform.engine.remove_volume(&volume(row)).await?;
+                bail!(FULL);
+            }
         }
         .with_context(|| format!("going back to what {} held", rollback.source_name))?;
         clear(platform, row.addon.id).await?;
@@ -161,7 +171,7 @@ async fn has_room(
     room::require(platform, bytes).await
 }
 
-/// The files one after the other, each after its name and its size.
+/// The files one after the other, each after its name and its size, and then a word that this was all.
 fn feed(
     platform: &Arc<Platform>,
     source: Id<Addon>,
@@ -172,13 +182,17 @@ fn feed(
     let files = streams::iter(files).then(move |(name, file)| {
         let (platform, lineage) = (Arc::clone(&platform), lineage.clone());
         async move {
+            if matches!(file, ArchiveFile::Segment(_)) {
+                failpoint::hit("rollback.amid");
+            }
             let reader = archive_of(&platform, source).open(&lineage, file).await;
             let reader = reader.map_err(|error| io::Error::other(format!("{error:#}")))?;
             let line = Bytes::from(format!("{name} {}\n", reader.bytes()));
             io::Result::Ok(streams::once(async move { Ok(line) }).chain(reader.into_stream()))
         }
     });
-    files.try_flatten().boxed()
+    let end = streams::once(async { Ok(Bytes::from_static(END)) });
+    files.try_flatten().chain(end).boxed()
 }
 
 fn name(id: Id<Addon>) -> String {

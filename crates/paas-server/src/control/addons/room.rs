@@ -2,7 +2,10 @@
 
 use anyhow::{Result, ensure};
 
-use super::archive::{MEBIBYTE, RESERVE};
+use super::{
+    archive::{MEBIBYTE, RESERVE},
+    watch::until_seen,
+};
 use crate::{control::disk::Fill, platform::Platform};
 
 /// Refuses where there is none for so many bytes, besides what is for everybody.
@@ -19,4 +22,14 @@ pub(super) async fn require(platform: &Platform, bytes: u64) -> Result<()> {
         needed / MEBIBYTE
     );
     Ok(())
+}
+
+/// Comes to an end when there is none besides what is for everybody.
+pub(super) async fn until_used_up(platform: &Platform) {
+    until_seen(|| async {
+        let folder = platform.engine.data_dir().await?;
+        let is_used_up = Fill::of(folder.as_ref()).is_some_and(|fill| fill.free_bytes < RESERVE);
+        Ok(is_used_up.then_some(()))
+    })
+    .await;
 }
