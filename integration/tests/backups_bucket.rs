@@ -1,7 +1,7 @@
 //! Backups are in a bucket, too, and come back from there when the disk has lost them: after `kill -9` of `paasd` in the midst of an
 //! upload, and after the bucket was away.
 
-use std::{fs, os::unix::process::ExitStatusExt, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs, os::unix::process::ExitStatusExt, path::PathBuf, time::Duration};
 
 use paas_integration::{App, Bucket, Options, Platform, eventually};
 use serde_json::Value;
@@ -44,6 +44,7 @@ fn backups_are_in_the_bucket_too_and_come_back_from_there() {
     is_carried_on(&platform, &app, &bucket);
     goes_with_its_backup(&app, &bucket);
     outlasts_a_bucket_that_is_down(&platform, &app, &mut bucket);
+    is_looked_for(&platform, &app, &bucket);
     assert!(!platform.log().contains("a-secret-key"), "a key is in the log");
 }
 
@@ -151,6 +152,32 @@ fn goes_with_its_backup(app: &App<'_>, bucket: &Bucket) {
     eventually("its object is gone", SOON, || {
         !bucket.objects().keys().any(|key| key.contains("/b001-"))
     });
+}
+
+/// Once a week: what is gone is sent again, and what is spoilt on the disk takes nothing away. The bucket that was down lost all.
+fn is_looked_for(platform: &Platform, app: &App<'_>, bucket: &Bucket) {
+    let look = || {
+        platform.sql("update addon_backup_objects set seen_at = seen_at - interval '8 days'");
+        eventually("all were looked for", SOON, || {
+            let unseen =
+                "select key from addon_backup_objects where seen_at < now() - interval '1 day' or seen_at is null";
+            platform.sql(unseen).is_empty()
+        });
+    };
+    look();
+    let there = bucket.objects();
+    let wanted: BTreeSet<_> = platform
+        .sql("select key from addon_backup_objects")
+        .into_iter()
+        .collect();
+    assert_eq!(there.keys().cloned().collect::<BTreeSet<_>>(), wanted);
+
+    let file = file_of(platform, app, &text(&newest(app), "name"));
+    let kept = fs::read(&file).expect("it is on the disk");
+    fs::write(&file, &kept[..kept.len() / 2]).expect("it is our file");
+    look();
+    assert_eq!(bucket.objects(), there);
+    fs::write(&file, kept).expect("it is our file");
 }
 
 /// The backup is good on the disk, and gets to the bucket by itself.

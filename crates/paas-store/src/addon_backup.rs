@@ -271,6 +271,21 @@ pub(crate) async fn running_of_addon(
     row.fetch_optional(conn).await?.map(AddonBackup::try_from).transpose()
 }
 
+/// It is of the version that its add-on has now.
+pub async fn note_version(conn: &mut PgConnection, id: Id<AddonBackup>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update addon_backups
+        set version = addons.version
+        from addons
+        where addons.id = addon_backups.addon
+            and addon_backups.id = $1",
+        id.as_uuid()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Of the server that wrote it; an older one does not read it. `None`: it is from before anybody wrote that down.
 pub async fn version(conn: &mut PgConnection, id: Id<AddonBackup>) -> Result<Option<String>, StoreError> {
     let version = sqlx::query_scalar!("select version from addon_backups where id = $1", id.as_uuid());

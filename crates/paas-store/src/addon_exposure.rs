@@ -140,17 +140,31 @@ pub async fn set(
 
 /// Ends an exposure at once. `false` when there is none.
 pub async fn remove(conn: &mut PgConnection, id: Id<Addon>, stamp: Stamp) -> Result<bool, StoreError> {
-    end(conn, id, stamp.at, Some(stamp), false).await
+    end(conn, id, stamp.at, Some(stamp), Ended::AtOnce).await
 }
 
-/// Ends one whose maker may not have it any more. `false` when there is none.
-pub async fn revoke(conn: &mut PgConnection, id: Id<Addon>, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    end(conn, id, now, None, false).await
+/// Ends one that this account has made, and may not have any more. `false` when there is none, or somebody else's by now.
+pub async fn revoke(
+    conn: &mut PgConnection,
+    id: Id<Addon>,
+    maker: Id<Account>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    end(conn, id, now, None, Ended::By(maker)).await
 }
 
 /// Forgets one whose end has come, unless it was prolonged since.
 pub async fn expire(conn: &mut PgConnection, id: Id<Addon>, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    end(conn, id, now, None, true).await
+    end(conn, id, now, None, Ended::Over).await
+}
+
+/// Which one may be ended.
+enum Ended {
+    AtOnce,
+    /// Whose end has come.
+    Over,
+    /// That of this account.
+    By(Id<Account>),
 }
 
 async fn end(
@@ -158,16 +172,22 @@ async fn end(
     id: Id<Addon>,
     at: DateTime<Utc>,
     stamp: Option<Stamp>,
-    is_over: bool,
+    which: Ended,
 ) -> Result<bool, StoreError> {
+    let maker = match &which {
+        Ended::By(maker) => Some(*maker.as_uuid()),
+        Ended::AtOnce | Ended::Over => None,
+    };
     let mut transaction = conn.begin().await?;
     let ended = sqlx::query!(
         "delete from addon_exposures
         where addon = $1
-            and (not $2 or expires_at <= $3)",
+            and (not $2 or expires_at <= $3)
+            and ($4::uuid is null or created_by = $4)",
         id.as_uuid(),
-        is_over,
+        matches!(which, Ended::Over),
         at,
+        maker,
     );
     if ended.execute(&mut *transaction).await?.rows_affected() == 0 {
         transaction.rollback().await?;
@@ -277,6 +297,11 @@ mod tests {
                 .unwrap()
         );
         assert!(expire(&mut conn, id, seconds(60)).await.unwrap());
+        expose(&world, id, "203.0.113.7", 60).await;
+        // Somebody else has made it by now.
+        let (maker, other) = (world.stamp().by, Id::from_uuid(Uuid::from_u128(7)));
+        assert!(!revoke(&mut conn, id, other, seconds(1)).await.unwrap());
+        assert!(revoke(&mut conn, id, maker, seconds(1)).await.unwrap());
         assert_eq!(all(&mut conn).await.unwrap(), []);
 
         expose(&world, id, "203.0.113.7", 60).await;

@@ -77,8 +77,8 @@ fn puts_back(heroku: &Heroku<'_>, app: &App<'_>) {
         let said = said.expect_success().stdout.lines().nth(2);
         said.unwrap_or_default().trim().to_owned()
     };
+    sql("create table made_later (id integer)");
     for arguments in [&["b001", "DATABASE"][..], &[]] {
-        sql("create table made_later (id integer)");
         let restore = [&["pg:backups:restore"], arguments, &["--confirm", "hello"]].concat();
         heroku
             .run_for(app, &restore)

@@ -188,7 +188,11 @@ pub(super) async fn download(State(api): State<Arc<Api>>, Path(segment): Path<St
     let held = held(&api, &backup, &link).await?;
     // Whoever does not wait for that finds it on the disk the next time.
     let (platform, wanted) = (Arc::clone(&api.platform), backup.clone());
-    let fetching = async move { control::bring_backup_back(&platform, &wanted).await };
+    let fetching = async move {
+        let fetched = control::bring_backup_back(&platform, &wanted);
+        let fetched = platform.stop.run_until_cancelled(fetched).await;
+        fetched.unwrap_or_else(|| Err(anyhow::anyhow!("the platform stops")))
+    };
     let fetched = api.platform.tracker.spawn(fetching).await;
     fetched.map_err(ApiError::internal)?.map_err(|error| internal(&error))?;
     let reader = control::vault_of(&api.platform)

@@ -37,7 +37,7 @@ pub(super) async fn rows(platform: &Platform) -> Result<Vec<ExposureRow>> {
         let addon = row.exposure.addon;
         if !standing.permissions().any_of(Permissions::OPERATE) {
             lost.push(addon);
-            if store::addon_exposure::revoke(&mut conn, addon, now).await? {
+            if store::addon_exposure::revoke(&mut conn, addon, row.created_by, now).await? {
                 tell(
                     platform,
                     row,

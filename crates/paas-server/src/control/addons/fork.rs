@@ -70,7 +70,7 @@ impl AddonsController {
         let poured = stream::through(pipe(&from, backup), pipe(to, restore), |_| {});
         let poured = tokio::select! {
             poured = poured => poured,
-            () = self.is_given_up(row.addon.id) => Err(anyhow!("it is being destroyed")),
+            () = self.is_given_up(row.addon.id) => Err(anyhow!("it is being destroyed, or another server is at it")),
         };
         if poured.is_err() {
             // The original goes on, and is not to be read by somebody whom nobody hears.

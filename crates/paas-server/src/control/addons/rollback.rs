@@ -48,7 +48,7 @@ impl AddonsController {
             return Ok(());
         };
         let (lineage, files) = road(platform, row, &rollback).await?;
-        has_room(platform, (row, &rollback), (&lineage, &files)).await?;
+        let is_new = has_room(platform, (row, &rollback), (&lineage, &files)).await?;
         clear(platform, row.addon.id).await?;
         let container = self.scratch(row, &rollback).await?;
         failpoint::hit("rollback.before");
@@ -62,11 +62,13 @@ impl AddonsController {
         let source = feed(platform, rollback.source, lineage, files);
         tokio::select! {
             filled = stream::into(pipe, source) => filled,
-            () = self.is_given_up(row.addon.id) => bail!("it is being destroyed"),
+            () = self.is_given_up(row.addon.id) => bail!("it is being destroyed, or another server is at it"),
             () = room::until_used_up(platform) => {
-                // Nothing has run on it: what is there is in the archive, too.
                 clear(platform, row.addon.id).await?;
-                platform.engine.remove_volume(&volume(row)).await?;
+                // On another one a server may have run since, where the rows are older than the volume.
+                if is_new {
+                    platform.engine.remove_volume(&volume(row)).await?;
+                }
                 bail!(FULL);
             }
         }
@@ -143,12 +145,12 @@ async fn road(platform: &Platform, row: &AddonRow, rollback: &Rollback) -> Resul
     Ok((name.clone(), files))
 }
 
-/// Refuses when there is none for what was there and what leads to it.
+/// Refuses when there is none for what was there and what leads to it. `false` when it has a volume already.
 async fn has_room(
     platform: &Platform,
     (row, rollback): (&AddonRow, &Rollback),
     (lineage, files): (&LineageName, &Files),
-) -> Result<()> {
+) -> Result<bool> {
     let name = volume(row);
     if platform
         .engine
@@ -158,7 +160,7 @@ async fn has_room(
         .any(|volume| volume.name == name)
     {
         // It was asked for before that was begun.
-        return Ok(());
+        return Ok(false);
     }
     let mut conn = platform.store.connection().await?;
     let used = store::addon::disk_bytes(&mut conn, rollback.source).await?;
@@ -168,7 +170,8 @@ async fn has_room(
     for (_, file) in files {
         bytes += archive.open(lineage, *file).await?.bytes();
     }
-    room::require(platform, bytes).await
+    room::require(platform, bytes).await?;
+    Ok(true)
 }
 
 /// The files one after the other, each after its name and its size, and then a word that this was all.

@@ -23,9 +23,12 @@ pub(super) async fn until_seen<T, F: Future<Output = Result<Option<T>>>>(look: i
 }
 
 impl AddonsController {
-    /// Comes to an end when the add-on is destroyed.
+    /// Comes to an end when the add-on is destroyed, or another server has it. Until then it stays ours.
     pub(super) async fn is_given_up(&self, id: Id<Addon>) {
         until_seen(|| async {
+            if !self.lease(id).await? {
+                return Ok(Some(()));
+            }
             let mut conn = self.platform.store.connection().await?;
             let row = store::addon::by_id(&mut conn, id).await?;
             let is_going = row.is_none_or(|row| row.addon.state == AddonState::Deprovisioning);

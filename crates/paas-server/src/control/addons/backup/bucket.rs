@@ -208,7 +208,10 @@ impl BucketController {
 }
 
 async fn put(platform: &Platform, bucket: &Bucket, object: &BackupObject) -> Result<(), Failure> {
-    let (mut file, length) = vault(platform).open_sealed(object.backup).await?;
+    let vault = vault(platform);
+    // What is spoilt here replaces nothing there.
+    vault.check(object.backup).await?;
+    let (mut file, length) = vault.open_sealed(object.backup).await?;
     if length <= OBJECT_PART {
         let all = read(&mut file, 0, length).await?;
         failpoint::hit("upload.before");
@@ -292,17 +295,28 @@ async fn put_parts(
     }
 }
 
-/// Is it there still, as long as it is here?
+/// Is it there still, as long as it is here? Where the file is lost or spoilt here, what is there is what it should be.
 async fn look(platform: &Platform, bucket: &Bucket, object: &BackupObject) -> Result<(), Failure> {
-    let there = bucket.length(&object.key).await?;
     let vault = vault(platform);
-    let here = if vault.has(object.backup).await? {
-        Some(vault.open_sealed(object.backup).await?.1)
-    } else {
-        None
+    let is_there = match bucket.length(&object.key).await {
+        Ok(None) => false,
+        Ok(Some(length)) => {
+            vault.check(object.backup).await.is_err() || vault.open_sealed(object.backup).await?.1 == length
+        }
+        // Whoever may not list a bucket is not told that there is nothing.
+        Err(error) if error.is_refusal() => {
+            let error = format!("{:#}", anyhow!(error));
+            tracing::warn!(
+                key = object.key,
+                error,
+                "whether a backup is in the bucket still cannot be seen"
+            );
+            true
+        }
+        Err(error) => return Err(error.into()),
     };
     let mut conn = platform.store.connection().await?;
-    if there.is_some() && (here.is_none() || here == there) {
+    if is_there {
         let place = (bucket.place(), platform.server);
         mark_stored(&mut conn, place, object.backup, platform.clock.now()).await?;
     } else {
@@ -342,8 +356,8 @@ fn in_words(alarm: &ObjectAlarm) -> String {
     let words = &trouble.words;
     match alarm {
         ObjectAlarm::Waits(_) => format!(
-            "Backups have not reached the bucket since {since}, and are on one disk only: {words}. They are sent again by \
-             themselves. See paas pg:backups"
+            "Backups have not reached the bucket since {since}: {words}. They are sent again by themselves, as long as they are \
+             on the disk. See paas pg:backups"
         ),
         ObjectAlarm::Stays(_) => format!(
             "Backups that were deleted are in the bucket still, since {since}: {words}. They are removed as soon as the bucket lets \

@@ -88,6 +88,8 @@ async fn attempt(platform: &Arc<Platform>, row: &AddonRow, backup: &AddonBackup)
         tracing::error!(addon.name = %row.addon.name, backup = name, error = proof.words, "a backup is no good");
         format!("Backup {name} is no good: {}", proof.words)
     };
+    // Whoever sees what came of it may ask for the next one.
+    platform.transfers.end_proof(backup.id, None);
     let recorded = async {
         let mut conn = platform.store.connection().await?;
         store::addon_backup::set_proof(&mut conn, backup.id, &proof).await

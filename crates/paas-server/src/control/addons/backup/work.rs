@@ -124,6 +124,10 @@ async fn copy(platform: &Platform, row: &AddonRow, backup: &AddonBackup, cancel:
     let script = script(platform, row, |kind| kind.backup.as_ref())?;
     let container = container_of(platform, row.addon.id).await?;
     let container = container.context("its server does not run")?;
+    // It may be another one than when this began.
+    let mut conn = platform.store.connection().await?;
+    store::addon_backup::note_version(&mut conn, backup.id).await?;
+    drop(conn);
     let room = Room::of(platform, row).await?;
     let mut writer = vault(platform).create(backup.id).await?;
     let (sink, mut pieces) = mpsc::channel::<Bytes>(QUEUED_PIECES);
