@@ -81,6 +81,7 @@ pub(super) async fn info(
     State(api): State<Arc<Api>>,
     Path((app, name)): Path<(String, String)>,
     caller: Caller,
+    origin: Origin,
 ) -> Result<Json<Transfer>, ApiError> {
     let found = find(&api, &caller, (&app, &name), Permissions::VIEW).await?;
     let mut transfer = match &api.platform.bucket {
@@ -93,7 +94,7 @@ pub(super) async fn info(
     };
     let unproven = api.platform.transfers.failed_proof(found.id).map(unproven);
     transfer.logs.extend(unproven);
-    Ok(Json(transfer))
+    Ok(Json(with_address(&origin, &found, transfer)))
 }
 
 pub(super) async fn delete(

@@ -61,7 +61,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(50);
 /// How often somebody looks how full a disk is.
 const MEASURE_AGAIN: TimeDelta = TimeDelta::minutes(10);
-/// How long an add-on is ours; what takes longer prolongs it.
+/// How long an add-on is ours. Forks, rollbacks and upgrades, which may take longer, prolong it.
 const LEASE: TimeDelta = TimeDelta::minutes(60);
 
 pub(crate) struct AddonsController {

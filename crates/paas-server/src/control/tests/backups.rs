@@ -50,6 +50,14 @@ impl Server {
         self.settled(row).await.pop().unwrap()
     }
 
+    /// Why a proof of it said nothing about it.
+    async fn gives_up_proof(&self, row: &AddonRow, backup: &AddonBackup) -> String {
+        assert!(prove_backup(&self.platform, row, backup));
+        let failed = || self.platform.transfers.failed_proof(backup.id);
+        assert!(self.becomes(async || failed().is_some()).await);
+        failed().unwrap().1
+    }
+
     fn file(&self, backup: &AddonBackup) -> PathBuf {
         self.platform.settings.backups().join(backup.id.to_string())
     }
@@ -272,10 +280,7 @@ async fn the_newest_backup_is_proven_each_week_and_a_damaged_one_is_found_out() 
         "pg_restore",
         Behaviour::exits(1).complaining("could not extend file: No space left on device"),
     );
-    assert!(prove_backup(&server.platform, &row, &newest));
-    let failed = async || server.platform.transfers.failed_proof(newest.id).is_some();
-    assert!(server.becomes(failed).await);
-    let (_, words) = server.platform.transfers.failed_proof(newest.id).unwrap();
+    let words = server.gives_up_proof(&row, &newest).await;
     assert!(words.contains("No space left"), "{words}");
     assert_eq!(server.backups(&row).await.pop().unwrap().proof, None);
 

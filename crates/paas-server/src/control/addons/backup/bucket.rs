@@ -43,11 +43,19 @@ pub(crate) struct BucketController {
     pause: Mutex<Pause>,
 }
 
-/// While a bucket does not work, it is not asked all the time. A restart asks at once.
+/// While a bucket does not work, it is not asked all the time; nor is a file that is spoilt here read all the time. A
+/// restart asks at once.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pause {
     failures: u32,
     until: DateTime<Utc>,
+}
+
+impl Pause {
+    fn lengthen(&mut self, now: DateTime<Utc>) {
+        self.failures = self.failures.saturating_add(1);
+        self.until = now + Backoff::after(self.failures);
+    }
 }
 
 /// Why a backup is not where it should be.
@@ -144,9 +152,6 @@ impl BucketController {
         let (words, is_refused, others) = match failure {
             Failure::Here(error) => (format!("{error:#}"), false, None),
             Failure::There(error) => {
-                let mut pause = self.pause();
-                pause.failures = pause.failures.saturating_add(1);
-                pause.until = now + Backoff::after(pause.failures);
                 let is_refused = error.is_refusal();
                 // Who may not remove may send all the same.
                 let is_everybodys = matches!(step, ObjectStep::Store(_)) && !error.is_about_object();
@@ -154,6 +159,7 @@ impl BucketController {
                 (format!("{:#}", anyhow!(error)), is_refused, others)
             }
         };
+        self.pause().lengthen(now);
         let trouble = ObjectTrouble {
             since: now,
             // It stands in tables.

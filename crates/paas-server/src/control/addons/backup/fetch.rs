@@ -39,10 +39,10 @@ pub(super) async fn make_whole(platform: &Platform, backup: &AddonBackup, cancel
         let Err(error) = vault.check(backup.id).await else {
             return Ok(());
         };
-        match Box::pin(fetch(platform, backup)).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(error),
-            Err(error) => Err(error),
+        if Box::pin(fetch(platform, backup)).await? {
+            Ok(())
+        } else {
+            Err(error)
         }
     };
     cancel.run_until_cancelled(made).await.context("it was canceled")?
