@@ -52,11 +52,26 @@ pub const HOSTILE: [Hostile; 5] = [
 ];
 
 impl Hostile {
+    /// What its pusher reads when it is at its work.
+    pub const BEGINS: &'static str = "it begins";
+
+    /// What its pusher reads when it is done with that.
+    pub fn end(&self) -> &'static str {
+        self.verdict.unwrap_or("it ends")
+    }
+
     /// Makes this the build of an app.
     #[track_caller]
     pub fn infest(&self, app: &App<'_>) {
         let path = "bin/pre_compile";
-        app.write(path, &format!("#!/bin/bash\nset -e\necho it begins\n{}", self.script));
+        app.write(
+            path,
+            &format!(
+                "#!/bin/bash\nset -e\necho {}\n{}echo it ends\n",
+                Self::BEGINS,
+                self.script
+            ),
+        );
         fs::set_permissions(app.tree().join(path), fs::Permissions::from_mode(0o755))
             .expect("a file that was just written is there");
     }

@@ -9,6 +9,7 @@ use std::{
     fmt,
     io::{self, Write as _},
     net::SocketAddr,
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -55,8 +56,8 @@ pub struct Traffic {
     /// In the order in which they were noticed.
     pub failures: Vec<Failure>,
     pub slowest: Duration,
-    /// How long each request took, the quickest first.
-    latencies: Vec<Duration>,
+    /// When each request was sent, since the start of the load, and how long it took: the quickest first.
+    latencies: Vec<(Duration, Duration)>,
 }
 
 /// A request that did not get the answer that it should have got.
@@ -73,7 +74,7 @@ pub struct Failure {
 struct Tally {
     requests: u64,
     failures: Vec<Failure>,
-    latencies: Vec<Duration>,
+    latencies: Vec<(Duration, Duration)>,
 }
 
 impl Target {
@@ -139,8 +140,8 @@ impl Load {
             traffic.failures.extend(tally.failures.iter().cloned());
             traffic.latencies.extend(&tally.latencies);
         }
-        traffic.latencies.sort();
-        traffic.slowest = traffic.latencies.last().copied().unwrap_or_default();
+        traffic.latencies.sort_by_key(|(_, took)| *took);
+        traffic.slowest = traffic.latencies.last().map_or(Duration::ZERO, |(_, took)| *took);
         traffic.failures.sort_by_key(|failure| failure.noticed);
         traffic
     }
@@ -191,8 +192,17 @@ impl Traffic {
 
     /// What so many of a hundred requests took at most.
     pub fn percentile(&self, percent: usize) -> Duration {
-        let index = (self.latencies.len() * percent).div_ceil(100);
-        self.latencies.get(index.saturating_sub(1)).copied().unwrap_or_default()
+        self.percentile_between(percent, Duration::ZERO..Duration::MAX)
+    }
+
+    /// The same, of those that were sent within a span of the load.
+    pub fn percentile_between(&self, percent: usize, span: Range<Duration>) -> Duration {
+        let sent_then = self.latencies.iter().filter(|(sent, _)| span.contains(sent));
+        let index = (sent_then.clone().count() * percent).div_ceil(100);
+        sent_then
+            .map(|(_, took)| *took)
+            .nth(index.saturating_sub(1))
+            .unwrap_or_default()
     }
 
     /// Panics unless every request was answered, at the rate that was promised.
@@ -291,7 +301,7 @@ impl Worker {
         let noticed = self.started.elapsed();
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.requests += 1;
-        tally.latencies.push(noticed.saturating_sub(sent));
+        tally.latencies.push((sent, noticed.saturating_sub(sent)));
         match answered {
             Ok(connection) => Some(connection).filter(Connection::is_kept),
             Err(reason) => {
