@@ -160,6 +160,7 @@ fn survives_the_death_of_the_server(platform: &Platform, app: &App<'_>) {
             "select count(*) from pg_stat_activity where application_name = 'pg_dump'",
         ) == "1"
     });
+    comes_last(platform, "pg_dump");
     platform.kill();
     let _ = (capture.finish(SOON), holding.kill());
     platform.serve(&[]);
@@ -174,6 +175,25 @@ fn survives_the_death_of_the_server(platform: &Platform, app: &App<'_>) {
         "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()",
     );
     is_at_rest(platform, app, "kill -9");
+}
+
+/// A program in an add-on lets its server and everything else there go first.
+#[track_caller]
+fn comes_last(platform: &Platform, program: &str) {
+    let containers = platform.engine().containers();
+    let addons = containers.iter().filter(|container| container.role == "addon");
+    let tops = addons.map(|addon| {
+        let top = platform.engine().docker(&["top", &addon.id, "-eo", "pid,ni,comm"]);
+        top.expect_success().text()
+    });
+    let tops: String = tops.collect();
+    let nice = tops
+        .lines()
+        .find_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [_, nice, name] if name == program => Some(nice.to_owned()),
+            _ => None,
+        });
+    assert_eq!(nice.as_deref(), Some("19"), "{tops}");
 }
 
 fn is_at_rest(platform: &Platform, app: &App<'_>, when: &str) {

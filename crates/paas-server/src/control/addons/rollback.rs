@@ -24,7 +24,7 @@ use super::{
     AddonsController,
     archive::{archive_of, archiving},
     room, run,
-    step::{Place, server, volume},
+    step::{Place, SERVES, server, volume},
     stream, tell,
 };
 use crate::{failpoint, platform::Platform};
@@ -98,6 +98,7 @@ impl AddonsController {
             role,
             volume: volume(row),
             version: &row.version,
+            cpu_weight: SERVES,
         };
         let spec = ContainerSpec {
             command: ["sleep", "infinity"].map(str::to_owned).to_vec(),

@@ -23,6 +23,10 @@ use crate::{
 
 /// Between asking a server to stop and killing it: it writes down what it has in memory.
 pub(super) const STOP_LIMIT: Duration = Duration::from_mins(1);
+/// The share of a busy processor that a server has, beside 512 of an ordinary dyno.
+pub(super) const SERVES: u32 = 1024;
+/// The share of one that nobody waits for.
+pub(super) const NOBODY_WAITS: u32 = 64;
 /// How long a server may take until it answers. The first start makes its files; a later one may have to recover them.
 pub(super) const READY_LIMIT: Duration = Duration::from_mins(5);
 pub(super) const ASK_AGAIN: Duration = Duration::from_millis(200);
@@ -139,6 +143,7 @@ impl AddonsController {
             role,
             volume: volume(row),
             version: &row.version,
+            cpu_weight: SERVES,
         };
         let mut spec = ContainerSpec {
             network: Some(network.name),
@@ -350,6 +355,8 @@ pub(super) struct Place<'a> {
     pub(super) role: Role,
     pub(super) volume: String,
     pub(super) version: &'a str,
+    /// [`SERVES`], or less where nobody waits for it.
+    pub(super) cpu_weight: u32,
 }
 
 /// A server of this kind with its plan's limits, on a volume and on no network.
@@ -357,7 +364,7 @@ pub(super) fn server(service: &Service, plan: &Plan, place: Place<'_>, image: Im
     let kind = &service.kind;
     let limits = Limits {
         memory_bytes: plan.size.memory_mib * MEBIBYTE,
-        cpu_weight: 1024,
+        cpu_weight: place.cpu_weight,
         cpus: None,
         io_weight: None,
         pids: PIDS,

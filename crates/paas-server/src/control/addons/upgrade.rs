@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::{
     AddonsController, room, scratch,
-    step::{Place, STOP_LIMIT, volume},
+    step::{NOBODY_WAITS, Place, SERVES, STOP_LIMIT, volume},
     stream, tell,
     watch::{LOOK_AGAIN, until_seen},
 };
@@ -448,6 +448,10 @@ fn place<'a>(row: &AddonRow, side: Side, volume: String, version: &'a str) -> Pl
         },
         volume,
         version,
+        cpu_weight: match side {
+            Side::Trial => NOBODY_WAITS,
+            Side::From | Side::To => SERVES,
+        },
     }
 }
 

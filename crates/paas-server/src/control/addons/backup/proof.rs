@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{
         run, scratch,
-        step::{APPLY_LIMIT, Place},
+        step::{APPLY_LIMIT, NOBODY_WAITS, Place},
         stream, tell,
     },
     SERVER_ENDED,
@@ -219,6 +219,7 @@ async fn start(platform: &Platform, row: &AddonRow, service: &Service, backup: &
         role,
         volume: name,
         version: &row.version,
+        cpu_weight: NOBODY_WAITS,
     };
     let file = Credentials::invent().to_file() + &service.settings_file(&Values::new());
     let container = scratch::start(platform, (service, plan), place, image, file).await?;
