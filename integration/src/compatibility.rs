@@ -52,7 +52,7 @@ const DIFFERS: [(&str, &str); 16] = [
 ];
 
 /// Commands that cannot work, by the beginning of their names.
-const CANNOT: [(&str, &str); 40] = [
+const CANNOT: [(&str, &str); 42] = [
     ("apps:errors", FIXED_HOST),
     ("apps:favorites", FIXED_HOST),
     ("ci:rerun", FIXED_HOST),
@@ -94,6 +94,11 @@ const CANNOT: [(&str, &str); 40] = [
     ("pipelines:diff", FIXED_HOST),
     ("pipelines:setup", FIXED_HOST),
     ("ps:autoscale:", FIXED_HOST),
+    ("redis:cli", DIRECT),
+    (
+        "redis:upgrade",
+        "there is one version of Redis here; the platform says so",
+    ),
     ("run:inside", "is for Heroku's Fir generation only"),
     (
         "spaces",
@@ -109,7 +114,7 @@ const FIXED_HOST: &str = "asks a host of Heroku's that is written into the clien
 
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one
 /// takes it out of here.
-const NOT_YET: [(&str, &str); 13] = [
+const NOT_YET: [(&str, &str); 11] = [
     ("addons:open", "the add-ons of the platform have no pages"),
     (
         "ci",
@@ -123,10 +128,8 @@ const NOT_YET: [(&str, &str); 13] = [
         "pg:backups:download",
         "the client fetches over HTTPS alone, which the address of the stories is not; `paas` gets it over either",
     ),
-    ("pg:copy", "`paas` copies"),
     ("pg:links", "there are no links"),
     ("pg:unfollow", "there are no followers"),
-    ("pg:settings", "`paas` shows them"),
     ("pg", ADD_ONS),
     ("pipelines", "there are no pipelines"),
     ("redis", ADD_ONS),
@@ -249,7 +252,7 @@ mod tests {
         assert_eq!(verdict("apps", &covered), Ok(Verdict::Works));
         assert!(matches!(verdict("regions", &covered), Ok(Verdict::Differs(_))));
         assert_eq!(verdict("apps:info", &covered), Ok(Verdict::Unknown));
-        assert!(matches!(verdict("pg:settings", &covered), Ok(Verdict::NotYet(_))));
+        assert!(matches!(verdict("pg:links", &covered), Ok(Verdict::NotYet(_))));
         assert_eq!(verdict("local:run", &covered), Ok(Verdict::Local));
         assert!(matches!(
             verdict("ps:autoscale:enable", &covered),

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use uuid::Uuid;
 
-use crate::Time;
+use crate::{Secret, Time};
 
-/// A copy of what is in an add-on, or a copy put back.
+/// A copy of what is in an add-on, a copy put back, or one that goes from one add-on into another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfer {
     /// Of which it is, or into which it was put back: names change.
@@ -19,7 +19,7 @@ pub struct Transfer {
     pub from_name: String,
     /// `pg_dump`, or `gof3r` when it is put back.
     pub from_type: String,
-    /// `manual`, `scheduled`, `before restore`, `last`, `restore`.
+    /// `manual`, `scheduled`, `before restore`, `last`, `restore`, `copy`.
     pub kind: String,
     pub logs: Vec<TransferLog>,
     /// `b001`
@@ -103,6 +103,17 @@ pub struct NewRestore {
     pub backup_url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extensions: Option<Vec<String>>,
+}
+
+/// `POST /client/v11/databases/{addon}/transfers`: both by their addresses, as the config vars of an app have them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewTransfer {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_name: Option<String>,
+    pub from_url: Secret,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_name: Option<String>,
+    pub to_url: Secret,
 }
 
 /// `POST /client/v11/databases/{addon}/transfer-schedules`

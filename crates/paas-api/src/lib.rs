@@ -68,7 +68,7 @@ pub use addon::{
 };
 pub use addon_attachment::{AddonAttachment, AddonOfAttachment, AttachmentQuestion, NewAddonAttachment};
 pub use addon_backup::{
-    DatabaseFact, DatabaseInfo, Hour, NewRestore, NewSchedule, PublicUrl, Schedule, ScheduleRef, Transfer,
+    DatabaseFact, DatabaseInfo, Hour, NewRestore, NewSchedule, NewTransfer, PublicUrl, Schedule, ScheduleRef, Transfer,
     TransferBucket, TransferLog, TransferProof, UNPROVEN,
 };
 pub use addon_credential::{AddonConfig, AddonCredential, CredentialRotation, CredentialUser, NewCredential};

@@ -7,6 +7,7 @@ pub(crate) mod copy;
 pub(crate) mod credential;
 pub(crate) mod local;
 pub(crate) mod rollback;
+pub(crate) mod setting;
 mod statement;
 pub(crate) mod upgrade;
 
@@ -147,11 +148,6 @@ pub(crate) fn blocking(args: &DatabaseArgs, context: &Context) -> Result<()> {
 /// `pg:outliers`
 pub(crate) fn outliers(args: &DatabaseArgs, context: &Context) -> Result<()> {
     args.say(context, statement::OUTLIERS)
-}
-
-/// `pg:settings`
-pub(crate) fn settings(args: &DatabaseArgs, context: &Context) -> Result<()> {
-    args.say(context, statement::SETTINGS)
 }
 
 /// `pg:diagnose`

@@ -13,12 +13,14 @@ use crate::{Addon, App, Id};
 
 pub use schedule::{BackupSchedule, BackupTurn};
 
-/// A copy of what is in an add-on, or a copy put back. It outlives its add-on, and its app.
+/// A copy of what is in an add-on, a copy put back, or one that went from one add-on into another. It outlives its add-on, and its app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddonBackup {
     pub id: Id<AddonBackup>,
     pub addon: Id<Addon>,
     pub addon_name: String,
+    /// The add-on that was copied into this one, while there is one.
+    pub source_name: Option<String>,
     /// What can read it.
     pub service: String,
     pub app: Id<App>,
@@ -44,6 +46,8 @@ pub enum BackupKind {
     Last,
     /// One that is put back.
     Restore,
+    /// What is in another add-on, on its way into this one.
+    Copy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,19 +79,20 @@ const OLDEST_GOOD: TimeDelta = TimeDelta::hours(26);
 const BETWEEN_PROOFS: TimeDelta = TimeDelta::days(7);
 
 impl AddonBackup {
-    /// `b001`; `a002` of a schedule, `r003` when it was put back: as Heroku's command calls them.
+    /// `b001`; `a002` of a schedule, `r003` when it was put back, `c004` from another add-on: as Heroku's command calls them.
     pub fn name(&self) -> String {
         let letter = match self.kind {
             BackupKind::Scheduled => 'a',
             BackupKind::Manual | BackupKind::Before | BackupKind::Last => 'b',
             BackupKind::Restore => 'r',
+            BackupKind::Copy => 'c',
         };
         format!("{letter}{:03}", self.number)
     }
 
     /// Whether there are bytes of it.
     pub fn is_kept(&self) -> bool {
-        self.kind != BackupKind::Restore && self.state == BackupState::Succeeded
+        self.kind.has_bytes() && self.state == BackupState::Succeeded
     }
 
     /// Whether it can be counted on.
@@ -97,7 +102,19 @@ impl AddonBackup {
 }
 
 impl BackupKind {
-    pub const ALL: [Self; 5] = [Self::Manual, Self::Scheduled, Self::Before, Self::Last, Self::Restore];
+    pub const ALL: [Self; 6] = [
+        Self::Manual,
+        Self::Scheduled,
+        Self::Before,
+        Self::Last,
+        Self::Restore,
+        Self::Copy,
+    ];
+
+    /// Whether it makes a file; all others put something into an add-on.
+    pub const fn has_bytes(self) -> bool {
+        !matches!(self, Self::Restore | Self::Copy)
+    }
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -106,6 +123,7 @@ impl BackupKind {
             Self::Before => "before restore",
             Self::Last => "last",
             Self::Restore => "restore",
+            Self::Copy => "copy",
         }
     }
 }
@@ -135,7 +153,7 @@ pub fn surplus_backups(backups: &[AddonBackup], is_living: bool, now: DateTime<U
         let age = now - backup.created_at;
         let is_wanted = match (&backup.state, backup.kind) {
             (BackupState::Running, _) => true,
-            (_, BackupKind::Restore) => age < RESTORES_KEPT,
+            (_, BackupKind::Restore | BackupKind::Copy) => age < RESTORES_KEPT,
             // One that is no good takes nobody's place, and stays for whoever looks at what is wrong with it.
             (BackupState::Succeeded, _) if !backup.is_good() => {
                 backup.proof.as_ref().is_some_and(|proof| now - proof.at < DAYS_KEPT)

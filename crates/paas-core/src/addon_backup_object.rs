@@ -170,6 +170,7 @@ mod tests {
             id: Id::from_uuid(Uuid::from_u128(number.into())),
             addon: Id::from_uuid(Uuid::from_u128(1)),
             addon_name: "postgresql-curved-1".to_owned(),
+            source_name: None,
             service: "heroku-postgresql".to_owned(),
             app: Id::from_uuid(Uuid::from_u128(2)),
             app_name: "hello".to_owned(),

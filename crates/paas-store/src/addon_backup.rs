@@ -30,8 +30,8 @@ const LONGEST: TimeDelta = TimeDelta::hours(13);
 #[derive(Debug, Clone, Copy)]
 pub struct NewBackup {
     pub kind: BackupKind,
-    /// What is put back.
-    pub source: Option<Id<AddonBackup>>,
+    /// The backup that is put back, or the add-on that is copied.
+    pub source: Option<Uuid>,
     /// `None`: the platform itself.
     pub by: Option<Id<Account>>,
     /// Who is at it.
@@ -54,6 +54,7 @@ macro_rules! select_backups {
                 id,
                 addon,
                 addon_name,
+                (select name from addons where addons.id = addon_backups.source) as source_name,
                 service,
                 app,
                 app_name,
@@ -119,7 +120,7 @@ pub async fn begin(
     if running.fetch_one(&mut *transaction).await? && kind != BackupKind::Before {
         return Err(StoreError::BackupRunning);
     }
-    if kind == BackupKind::Restore && is_upgrading(&mut transaction, addon.addon.id).await? {
+    if !kind.has_bytes() && is_upgrading(&mut transaction, addon.addon.id).await? {
         return Err(StoreError::UpgradeRunning);
     }
     sqlx::query!(
@@ -167,7 +168,7 @@ pub async fn begin(
         owned.owner,
         owned.team,
         kind.as_str(),
-        source.map(|id| *id.as_uuid()),
+        source,
         server,
         by.map(|id| *id.as_uuid()),
         at,

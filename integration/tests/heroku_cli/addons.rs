@@ -282,6 +282,8 @@ fn sets(heroku: &Heroku<'_>, app: &App<'_>) {
     eventually("its address has another password", LIMIT, || {
         !app.paas(&["redis:credentials"]).expect_success().stdout.contains(&url)
     });
+    run(&["redis:upgrade", "--version", "8.0", "--confirm", "hello"])
+        .expect("cannot be upgraded: there is one version only");
     // The client attaches it once more, so that its address is never without a name.
     run(&["redis:promote", "REDIS"])
         .expect_success()

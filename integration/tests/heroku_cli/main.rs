@@ -18,5 +18,6 @@ mod local;
 mod log;
 mod names;
 mod oauth;
+mod postgres;
 mod run;
 mod webhooks;

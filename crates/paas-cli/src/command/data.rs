@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::{
     app_context::Context,
     error::Result,
-    postgres::{self, copy, credential, local, rollback, upgrade},
+    postgres::{self, copy, credential, local, rollback, setting, upgrade},
     redis,
 };
 
@@ -104,6 +104,48 @@ pub(super) enum DataVerb {
     /// Show how a database is set up
     #[command(name = "pg:settings")]
     PgSettings(postgres::DatabaseArgs),
+    /// Log execution plans of queries
+    #[command(name = "pg:settings:auto-explain")]
+    PgSettingsAutoExplain(setting::SettingArgs),
+    /// Log plans with their actual run times: every query is measured
+    #[command(name = "pg:settings:auto-explain:log-analyze")]
+    PgSettingsAutoExplainLogAnalyze(setting::SettingArgs),
+    /// Log plans with their use of buffers
+    #[command(name = "pg:settings:auto-explain:log-buffers")]
+    PgSettingsAutoExplainLogBuffers(setting::SettingArgs),
+    /// Choose how plans are logged: text, xml, json or yaml
+    #[command(name = "pg:settings:auto-explain:log-format")]
+    PgSettingsAutoExplainLogFormat(setting::SettingArgs),
+    /// Log plans of what takes so many milliseconds; -1 is none
+    #[command(name = "pg:settings:auto-explain:log-min-duration")]
+    PgSettingsAutoExplainLogMinDuration(setting::SettingArgs),
+    /// Log plans of statements inside functions
+    #[command(name = "pg:settings:auto-explain:log-nested-statements")]
+    PgSettingsAutoExplainLogNestedStatements(setting::SettingArgs),
+    /// Log plans with their triggers
+    #[command(name = "pg:settings:auto-explain:log-triggers")]
+    PgSettingsAutoExplainLogTriggers(setting::SettingArgs),
+    /// Log plans with all details
+    #[command(name = "pg:settings:auto-explain:log-verbose")]
+    PgSettingsAutoExplainLogVerbose(setting::SettingArgs),
+    /// Log who connects to a database
+    #[command(name = "pg:settings:log-connections")]
+    PgSettingsLogConnections(setting::SettingArgs),
+    /// Log who waits long for a lock
+    #[command(name = "pg:settings:log-lock-waits")]
+    PgSettingsLogLockWaits(setting::SettingArgs),
+    /// Log statements that take so many milliseconds; -1 is none
+    #[command(name = "pg:settings:log-min-duration-statement")]
+    PgSettingsLogMinDurationStatement(setting::SettingArgs),
+    /// Log statements that end in an error of this weight
+    #[command(name = "pg:settings:log-min-error-statement")]
+    PgSettingsLogMinErrorStatement(setting::SettingArgs),
+    /// Log statements: none, ddl, mod or all
+    #[command(name = "pg:settings:log-statement")]
+    PgSettingsLogStatement(setting::SettingArgs),
+    /// Count calls of functions: none, pl or all
+    #[command(name = "pg:settings:track-functions")]
+    PgSettingsTrackFunctions(setting::SettingArgs),
     /// Begin the statistics of a database anew
     #[command(name = "pg:stats-reset")]
     PgStatsReset(postgres::DatabaseArgs),
@@ -171,7 +213,27 @@ pub(super) fn dispatch(verb: &DataVerb, context: &Context) -> Result<()> {
         DataVerb::PgCacheHit(args) => postgres::cache_hit(args, context),
         DataVerb::PgIndexUsage(args) => postgres::index_usage(args, context),
         DataVerb::PgExtensions(args) => postgres::extensions(args, context),
-        DataVerb::PgSettings(args) => postgres::settings(args, context),
+        DataVerb::PgSettings(args) => setting::list(args, context),
+        DataVerb::PgSettingsAutoExplain(args) => setting::choose(args, "auto_explain", context),
+        DataVerb::PgSettingsAutoExplainLogAnalyze(args) => setting::choose(args, "auto_explain.log_analyze", context),
+        DataVerb::PgSettingsAutoExplainLogBuffers(args) => setting::choose(args, "auto_explain.log_buffers", context),
+        DataVerb::PgSettingsAutoExplainLogFormat(args) => setting::choose(args, "auto_explain.log_format", context),
+        DataVerb::PgSettingsAutoExplainLogMinDuration(args) => {
+            setting::choose(args, "auto_explain.log_min_duration", context)
+        }
+        DataVerb::PgSettingsAutoExplainLogNestedStatements(args) => {
+            setting::choose(args, "auto_explain.log_nested_statements", context)
+        }
+        DataVerb::PgSettingsAutoExplainLogTriggers(args) => setting::choose(args, "auto_explain.log_triggers", context),
+        DataVerb::PgSettingsAutoExplainLogVerbose(args) => setting::choose(args, "auto_explain.log_verbose", context),
+        DataVerb::PgSettingsLogConnections(args) => setting::choose(args, "log_connections", context),
+        DataVerb::PgSettingsLogLockWaits(args) => setting::choose(args, "log_lock_waits", context),
+        DataVerb::PgSettingsLogMinDurationStatement(args) => {
+            setting::choose(args, "log_min_duration_statement", context)
+        }
+        DataVerb::PgSettingsLogMinErrorStatement(args) => setting::choose(args, "log_min_error_statement", context),
+        DataVerb::PgSettingsLogStatement(args) => setting::choose(args, "log_statement", context),
+        DataVerb::PgSettingsTrackFunctions(args) => setting::choose(args, "track_functions", context),
         DataVerb::PgStatsReset(args) => postgres::reset_stats(args, context),
         DataVerb::PgDiagnose(args) => postgres::diagnose(args, context),
         DataVerb::RedisInfo(args) => redis::info(args, context),

@@ -30,10 +30,6 @@ pub(super) const OUTLIERS: &str = "select interval '1 millisecond' * total_exec_
      from pg_stat_statements where userid = (select usesysid from pg_user where usename = current_user) \
      order by pg_stat_statements.total_exec_time desc limit 10";
 
-pub(super) const SETTINGS: &str = "select name, setting, unit, short_desc from pg_settings where name in \
-     ('log_lock_waits', 'log_min_duration_statement', 'log_statement', 'max_connections', 'shared_buffers', 'work_mem', \
-     'maintenance_work_mem', 'effective_cache_size', 'autovacuum', 'ssl') order by name";
-
 pub(super) const DIAGNOSE: &str = "select 'Connections' as check, \
        case when count(*) > current_setting('max_connections')::int * 0.9 then 'RED' \
             when count(*) > current_setting('max_connections')::int * 0.75 then 'YELLOW' else 'GREEN' end as status, \

@@ -141,6 +141,20 @@ fn alone_the_command_shows_its_topics() {
       pg:index-usage      Show how often indexes are used
       pg:extensions       Show the extensions that there are
       pg:settings         Show how a database is set up
+      pg:settings:auto-explain Log execution plans of queries
+      pg:settings:auto-explain:log-analyze Log plans with their actual run times: every query is measured
+      pg:settings:auto-explain:log-buffers Log plans with their use of buffers
+      pg:settings:auto-explain:log-format Choose how plans are logged: text, xml, json or yaml
+      pg:settings:auto-explain:log-min-duration Log plans of what takes so many milliseconds; -1 is none
+      pg:settings:auto-explain:log-nested-statements Log plans of statements inside functions
+      pg:settings:auto-explain:log-triggers Log plans with their triggers
+      pg:settings:auto-explain:log-verbose Log plans with all details
+      pg:settings:log-connections Log who connects to a database
+      pg:settings:log-lock-waits Log who waits long for a lock
+      pg:settings:log-min-duration-statement Log statements that take so many milliseconds; -1 is none
+      pg:settings:log-min-error-statement Log statements that end in an error of this weight
+      pg:settings:log-statement Log statements: none, ddl, mod or all
+      pg:settings:track-functions Count calls of functions: none, pl or all
       pg:stats-reset      Begin the statistics of a database anew
       pg:diagnose         Look for what is usually wrong
       pg:backups          List the backups of an app's add-ons, and what was restored

@@ -18,6 +18,7 @@ fn backup(number: u32, kind: BackupKind, created_at: DateTime<Utc>) -> AddonBack
         id: Id::from_uuid(Uuid::from_u128(u128::from(number))),
         addon: Id::from_uuid(Uuid::from_u128(1)),
         addon_name: "postgresql-flat-1".to_owned(),
+        source_name: None,
         service: "heroku-postgresql".to_owned(),
         app: Id::from_uuid(Uuid::from_u128(2)),
         app_name: "hello".to_owned(),

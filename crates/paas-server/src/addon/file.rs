@@ -52,6 +52,8 @@ pub(crate) struct Kind {
     pub(crate) restore: Option<String>,
     /// Counts what is there, on one line: `3 tables, 120 rows`.
     pub(crate) prove: Option<String>,
+    /// How apps see what it says.
+    pub(crate) log: Option<Logged>,
     /// How it is shown to addresses outside; a kind that cannot be without TLS is not.
     pub(crate) exposure: Option<ExposedAs>,
     /// How it can be gone back to any moment.
@@ -61,6 +63,17 @@ pub(crate) struct Kind {
     /// The config vars of an attachment, by what they end in.
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// How the log of an app names a server, and which of its lines are not for apps. Without it, what it says is the operator's alone.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Logged {
+    /// `{number}` is the add-on's.
+    pub(crate) process: String,
+    /// What lines begin with that come of the platform's own doing.
+    #[serde(default)]
+    pub(crate) without: Vec<String>,
 }
 
 /// How a kind of server keeps what leads back to any moment. While `$ADDON_SPOOL_MIB` is set, its `start` lets it put each segment of
@@ -170,6 +183,7 @@ pub(super) struct File {
     #[serde(default)]
     environment: BTreeMap<String, String>,
     exposure: Option<ExposedAs>,
+    log: Option<Logged>,
     config: BTreeMap<String, String>,
     pub(super) sizes: BTreeMap<String, Size>,
     pub(super) services: Vec<Offer>,
@@ -255,6 +269,7 @@ impl File {
             backup: self.backup.clone(),
             restore: self.restore.clone(),
             prove: self.prove.clone(),
+            log: self.log.clone(),
             exposure: self.exposure.clone(),
             archive: self.archive.clone(),
             upgrade: self.upgrade.clone(),

@@ -22,7 +22,7 @@ pub(crate) use archive::Archive;
 pub(crate) use bucket::{Bucket, BucketError};
 pub(crate) use catalogue::{Catalogue, Plan, Service};
 pub(crate) use credentials::{Credentials, host};
-pub(crate) use file::{Archiving, ExposedAs, Image, Kind, TlsBy, Upgrading};
+pub(crate) use file::{Archiving, ExposedAs, Image, Kind, Logged, TlsBy, Upgrading};
 pub(crate) use fill::fill_in_words;
 pub(crate) use provider::{CLIENT_SECRET, PASSWORD, Provider, Providers, ReadManifest, SSO_SALT};
 pub(crate) use setting::Setting;

@@ -449,14 +449,18 @@ fn with_address(origin: &Origin, backup: &AddonBackup, transfer: Transfer) -> Tr
     Transfer { to_url, ..transfer }
 }
 
-/// In the words of Heroku's transfers: a backup goes from `pg_dump` to `gof3r`, a restore the other way.
-fn answer(backup: &AddonBackup) -> Transfer {
-    let is_restore = backup.kind == BackupKind::Restore;
+/// In the words of Heroku's transfers: a backup goes from `pg_dump` to `gof3r`, a restore the other way, and a copy past that.
+pub(super) fn answer(backup: &AddonBackup) -> Transfer {
     let store = ("BACKUP".to_owned(), "gof3r");
-    let ((from_name, from_type), (to_name, to_type)) = if is_restore {
-        (store, (backup.addon_name.clone(), "pg_restore"))
-    } else {
-        ((backup.addon_name.clone(), "pg_dump"), store)
+    let name = backup.addon_name.clone();
+    let ((from_name, from_type), (to_name, to_type)) = match backup.kind {
+        BackupKind::Restore => (store, (name, "pg_restore")),
+        BackupKind::Copy => {
+            let source = backup.source_name.clone();
+            let source = source.unwrap_or_else(|| "an add-on that is gone".to_owned());
+            ((source, "pg_dump"), (name, "pg_restore"))
+        }
+        _ => ((name, "pg_dump"), store),
     };
     let finished_at = backup.finished_at.map(Into::into);
     let log = |message: String| TransferLog {

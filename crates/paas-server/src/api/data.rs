@@ -7,7 +7,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 
-use super::{addon, addon_backup, addon_credential, addon_setting, addon_upgrade, state::Api};
+use super::{addon, addon_backup, addon_client, addon_credential, addon_setting, addon_upgrade, state::Api};
 
 pub(super) fn routes() -> Router<Arc<Api>> {
     addon_backups()
@@ -38,6 +38,7 @@ fn addon_backups() -> Router<Arc<Api>> {
         .route("/client/v11/databases/{addon}", get(addon_backup::database_info))
         .route("/client/v11/databases/{addon}/backups", post(addon_backup::capture))
         .route("/client/v11/databases/{addon}/restores", post(addon_backup::restore))
+        .route("/client/v11/databases/{addon}/transfers", post(addon_client::transfer))
         .route(
             "/client/v11/databases/{addon}/transfer-schedules",
             get(addon_backup::schedules).post(addon_backup::schedule),
@@ -110,12 +111,17 @@ fn data_stores() -> Router<Arc<Api>> {
             "/client/v11/databases/{addon}/stats_reset",
             put(addon_setting::reset_stats),
         )
+        .route(
+            "/postgres/v0/databases/{addon}/config",
+            get(addon_setting::list).patch(addon_setting::update),
+        )
         .route("/redis/v0/databases/{addon}", get(addon_setting::info))
         .route("/redis/v0/databases/{addon}/wait", get(addon_setting::wait))
         .route(
             "/redis/v0/databases/{addon}/config",
             get(addon_setting::list).patch(addon_setting::update),
         )
+        .route("/redis/v0/databases/{addon}/upgrade", post(addon_upgrade::run))
         .route(
             "/redis/v0/databases/{addon}/credentials_rotation",
             post(addon::rotate_credentials),

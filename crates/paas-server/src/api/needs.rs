@@ -193,6 +193,7 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /client/v11/databases/{addon}", Account(READ)),
     ("POST /client/v11/databases/{addon}/backups", Account(WRITE)),
     ("POST /client/v11/databases/{addon}/restores", Account(WRITE_PROTECTED)),
+    ("POST /client/v11/databases/{addon}/transfers", Account(WRITE_PROTECTED)),
     ("GET /client/v11/databases/{addon}/transfer-schedules", Account(READ)),
     ("POST /client/v11/databases/{addon}/transfer-schedules", Account(WRITE)),
     (
@@ -245,8 +246,11 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("POST /client/v11/databases/{addon}/upgrade/run", Account(WRITE)),
     ("POST /client/v11/databases/{addon}/upgrade/cancel", Account(WRITE)),
     ("GET /client/v11/databases/{addon}/upgrade/wait_status", Account(READ)),
+    ("GET /postgres/v0/databases/{addon}/config", Account(READ)),
+    ("PATCH /postgres/v0/databases/{addon}/config", Account(WRITE)),
     ("GET /redis/v0/databases/{addon}", Account(READ_PROTECTED)),
     ("GET /redis/v0/databases/{addon}/wait", Account(READ)),
+    ("POST /redis/v0/databases/{addon}/upgrade", Account(WRITE)),
     ("GET /redis/v0/databases/{addon}/config", Account(READ)),
     ("PATCH /redis/v0/databases/{addon}/config", Account(WRITE)),
     (

@@ -11,6 +11,7 @@ mod copy;
 mod credential;
 mod fill;
 mod fork;
+mod output;
 mod provider;
 mod rollback;
 mod room;
@@ -44,8 +45,8 @@ pub(crate) use self::{
     archive::{Archives, ArchivesController, archiving, catch_up, earliest, moments},
     backup::{
         BackupsController, BucketController, Transfers, abandon as abandon_backups, bring_back as bring_backup_back,
-        can_back_up, capture as capture_backup, prove as prove_backup, restore as restore_backup,
-        throw_away as throw_backup_away, vault as vault_of,
+        can_back_up, capture as capture_backup, copy_over as copy_addon_over, prove as prove_backup,
+        restore as restore_backup, throw_away as throw_backup_away, vault as vault_of,
     },
     copy::{Copy, copy},
     run::client_command,
@@ -142,6 +143,7 @@ impl AddonsController {
         let Some(mut seen) = self.look().await? else {
             return Ok(PERIOD);
         };
+        self.share_output(&seen, &busy).await?;
         let mut next: Option<DateTime<Utc>> = None;
         for row in std::mem::take(&mut seen.rows) {
             let id = row.addon.id;

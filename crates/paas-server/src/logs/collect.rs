@@ -3,16 +3,19 @@
 //! Each container has one task. Chunks that are ready together are stored together, with the position of the last one as
 //! their mark: whenever the task starts again, after an error of the engine's or after a restart of the server, it goes
 //! on behind the last mark in the log. Nothing is remembered anywhere else.
+//!
+//! What the server of an add-on says goes into the log of each app that uses it, by the same marks.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use paas_core::{App, Id, LogLine, LogSource};
-use paas_engine::{ContainerId, Engine, LogChunk};
+use paas_engine::{ContainerId, Engine, LogChunk, LogPosition};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{LogStore, store::causes};
@@ -30,12 +33,27 @@ pub(crate) struct Collector {
     logs: Arc<LogStore>,
     tracker: TaskTracker,
     stop: CancellationToken,
-    followed: Mutex<HashMap<ContainerId, Followed>>,
+    followed: Mutex<HashMap<(ContainerId, Id<App>), Followed>>,
 }
 
 struct Followed {
-    app: Id<App>,
+    /// Of an add-on: an app may stop to use it while it runs.
+    is_shared: bool,
     drained: CancellationToken,
+    left: CancellationToken,
+}
+
+/// How an app sees what the server of an add-on says.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    /// Who speaks: `postgres.12345`
+    pub(crate) process: String,
+    /// What each line begins with: `[DATABASE] `
+    pub(crate) prefix: String,
+    /// Lines that begin so are the platform's own, and nobody's business.
+    pub(crate) without: Vec<String>,
+    /// What was said before is not for this app.
+    pub(crate) since: DateTime<Utc>,
 }
 
 impl Collector {
@@ -56,16 +74,46 @@ impl Collector {
 
     /// Follows a container that was started, as `app[process]`, to its end. Calling it again changes nothing.
     pub(crate) fn follow(&self, app: Id<App>, container: &ContainerId, process: &str) {
-        let drained = match self.lock().entry(container.clone()) {
+        let how = Shared {
+            process: process.to_owned(),
+            prefix: String::new(),
+            without: Vec::new(),
+            since: DateTime::<Utc>::MIN_UTC,
+        };
+        self.begin(app, container, how, false);
+    }
+
+    /// Follows the server of an add-on for one of its apps.
+    pub(crate) fn share(&self, app: Id<App>, container: &ContainerId, how: Shared) {
+        self.begin(app, container, how, true);
+    }
+
+    pub(crate) fn is_followed(&self, app: Id<App>, container: &ContainerId) -> bool {
+        self.lock().contains_key(&(container.clone(), app))
+    }
+
+    /// Follows the servers of add-ons for these apps alone: all others use them no more.
+    pub(crate) fn share_no_others(&self, wanted: &HashSet<(ContainerId, Id<App>)>) {
+        let mut followed = self.lock();
+        let left = followed.extract_if(|key, followed| followed.is_shared && !wanted.contains(key));
+        for ((container, app), followed) in left {
+            followed.left.cancel();
+            self.let_go(app, &container);
+        }
+    }
+
+    fn begin(&self, app: Id<App>, container: &ContainerId, how: Shared, is_shared: bool) {
+        let (drained, left) = match self.lock().entry((container.clone(), app)) {
             Entry::Occupied(_) => return,
             Entry::Vacant(entry) => {
-                let drained = CancellationToken::new();
+                let (drained, left) = (CancellationToken::new(), self.stop.child_token());
                 let followed = Followed {
-                    app,
+                    is_shared,
                     drained: drained.clone(),
+                    left: left.clone(),
                 };
                 entry.insert(followed);
-                drained
+                (drained, left)
             }
         };
         let task = Task {
@@ -73,13 +121,12 @@ impl Collector {
             logs: Arc::clone(&self.logs),
             app,
             container: container.clone(),
-            process: process.to_owned(),
+            how,
             retry_after: FIRST_RETRY,
         };
-        let stop = self.stop.clone();
         self.tracker.spawn(async move {
             // Not drained when stopped: whoever waits for that must not take the rest of the output for stored.
-            if stop.run_until_cancelled(task.run()).await.is_some() {
+            if left.run_until_cancelled(task.run()).await.is_some() {
                 drained.cancel();
             }
         });
@@ -90,23 +137,33 @@ impl Collector {
     /// Returns at once for a container that is not followed. Waits for as long as the engine or the disk fails, so
     /// bound it where something else waits.
     pub(crate) async fn drained(&self, container: &ContainerId) {
-        let drained = self.lock().get(container).map(|followed| followed.drained.clone());
-        if let Some(drained) = drained {
+        let drained: Vec<_> = {
+            let followed = self.lock();
+            let of_it = followed.iter().filter(|((one, _), _)| one == container);
+            of_it.map(|(_, followed)| followed.drained.clone()).collect()
+        };
+        for drained in drained {
             drained.cancelled().await;
         }
     }
 
     /// The container was removed: its place in the log need not be remembered any longer.
     pub(crate) fn forget(&self, container: &ContainerId) {
-        let followed = self.lock().remove(container);
-        if let Some(Followed { app, .. }) = followed
-            && let Err(error) = self.logs.forget(app, container)
-        {
+        let mut followed = self.lock();
+        let removed: Vec<_> = followed.extract_if(|(one, _), _| one == container).collect();
+        drop(followed);
+        for ((_, app), _) in removed {
+            self.let_go(app, container);
+        }
+    }
+
+    fn let_go(&self, app: Id<App>, container: &ContainerId) {
+        if let Err(error) = self.logs.forget(app, container) {
             tracing::warn!(app.id = %app, error = %causes(&error), "a removed container is still in the log's marks");
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ContainerId, Followed>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(ContainerId, Id<App>), Followed>> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -116,7 +173,7 @@ struct Task {
     logs: Arc<LogStore>,
     app: Id<App>,
     container: ContainerId,
-    process: String,
+    how: Shared,
     retry_after: Duration,
 }
 
@@ -125,7 +182,7 @@ impl Task {
         while let Err(error) = self.collect().await {
             tracing::warn!(
                 app.id = %self.app,
-                dyno.name = %self.process,
+                dyno.name = %self.how.process,
                 error = %causes(&*error),
                 "reading the output of a dyno again"
             );
@@ -136,7 +193,12 @@ impl Task {
 
     /// Stores everything from the last mark on, until the container has ended.
     async fn collect(&mut self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let after = self.logs.position(self.app, &self.container)?;
+        let since = LogPosition {
+            at: self.how.since,
+            ordinal: 0,
+        };
+        let since = (self.how.since > DateTime::<Utc>::MIN_UTC).then_some(since);
+        let after = self.logs.position(self.app, &self.container)?.or(since);
         let mut batches = self.engine.logs(&self.container, after).ready_chunks(BATCH_CHUNKS);
         // Pieces of a long line end with an empty chunk where the line ends just there: that is no empty line.
         let mut is_inside = HashMap::new();
@@ -154,7 +216,7 @@ impl Task {
                 };
                 position = Some(chunk.position);
                 let was_inside = is_inside.insert(chunk.stream, chunk.is_partial).unwrap_or(false);
-                if !(was_inside && chunk.bytes.is_empty()) {
+                if !(was_inside && chunk.bytes.is_empty()) && !self.is_left_out(&chunk) {
                     lines.push(self.line(&chunk));
                 }
             }
@@ -173,8 +235,13 @@ impl Task {
         LogLine {
             at: chunk.position.at,
             source: LogSource::App,
-            process: self.process.clone(),
-            message: String::from_utf8_lossy(&chunk.bytes).into_owned(),
+            process: self.how.process.clone(),
+            message: format!("{}{}", self.how.prefix, String::from_utf8_lossy(&chunk.bytes)),
         }
+    }
+
+    fn is_left_out(&self, chunk: &LogChunk) -> bool {
+        let mut beginnings = self.how.without.iter();
+        beginnings.any(|beginning| chunk.bytes.starts_with(beginning.as_bytes()))
     }
 }

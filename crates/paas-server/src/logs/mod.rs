@@ -14,7 +14,7 @@ mod record;
 mod segment;
 mod store;
 
-pub(crate) use collect::Collector;
+pub(crate) use collect::{Collector, Shared};
 pub(crate) use filter::Filter;
 pub(crate) use read::Tail;
 pub(crate) use record::Stored;

@@ -185,6 +185,7 @@ pub(in crate::api) const ANSWERS: &[(&str, Answer)] = &[
     ("GET /client/v11/databases/{addon}", One("database")),
     ("POST /client/v11/databases/{addon}/backups", One("transfer")),
     ("POST /client/v11/databases/{addon}/restores", One("transfer")),
+    ("POST /client/v11/databases/{addon}/transfers", One("transfer")),
     (
         "GET /client/v11/databases/{addon}/transfer-schedules",
         Many("transfer-schedule"),
@@ -260,6 +261,9 @@ pub(in crate::api) const ANSWERS: &[(&str, Answer)] = &[
     ),
     ("GET /redis/v0/databases/{addon}", One("data-store")),
     ("GET /redis/v0/databases/{addon}/wait", One("data-store-wait")),
+    ("POST /redis/v0/databases/{addon}/upgrade", One("data-store-word")),
+    ("GET /postgres/v0/databases/{addon}/config", One("data-store-config")),
+    ("PATCH /postgres/v0/databases/{addon}/config", One("data-store-config")),
     ("GET /redis/v0/databases/{addon}/config", One("data-store-config")),
     ("PATCH /redis/v0/databases/{addon}/config", One("data-store-config")),
     ("POST /redis/v0/databases/{addon}/credentials_rotation", One("add-on")),

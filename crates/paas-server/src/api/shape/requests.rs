@@ -83,7 +83,9 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
     ("POST /client/v11/databases/{addon}/upgrade/prepare", "version str?"),
     ("POST /client/v11/databases/{addon}/upgrade/dry_run", "version str?"),
     ("POST /client/v11/databases/{addon}/upgrade/run", "version str?"),
+    ("PATCH /postgres/v0/databases/{addon}/config", "* any"),
     ("PATCH /redis/v0/databases/{addon}/config", "* any"),
+    ("POST /redis/v0/databases/{addon}/upgrade", "version str?"),
     (
         "POST /actions/addons/resolve",
         "addon! str; addon_service str?; app str?",
@@ -99,6 +101,10 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
     (
         "POST /client/v11/databases/{addon}/restores",
         "backup_url! str; extensions [str]?",
+    ),
+    (
+        "POST /client/v11/databases/{addon}/transfers",
+        "from_name str?; from_url! str; to_name str?; to_url! str",
     ),
     (
         "POST /client/v11/databases/{addon}/transfer-schedules",

@@ -354,7 +354,7 @@ pub(in crate::api) const RESOURCES: &[Resource] = &[
         name: "transfer",
         description: "A backup of an add-on, or one that is put back.",
         fields: "addon_id uuid; bucket {message:str?, stored_at:time?}?; canceled_at time?; created_at time; finished_at time?; \
-                 from_name str; from_type str; kind enum(manual/scheduled/before restore/last/restore); logs [{created_at:time, message:str}]; name str; num \
+                 from_name str; from_type str; kind enum(manual/scheduled/before restore/last/restore/copy); logs [{created_at:time, message:str}]; name str; num \
                  int; processed_bytes int; proof {created_at:time, message:str, succeeded:bool}?; schedule {uuid:uuid}?; \
                  source_bytes int; started_at time?; succeeded bool?; to_name str; to_type str; to_url str?; updated_at time; uuid uuid; \
                  warnings int",

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::server::{Answer, Server, server};
-use crate::{control, testing::DUMP};
+use crate::{addon::host, control, testing::DUMP};
 
 impl Server {
     /// An add-on that is there, and a backup of it.
@@ -257,6 +257,47 @@ async fn what_a_newer_server_has_written_is_not_given_to_an_older_one() {
         assert!(refused.text.contains("too old to read"), "{}", refused.text);
         assert!(refused.text.contains("-- --version 17"), "{}", refused.text);
     }
+}
+
+#[tokio::test]
+async fn a_database_is_copied_by_addresses_of_the_platform_and_by_no_others() {
+    let server = server().await;
+    server.app("hello").await;
+    let (from, _) = server.backed_up("hello", "heroku-postgresql").await;
+    let (to, _) = server.backed_up("hello", "heroku-postgresql").await;
+    let (cache, _) = server.backed_up("hello", "heroku-redis").await;
+    let address = |row: &AddonRow| format!("postgres://user:secret@{}:5432/name", host(row.addon.id));
+    let path = format!("/client/v11/databases/{}/transfers", to.addon.id);
+    let body = |from: &str, to: &str| json!({ "from_name": "A", "from_url": from, "to_name": "B", "to_url": to });
+    for (odd, words) in [
+        (
+            body("postgres://user:secret@example.com/name", &address(&to)),
+            "pg:push",
+        ),
+        (body(&address(&to), &address(&to)), "onto itself"),
+        (body(&address(&cache), &address(&to)), "different kinds"),
+    ] {
+        let refused = server.post(&path, odd).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.text.contains(words), "{}", refused.text);
+        assert!(!refused.text.contains("secret"), "{}", refused.text);
+    }
+    let eve = server.stranger("eve@example.com").await;
+    let status = server.status_for(&eve, Method::POST, &path).await;
+    assert!(status.is_client_error(), "{status}");
+
+    let begun = server.post(&path, body(&address(&from), &address(&to))).await;
+    assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text);
+    let begun = begun.json();
+    assert_eq!(begun["name"], "c004");
+    assert_eq!(begun["from_name"], from.addon.name.as_str());
+    assert_eq!(begun["to_name"], to.addon.name.as_str());
+    assert_eq!(
+        (&begun["from_type"], &begun["to_type"]),
+        (&json!("pg_dump"), &json!("pg_restore"))
+    );
+    let polled = format!("/client/v11/apps/hello/transfers/{}", begun["uuid"].as_str().unwrap());
+    assert_eq!(server.get(&polled).await.ok()["kind"], "copy");
 }
 
 #[tokio::test]

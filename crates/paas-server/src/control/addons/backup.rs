@@ -29,6 +29,7 @@ use paas_store::{
 };
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub(crate) use bucket::BucketController;
 pub(crate) use fetch::bring_back;
@@ -145,10 +146,25 @@ pub(crate) async fn restore(
     source: AddonBackup,
     by: Id<Account>,
 ) -> Result<AddonBackup, StoreError> {
-    let backup = begin(platform, row, BackupKind::Restore, Some(source.id), Some(by)).await?;
+    let backup = begin(platform, row, BackupKind::Restore, Some(*source.id.as_uuid()), Some(by)).await?;
     let (task, row, begun) = (Arc::clone(platform), row.clone(), backup.clone());
     platform.tracker.spawn(async move {
         work::replace(&task, &row, (&begun, &source), by).await;
+    });
+    Ok(backup)
+}
+
+/// Begins to copy what is in one add-on into another one of its kind.
+pub(crate) async fn copy_over(
+    platform: &Arc<Platform>,
+    (from, to): (&AddonRow, &AddonRow),
+    by: Id<Account>,
+) -> Result<AddonBackup, StoreError> {
+    let source = *from.addon.id.as_uuid();
+    let backup = begin(platform, to, BackupKind::Copy, Some(source), Some(by)).await?;
+    let (task, from, to, begun) = (Arc::clone(platform), from.clone(), to.clone(), backup.clone());
+    platform.tracker.spawn(async move {
+        work::copy_over(&task, (&from, &to), &begun).await;
     });
     Ok(backup)
 }
@@ -265,7 +281,7 @@ async fn begin(
     platform: &Platform,
     row: &AddonRow,
     kind: BackupKind,
-    source: Option<Id<AddonBackup>>,
+    source: Option<Uuid>,
     by: Option<Id<Account>>,
 ) -> Result<AddonBackup, StoreError> {
     let new = NewBackup {

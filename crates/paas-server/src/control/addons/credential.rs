@@ -3,7 +3,10 @@
 use anyhow::{Context, Result};
 use paas_core::{AddonCredential, CredentialState};
 use paas_engine::ContainerId;
-use paas_store::{self as store, addon::AddonRow};
+use paas_store::{
+    self as store,
+    addon::{AddonRow, Values},
+};
 
 use super::{AddonsController, run, step::APPLY_LIMIT, tell};
 use crate::addon::{Credentials, Service};
@@ -14,13 +17,8 @@ impl AddonsController {
         let service = self.service(row)?;
         let own = self.credentials(row).await?;
         let chosen = self.give(row, service, (container, &own)).await?;
-        if let Some(script) = &service.kind.configure {
-            run::script(&self.platform.engine, container, script, APPLY_LIMIT)
-                .await
-                .context("telling its server its settings")?;
-        }
+        self.configure(row, service, (container, &chosen)).await?;
         let mut conn = self.platform.store.connection().await?;
-        store::addon::mark_configured(&mut conn, row.addon.id, &chosen).await?;
         let credentials = store::addon_credential::list(&mut conn, row.addon.id).await?;
         drop(conn);
         // One that its server refuses keeps none of the others from it.
@@ -38,6 +36,22 @@ impl AddonsController {
         taught?;
         let mut conn = self.platform.store.connection().await?;
         Ok(store::addon::clear_trouble(&mut conn, row.addon.id).await?)
+    }
+
+    /// Tells its server the settings that it was given.
+    pub(super) async fn configure(
+        &self,
+        row: &AddonRow,
+        service: &Service,
+        (container, chosen): (&ContainerId, &Values),
+    ) -> Result<()> {
+        if let Some(script) = &service.kind.configure {
+            run::script(&self.platform.engine, container, script, APPLY_LIMIT)
+                .await
+                .context("telling its server its settings")?;
+        }
+        let mut conn = self.platform.store.connection().await?;
+        Ok(store::addon::mark_configured(&mut conn, row.addon.id, chosen).await?)
     }
 
     async fn grant(

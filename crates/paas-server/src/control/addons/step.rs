@@ -18,7 +18,7 @@ use tokio::{
 use super::{AddonsController, archive, backup, rollback, run, tell, upgrade};
 use crate::{
     addon::{Credentials, Image, Plan, Service, host},
-    control::is_temporary,
+    control::{dyno::output_stored, is_temporary},
 };
 
 /// Between asking a server to stop and killing it: it writes down what it has in memory.
@@ -106,7 +106,9 @@ impl AddonsController {
     async fn remove(&self, row: &AddonRow, container: &ContainerId, has_crashed: bool) -> Result<()> {
         let engine = &self.platform.engine;
         let exit = engine.stop(container, STOP_LIMIT).await?;
+        output_stored(&self.platform, container).await;
         engine.remove(container).await?;
+        self.platform.collector.forget(container);
         if has_crashed {
             let code = exit.map_or(0, |exit| exit.code);
             let memory = if exit.is_some_and(|exit| exit.out_of_memory) {
@@ -240,7 +242,7 @@ impl AddonsController {
         let platform = &self.platform;
         let service = self.service(row)?;
         let credentials = self.credentials(row).await?;
-        self.give(row, service, (container, &credentials)).await?;
+        let chosen = self.give(row, service, (container, &credentials)).await?;
         let begun = Instant::now();
         while let Err(error) = run::script(&platform.engine, container, &service.kind.ready, ASK_LIMIT).await {
             let seen = platform.engine.inspect(container).await?;
@@ -254,6 +256,7 @@ impl AddonsController {
             sleep(ASK_AGAIN).await;
         }
         self.apply(service, container).await?;
+        self.configure(row, service, (container, &chosen)).await?;
         if row.addon.state == AddonState::Provisioning {
             self.fork(row, service, container).await?;
         }

@@ -185,7 +185,7 @@ fn words(own: &[AddonBackup]) -> String {
         .iter()
         .rev()
         .find_map(|backup| match (&backup.state, &backup.proof) {
-            (BackupState::Failed { reason }, _) if backup.kind != BackupKind::Restore => {
+            (BackupState::Failed { reason }, _) if backup.kind.has_bytes() => {
                 Some(format!("{} failed: {reason}", backup.name()))
             }
             (_, Some(proof)) if !proof.is_good => Some(format!("{} is no good: {}", backup.name(), proof.words)),

@@ -1,6 +1,13 @@
 //! One backup, and its way back.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
@@ -19,7 +26,6 @@ use super::{
     script, vault,
 };
 use crate::{
-    addon::VaultWriter,
     control::disk::{self, Fill},
     failpoint,
     platform::Platform,
@@ -72,6 +78,44 @@ pub(super) async fn replace(
     let _ = end(platform, row, backup, replaced.await).await;
 }
 
+/// Lets a dump of one add-on flow into another one.
+pub(super) async fn copy_over(platform: &Arc<Platform>, (from, to): (&AddonRow, &AddonRow), backup: &AddonBackup) {
+    let copied = run(platform, backup, &platform.stop, async |cancel| {
+        let dump = script(platform, from, |kind| kind.backup.as_ref())?;
+        let restore = script(platform, to, |kind| kind.restore.as_ref())?;
+        let containers = async |row: &AddonRow| {
+            let container = container_of(platform, row.addon.id).await?;
+            container.with_context(|| format!("the server of {} does not run", row.addon.name))
+        };
+        let (from, to) = (containers(from).await?, containers(to).await?);
+        let pipe = |container, script| stream::Pipe {
+            engine: &platform.engine,
+            container,
+            script,
+            transfer: *backup.id.as_uuid(),
+            cancel: &cancel,
+        };
+        let passed = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&passed);
+        let flow = stream::through(pipe(&from, dump), pipe(&to, restore), move |bytes| {
+            count.store(bytes, Ordering::Relaxed);
+        });
+        let tell = async {
+            loop {
+                sleep(TELL_AGAIN).await;
+                tell_progress(platform, backup, passed.load(Ordering::Relaxed)).await;
+            }
+        };
+        tokio::select! {
+            ended = flow => ended?,
+            () = tell => {}
+        }
+        Ok(passed.load(Ordering::Relaxed))
+    });
+    // The row says how it ended.
+    let _ = end(platform, to, backup, copied.await).await;
+}
+
 /// Waits for its turn and does it, unless somebody stops it.
 async fn run(
     platform: &Platform,
@@ -85,7 +129,7 @@ async fn run(
         // What is copied before has the turn of what it is copied for.
         match backup.kind {
             BackupKind::Before => Ok(None),
-            BackupKind::Restore => platform.transfers.restores.acquire().await.map(Some),
+            BackupKind::Restore | BackupKind::Copy => platform.transfers.restores.acquire().await.map(Some),
             _ => platform.transfers.turns.acquire().await.map(Some),
         }
     };
@@ -148,7 +192,7 @@ async fn copy(platform: &Platform, row: &AddonRow, backup: &AddonBackup, cancel:
             }
             if told.elapsed() > TELL_AGAIN {
                 told = Instant::now();
-                tell_progress(platform, backup, &writer).await;
+                tell_progress(platform, backup, writer.bytes()).await;
             }
         }
         // Not before its program has ended: then this is dropped, and the program is hung up on.
@@ -191,10 +235,10 @@ async fn put_back(
     Ok(())
 }
 
-async fn tell_progress(platform: &Platform, backup: &AddonBackup, writer: &VaultWriter) {
+async fn tell_progress(platform: &Platform, backup: &AddonBackup, bytes: u64) {
     let told = async {
         let mut conn = platform.store.connection().await?;
-        store::addon_backup::progress(&mut conn, backup.id, writer.bytes()).await
+        store::addon_backup::progress(&mut conn, backup.id, bytes).await
     };
     if let Err(error) = told.await {
         tracing::debug!(%error, "nobody learns how far a backup is");
@@ -205,6 +249,7 @@ async fn tell_progress(platform: &Platform, backup: &AddonBackup, writer: &Vault
 async fn end(platform: &Platform, row: &AddonRow, backup: &AddonBackup, ended: Ended) -> Result<u64> {
     let what = match backup.kind {
         BackupKind::Restore => "Restore",
+        BackupKind::Copy => "Copy",
         BackupKind::Before | BackupKind::Last | BackupKind::Manual | BackupKind::Scheduled => "Backup",
     };
     let name = backup.name();
@@ -250,7 +295,7 @@ async fn end(platform: &Platform, row: &AddonRow, backup: &AddonBackup, ended: E
 
 /// What is not whole has no file, and then its row has an end.
 async fn write_down(platform: &Platform, backup: &AddonBackup, ending: Ending<'_>, bytes: u64) -> Result<()> {
-    if ending != Ending::Succeeded && backup.kind != BackupKind::Restore {
+    if ending != Ending::Succeeded && backup.kind.has_bytes() {
         vault(platform).remove(backup.id).await?;
     }
     let mut conn = platform.store.connection().await?;
