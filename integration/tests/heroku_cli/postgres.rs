@@ -26,10 +26,10 @@ fn a_database_logs_what_people_choose() {
             .expect_success()
             .expect(&format!("{key} has been set to {value} for "))
             .expect(says);
-        run(&[&verb])
-            .expect_success()
-            .expect(&format!("{key} is set to {value} for "));
     }
+    run(&["pg:settings:log-statement"])
+        .expect_success()
+        .expect("log-statement is set to all for ");
     run(&["pg:settings:data-connector-details-logs"])
         .expect_success()
         .expect("is set to false");
@@ -109,11 +109,18 @@ fn a_database_is_copied_and_comes_to_a_newer_version() {
         let begun = run(&[verb, "DATABASE", "--version", "17", "--confirm", "hello"]);
         begun.expect_success().expect("done");
     };
+    // While somebody holds a table, nobody can copy it.
+    let holder = app.start_paas(&["pg:psql", "-c", "begin; lock table visits; select pg_sleep(600)"]);
+    let held =
+        "select 'held' from pg_locks where relation = 'visits'::regclass and mode = 'AccessExclusiveLock' and granted";
+    eventually("the table is held", LIMIT, || says("DATABASE", held).contains("1 row"));
     begin("pg:upgrade:prepare");
     run(&["pg:upgrade:cancel", "DATABASE", "--confirm", "hello"])
         .expect_success()
         .expect("being cancelled");
     wait().expect_code(1).expect("cancelled");
+    run(&["pg:killall"]).expect_success();
+    drop(holder);
     begin("pg:upgrade:dryrun");
     wait().expect_success().expect("dry run of version 17 succeeded");
     begin("pg:upgrade:run");
