@@ -34,10 +34,9 @@ fn a_database_logs_what_people_choose() {
         .expect_success()
         .expect("is set to false");
     run(&["pg:settings:data-connector-details-logs", "DATABASE", "on"])
-        .expect_code(1)
+        .expect_code(2)
         .expect("there are no data connectors here");
     app.paas(&["pg:settings:log-statement", "DATABASE", "dml"])
-        .expect_code(1)
         .expect("must be one of all, ddl, mod, none");
     app.paas(&["pg:settings:log-connections"])
         .expect_success()
