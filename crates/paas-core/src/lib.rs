@@ -29,6 +29,7 @@ mod formation;
 mod hostname;
 mod log;
 mod log_drain;
+mod log_input;
 mod moment;
 mod one_off;
 mod permission;
@@ -89,6 +90,7 @@ pub use log::{LogLine, LogSource};
 pub use log_drain::{
     ClosedAddress, DrainHost, DrainScheme, DrainUrl, check_drain_address, logplex_frame, overflow_line, syslog_frame,
 };
+pub use log_input::{InputLine, LogInputError, log_input};
 pub use moment::{moment, span, time_zone};
 pub use name::NameError;
 pub use network::{Network, NotANetwork};

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use paas_core::{Addon, AddonProvider, AddonState, Id, KnownResource};
 use serde_json::json;
 use sqlx::Connection;
+use uuid::Uuid;
 
 use crate::{
     PgConnection, Sealed, Sealer, Stamp, StoreError,
@@ -20,6 +21,7 @@ use crate::{
 };
 
 const CODE: &str = "addon resource code";
+const LOG_INPUT: &str = "addon log input";
 const OPTIONS: &str = "addon options";
 
 /// Changes of config vars, by what these end in; `None` takes one away.
@@ -30,6 +32,17 @@ pub type Changes = BTreeMap<String, Option<String>>;
 pub struct ResourceOf {
     pub addon: Id<Addon>,
     pub provider: Id<AddonProvider>,
+}
+
+/// What a provider is sent with the request for an add-on. No two add-ons have any of these in common.
+#[derive(Debug)]
+pub struct Grants {
+    /// What it gets its tokens for.
+    pub code: Token,
+    /// What it may write into the app's log with: `t.` and a UUID.
+    pub log_input: Token,
+    /// What it knows the drain by that it may make: `d.` and a UUID.
+    pub drain_token: String,
 }
 
 /// What providers know, of every add-on that they were asked for.
@@ -45,51 +58,88 @@ pub async fn all(conn: &mut PgConnection) -> Result<Vec<(Id<Addon>, KnownResourc
     Ok(rows.collect())
 }
 
-/// A provider is about to be asked for an add-on of this plan, with the code that is returned: the one of the request before, where
-/// that was not exchanged. Before the request: one that answers at once may come with the code before its answer is read.
+/// A provider is about to be asked for an add-on of this plan, with what is returned: that of the request before, where its code was
+/// not exchanged. Before the request: one that answers at once may come with the code before its answer is read.
 pub async fn begin(
     conn: &mut PgConnection,
     sealer: &Sealer,
     ResourceOf { addon, provider }: ResourceOf,
     plan: &str,
     (expires_at, now): (DateTime<Utc>, DateTime<Utc>),
-) -> Result<Token, StoreError> {
+) -> Result<Grants, StoreError> {
     let mut transaction = conn.begin().await?;
-    let known = sqlx::query_scalar!(
-        "select code from addon_resources where addon = $1 for update",
+    let known = sqlx::query!(
+        "select code, log_input, drain_token from addon_resources where addon = $1 for update",
         addon.as_uuid()
     );
-    let code = match known.fetch_optional(&mut *transaction).await?.flatten() {
-        Some(sealed) => {
-            let text = sealer.open(CODE, addon.as_uuid(), &Sealed(sealed))?;
-            let text = String::from_utf8(text).map_err(|_| corrupt(CODE, "no text"))?;
-            Token::from_stored(text)
-        }
-        None => Token::generate_secret(),
+    let (mut code, mut log_input, mut drain_token) = (None, None, None);
+    if let Some(known) = known.fetch_optional(&mut *transaction).await? {
+        let open = |noun, sealed: Option<Vec<u8>>| sealed.map(|sealed| open(sealer, noun, addon, sealed)).transpose();
+        code = open(CODE, known.code)?;
+        log_input = open(LOG_INPUT, known.log_input)?;
+        drain_token = known.drain_token;
+    }
+    let grants = Grants {
+        code: code.unwrap_or_else(Token::generate_secret),
+        log_input: log_input.unwrap_or_else(|| Token::from_stored(format!("t.{}", Uuid::new_v4()))),
+        drain_token: drain_token.unwrap_or_else(|| format!("d.{}", Uuid::new_v4())),
     };
-    let hash = code.hash();
+    let (code_hash, log_input_hash) = (grants.code.hash(), grants.log_input.hash());
+    let seal = |noun, token: &Token| sealer.seal(noun, addon.as_uuid(), token.as_str().as_bytes()).0;
     sqlx::query!(
-        "insert into addon_resources (addon, provider, plan, code, code_hash, code_expires_at, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7)
+        "insert into addon_resources (
+            addon, provider, plan, code, code_hash, code_expires_at, log_input, log_input_hash, drain_token, created_at
+        )
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         on conflict (addon) do update
         set
             plan = excluded.plan,
             accepted_at = null,
             code = excluded.code,
             code_hash = excluded.code_hash,
-            code_expires_at = excluded.code_expires_at",
+            code_expires_at = excluded.code_expires_at,
+            log_input = excluded.log_input,
+            log_input_hash = excluded.log_input_hash,
+            drain_token = excluded.drain_token",
         addon.as_uuid(),
         provider.as_uuid(),
         plan,
-        sealer.seal(CODE, addon.as_uuid(), code.as_str().as_bytes()).0,
-        hash.as_bytes(),
+        seal(CODE, &grants.code),
+        code_hash.as_bytes(),
         expires_at,
+        seal(LOG_INPUT, &grants.log_input),
+        log_input_hash.as_bytes(),
+        grants.drain_token,
         now,
     )
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(code)
+    Ok(grants)
+}
+
+fn open(sealer: &Sealer, noun: &'static str, addon: Id<Addon>, sealed: Vec<u8>) -> Result<Token, StoreError> {
+    let text = sealer.open(noun, addon.as_uuid(), &Sealed(sealed))?;
+    let text = String::from_utf8(text).map_err(|_| corrupt(noun, "no text"))?;
+    Ok(Token::from_stored(text))
+}
+
+/// Whose log input this is.
+pub async fn by_log_input(conn: &mut PgConnection, token: TokenHash) -> Result<Option<Id<Addon>>, StoreError> {
+    let found = sqlx::query_scalar!(
+        "select addon from addon_resources where log_input_hash = $1",
+        token.as_bytes()
+    );
+    Ok(found.fetch_optional(conn).await?.map(Id::from))
+}
+
+/// What it knows its drain by.
+pub async fn drain_token(conn: &mut PgConnection, addon: Id<Addon>) -> Result<Option<String>, StoreError> {
+    let token = sqlx::query_scalar!(
+        "select drain_token from addon_resources where addon = $1",
+        addon.as_uuid()
+    );
+    Ok(token.fetch_optional(conn).await?.flatten())
 }
 
 /// What it is told besides the plan. An event says only what these are called: there may be secrets among them.

@@ -43,6 +43,10 @@ pub(crate) struct Provider {
     pub(crate) plans: Vec<String>,
     pub(crate) base_url: WebhookUrl,
     pub(crate) sso_url: Option<WebhookUrl>,
+    /// It may write into the logs of the apps that it has add-ons of: `log_input`.
+    pub(crate) writes_logs: bool,
+    /// It may have their logs sent: `syslog_drain`.
+    pub(crate) reads_logs: bool,
 }
 
 /// Those that there are, by name. The truth is in their rows; this is what was seen of them last.
@@ -96,6 +100,8 @@ struct Api {
     config_vars_prefix: Option<String>,
     config_vars: Vec<String>,
     production: Endpoints,
+    #[serde(default)]
+    requires: Vec<String>,
     /// A number, or a text.
     version: Option<Value>,
 }
@@ -194,6 +200,7 @@ impl Provider {
         if let Some(wrong) = plans.iter().find(|plan| !is_plan(plan)) {
             return Err(ManifestError::Plan(wrong.clone()));
         }
+        let requires = |word: &str| api.requires.iter().any(|required| required == word);
         let url = |name, text: &str| text.parse::<WebhookUrl>().map_err(|_| ManifestError::Url(name));
         Ok(Self {
             id,
@@ -211,6 +218,8 @@ impl Provider {
                 "" => None,
                 text => Some(url("api.production.sso_url", text)?),
             },
+            writes_logs: requires("log_input"),
+            reads_logs: requires("syslog_drain"),
             name,
         })
     }
@@ -332,6 +341,7 @@ mod tests {
         );
         assert!(!read.shown.to_string().contains("secret"));
         let provider = Provider::read(Id::from_uuid(Uuid::nil()), &read.shown).unwrap();
+        assert!(provider.writes_logs && !provider.reads_logs);
         assert_eq!(
             (provider.default_plan(), provider.suffixes.as_slice()),
             ("test", &["URL".to_owned()][..])

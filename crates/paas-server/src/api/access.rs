@@ -25,6 +25,7 @@ use paas_store::{
 };
 
 use super::{
+    addon_partner,
     auth::{self, Caller, OwnApp},
     error::ApiError,
     needs::{NEEDS, RUN},
@@ -43,6 +44,8 @@ pub(super) enum Need {
     Free(Scope),
     /// A token of this scope.
     Account(Scope),
+    /// A token of this scope, or one of an add-on's provider: the handler asks whether it is for the add-on in the path.
+    Addon(Scope),
     /// A token of this scope, and one of these permissions on the app that the path names.
     App(Permissions, Scope),
     /// A token of this scope, and a role that may do this with the team that the path names.
@@ -100,6 +103,14 @@ async fn check(api: &Arc<Api>, parts: &mut Parts) -> Result<(), ApiError> {
             caller.require(scope)?;
             parts.extensions.insert(caller);
         }
+        Need::Addon(scope) => match Caller::charge(api, parts).await {
+            Ok(caller) => {
+                caller.require(scope)?;
+                parts.extensions.insert(caller);
+            }
+            Err(_) if addon_partner::is_known(api, &parts.headers).await? => {}
+            Err(refusal) => return Err(refusal),
+        },
         Need::App(any_of, scope) => {
             let caller = Caller::charge(api, parts).await?;
             caller.require(scope)?;

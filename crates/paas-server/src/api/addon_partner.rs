@@ -193,8 +193,18 @@ async fn shown(api: &Api, row: &AddonRow, provider: &Provider) -> Result<Json<Ve
     Ok(Json(vars.collect()))
 }
 
+/// Whether somebody shows a token that is good for some add-on.
+pub(super) async fn is_known(api: &Api, headers: &HeaderMap) -> Result<bool, ApiError> {
+    let Some(token) = auth::bearer(headers) else {
+        return Ok(false);
+    };
+    let mut connection = api.connection().await?;
+    let found = addon_resource::by_token(&mut connection, TokenHash::of(token.expose()), api.now()).await?;
+    Ok(found.is_some())
+}
+
 /// The add-on of this id, to its own provider alone.
-async fn own(api: &Api, headers: &HeaderMap, name: &str) -> Result<(AddonRow, Arc<Provider>), ApiError> {
+pub(super) async fn own(api: &Api, headers: &HeaderMap, name: &str) -> Result<(AddonRow, Arc<Provider>), ApiError> {
     let refused = || ApiError::new(ErrorId::Unauthorized, "Invalid credentials provided.");
     let token = auth::bearer(headers).ok_or_else(refused)?;
     let mut connection = api.connection().await?;

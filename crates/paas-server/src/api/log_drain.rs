@@ -7,8 +7,8 @@ use axum::{
     extract::{Path, Query, State},
 };
 use http::StatusCode;
-use paas_api::{ExtendedLogDrain, NewLogDrain};
-use paas_core::{App, DrainHost, DrainUrl};
+use paas_api::{AddonOfDrain, AppRef, ExtendedLogDrain, NewLogDrain};
+use paas_core::DrainUrl;
 use paas_store::log_drain::{self, LogDrain};
 use serde::Deserialize;
 
@@ -20,9 +20,9 @@ use super::{
     page::{Field, Key, Page, Wanted, page},
     state::Api,
 };
-use crate::outbound::Policy;
+use crate::log_drain::closed;
 
-const FIELDS: [Field<paas_api::LogDrain>; 1] = [Field {
+pub(super) const FIELDS: [Field<paas_api::LogDrain>; 1] = [Field {
     name: "id",
     key: |drain| Key::Text(drain.id.to_string()),
 }];
@@ -48,7 +48,7 @@ pub(super) async fn list(
         });
         paas_api::LogDrain {
             extended,
-            ..answer(&row.app, drain)
+            ..answer(app::reference(&row.app), drain)
         }
     });
     page(&range, answers.collect(), &FIELDS)
@@ -62,7 +62,7 @@ pub(super) async fn info(
     let mut connection = api.connection().await?;
     let found = log_drain::find(&mut connection, &api.store().sealer, row.app.id, &drain).await?;
     let found = found.ok_or_else(|| ApiError::not_found("drain"))?;
-    Ok(Json(answer(&row.app, found)))
+    Ok(Json(answer(app::reference(&row.app), found)))
 }
 
 pub(super) async fn create(
@@ -81,7 +81,7 @@ pub(super) async fn create(
     transaction.commit().await?;
     api.announce(app, &format!("Add drain {}", drain.token), &caller.account);
     api.platform.wake_log_drains.notify_one();
-    Ok((StatusCode::CREATED, Json(answer(&row.app, drain))))
+    Ok((StatusCode::CREATED, Json(answer(app::reference(&row.app), drain))))
 }
 
 /// By id, token or URL.
@@ -93,33 +93,36 @@ pub(super) async fn delete(
     let mut transaction = api.store().begin().await?;
     let found = log_drain::find(&mut transaction, &api.store().sealer, row.app.id, &drain).await?;
     let found = found.ok_or_else(|| ApiError::not_found("drain"))?;
+    if let Some(addon) = &found.addon {
+        return Err(ApiError::invalid(format!(
+            "This drain belongs to {0}, and goes with it: paas addons:destroy {0}.",
+            addon.name
+        )));
+    }
     log_drain::delete(&mut transaction, &found, api.stamp(&caller.account)).await?;
     transaction.commit().await?;
     api.announce(row.app.id, &format!("Remove drain {}", found.token), &caller.account);
     api.platform.wake_log_drains.notify_one();
-    Ok(Json(answer(&row.app, found)))
+    Ok(Json(answer(app::reference(&row.app), found)))
 }
 
 /// Says at once what every connection would come up against. Names are checked whenever they are resolved.
-fn check_host(api: &Api, url: &DrainUrl) -> Result<(), ApiError> {
-    let address = match &url.host {
-        DrainHost::Address(address) => *address,
-        DrainHost::Name(name) if name.as_str() == "localhost" => std::net::Ipv4Addr::LOCALHOST.into(),
-        DrainHost::Name(_) => return Ok(()),
-    };
-    match Policy::of_receivers(&api.platform.settings).closed(address) {
-        Some(reason) => Err(ApiError::invalid(format!(
-            "Url host is invalid: {} {reason}.",
-            url.host
-        ))),
+pub(super) fn check_host(api: &Api, url: &DrainUrl) -> Result<(), ApiError> {
+    match closed(&api.platform.settings, url) {
+        Some(reason) => Err(ApiError::invalid(format!("Url host is invalid: {reason}."))),
         None => Ok(()),
     }
 }
 
-fn answer(app: &App, drain: LogDrain) -> paas_api::LogDrain {
+pub(super) fn answer(app: AppRef, drain: LogDrain) -> paas_api::LogDrain {
+    let addon = drain.addon.map(|addon| AddonOfDrain {
+        id: *addon.id.as_uuid(),
+        name: addon.name,
+        app: app.clone(),
+    });
     paas_api::LogDrain {
-        addon: None,
-        app: Some(app::reference(app)),
+        addon,
+        app: Some(app),
         created_at: drain.created_at.into(),
         extended: None,
         id: *drain.id.as_uuid(),

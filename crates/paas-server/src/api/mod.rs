@@ -35,6 +35,7 @@ mod addon_client;
 mod addon_credential;
 mod addon_exposure;
 mod addon_fork;
+mod addon_log;
 mod addon_name;
 mod addon_partner;
 mod addon_provider;
@@ -340,6 +341,12 @@ fn addon_providers() -> Router<Arc<Api>> {
             "/addons/{addon}/config",
             get(addon_partner::config).patch(addon_partner::set_config),
         )
+        .route("/addons/{addon}/log-drains", get(addon_log::list))
+        .route(
+            "/addons/{addon}/log-drains/{drain}",
+            get(addon_log::info).put(addon_log::update),
+        )
+        .route("/logs", post(addon_log::write))
         .route("/addons/{addon}/actions/provision", post(addon_partner::provision))
         .route("/addons/{addon}/actions/deprovision", post(addon_partner::deprovision))
 }

@@ -9,7 +9,7 @@ use paas_core::{
     TeamAction::{self, Look, SeeMembers},
 };
 
-use super::access::Need::{self, Account, App, Free, Login, Public, Team};
+use super::access::Need::{self, Account, Addon, App, Free, Login, Public, Team};
 
 const GLOBAL: Scope = Scope::Global;
 const IDENTITY: Scope = Scope::Identity;
@@ -139,7 +139,7 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     // addons
     ("GET /addons", Account(READ)),
     // Which apps pay for it and use it is asked for by the handlers of those whose path names no app.
-    ("GET /addons/{addon}", Account(READ)),
+    ("GET /addons/{addon}", Addon(READ)),
     ("GET /addon-exposures", Account(READ)),
     ("GET /addons/{addon}/exposure", Account(READ_PROTECTED)),
     ("PUT /addons/{addon}/exposure", Account(WRITE_PROTECTED)),
@@ -172,6 +172,10 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("GET /addons/{addon}/sso", Account(READ_PROTECTED)),
     ("GET /addons/{addon}/config", Public),
     ("PATCH /addons/{addon}/config", Public),
+    ("GET /addons/{addon}/log-drains", Public),
+    ("GET /addons/{addon}/log-drains/{drain}", Public),
+    ("PUT /addons/{addon}/log-drains/{drain}", Public),
+    ("POST /logs", Public),
     ("POST /addons/{addon}/actions/provision", Public),
     ("POST /addons/{addon}/actions/deprovision", Public),
     // Backups: an app of this name may be gone. The handlers ask for permissions on it, or who owned it.

@@ -19,6 +19,20 @@ mod sender;
 mod syslog;
 
 pub(crate) use controller::LogDrainsController;
+use paas_core::{DrainHost, DrainUrl};
+
+use crate::{config::Settings, outbound::Policy};
+
+/// Why no drain may lead to the host of this URL. What a name stands for is checked whenever it is resolved.
+pub(crate) fn closed(settings: &Settings, url: &DrainUrl) -> Option<String> {
+    let address = match &url.host {
+        DrainHost::Address(address) => *address,
+        DrainHost::Name(name) if name.as_str() == "localhost" => std::net::Ipv4Addr::LOCALHOST.into(),
+        DrainHost::Name(_) => return None,
+    };
+    let reason = Policy::of_receivers(settings).closed(address)?;
+    Some(format!("{} {reason}", url.host))
+}
 
 #[cfg(test)]
 mod tests;

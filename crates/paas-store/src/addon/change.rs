@@ -9,6 +9,7 @@ use super::{AddonRow, CONFIG, SECRET, Values, by_id, lock, seal};
 use crate::{
     PgConnection, Sealer, Stamp, StoreError, addon_attachment,
     event::{self, Change},
+    log_drain,
     release::{self, ReleaseRow},
 };
 
@@ -281,6 +282,7 @@ async fn destroy(
     for attachment in &attachments {
         releases.extend(addon_attachment::remove(&mut transaction, sealer, attachment, actor, stamp).await?);
     }
+    log_drain::end_of_addon(&mut transaction, sealer, id, actor, at).await?;
     sqlx::query!(
         "update addons
         set

@@ -57,7 +57,7 @@ fn whatever_names_an_app_wants_a_permission_on_it() {
 #[test]
 fn reads_want_scopes_for_reading_and_changes_want_scopes_for_changing() {
     for (route, need) in NEEDS {
-        let (Need::Free(scope) | Need::Account(scope) | Need::App(_, scope)) = *need else {
+        let (Need::Free(scope) | Need::Account(scope) | Need::Addon(scope) | Need::App(_, scope)) = *need else {
             continue;
         };
         // A log session is made to read, and a filter or a name to look up may be too long for a URL.

@@ -69,6 +69,7 @@ pub(in crate::api) const REQUESTS: &[(&str, &str)] = &[
     ("POST /addons/{addon}/actions/copy", "source! str"),
     ("PUT /addons/{addon}/exposure", "allow! [str]; until str?"),
     ("POST /addon-providers", "manifest obj?; plans [str]; url str?"),
+    ("PUT /addons/{addon}/log-drains/{drain}", "url! uri"),
     ("PATCH /addons/{addon}/config", "config! [{name:str, value:str?}]"),
     ("POST /postgres/v0/databases/{addon}/credentials", "name! str"),
     (

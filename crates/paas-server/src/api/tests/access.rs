@@ -188,7 +188,7 @@ async fn every_role_gets_through_to_what_the_table_lets_it_and_to_nothing_else()
                 let expected = match *need {
                     Need::App(any_of, _) => permissions.any_of(any_of),
                     Need::Team(action, _) => person.role.is_some_and(|role| role.may(action)),
-                    Need::Public | Need::Login | Need::Free(_) | Need::Account(_) => true,
+                    Need::Public | Need::Login | Need::Free(_) | Need::Account(_) | Need::Addon(_) => true,
                 };
                 let passes = passes(&gate, &person.token, route, app, "acme").await;
                 assert_eq!(passes, expected, "{route} of {app} by {}", person.name);
@@ -213,9 +213,11 @@ async fn every_scope_gets_through_to_what_it_covers_and_to_nothing_else() {
         for (route, need) in NEEDS {
             let expected = match *need {
                 Need::Public | Need::Login => true,
-                Need::Free(needed) | Need::Account(needed) | Need::App(_, needed) | Need::Team(_, needed) => {
-                    scope.covers(needed)
-                }
+                Need::Free(needed)
+                | Need::Account(needed)
+                | Need::Addon(needed)
+                | Need::App(_, needed)
+                | Need::Team(_, needed) => scope.covers(needed),
             };
             let passes = passes(&gate, &token, route, "mine", "acme").await;
             assert_eq!(passes, expected, "{route} with {scope:?}");

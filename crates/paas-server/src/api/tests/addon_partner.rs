@@ -13,11 +13,14 @@ use super::{
     addon_provider::{LIMIT, World},
     server::Answer,
 };
-use crate::control::AddonsController;
+use crate::{
+    api::{access::Need, needs::NEEDS},
+    control::AddonsController,
+};
 
 impl World {
     /// An add-on that its provider is at work on: its path, and the provider's token.
-    async fn is_being_made(&self, secret: &str) -> (String, String) {
+    pub(super) async fn is_being_made(&self, secret: &str) -> (String, String) {
         self.provider.will_answer(202, json!({}));
         let made = self.creates("errorbucket", json!({})).await;
         let asked = self.provider.asked("POST /heroku/resources").await;
@@ -248,4 +251,54 @@ async fn what_may_be_a_secret_is_in_no_event_and_what_is_no_manifest_is_refused(
     assert_eq!(asked.body["options"], options);
     let events = format!("{:?}", world.events().await);
     assert!(events.contains("license") && !events.contains("canary"), "{events}");
+}
+
+#[tokio::test]
+async fn a_providers_token_reads_its_add_on_and_reaches_nothing_else() {
+    let world = World::new().await;
+    let secret = world.registers().await;
+    let (path, token) = world.is_being_made(&secret).await;
+    let id = path.trim_start_matches("/addons/");
+    let own = world.says(&token, Method::GET, &path, json!({})).await.ok();
+    assert_eq!(
+        (&own["id"], &own["state"], &own["app"]["name"]),
+        (&json!(id), &json!("provisioning"), &json!("hello"))
+    );
+    assert!(!own.to_string().contains(&token));
+    world.provider.will_answer(202, json!({}));
+    let other = world.creates("errorbucket", json!({})).await;
+    let other = other["id"].as_str().unwrap();
+    let not_its = [
+        format!("/addons/{other}"),
+        format!("/addons/{other}/config"),
+        format!("/addons/{other}/log-drains"),
+        "/addons/hello::ERRORBUCKET".to_owned(),
+    ];
+    for path in not_its {
+        let refused = world.says(&token, Method::GET, &path, json!({})).await;
+        assert_eq!(refused.status, StatusCode::NOT_FOUND, "{path}: {}", refused.text);
+    }
+    let mut tried = 0;
+    for (route, need) in NEEDS {
+        let (method, pattern) = route.split_once(' ').unwrap();
+        if matches!(need, Need::Public | Need::Addon(_)) {
+            continue;
+        }
+        let filled = pattern.replace("{app}", "hello").replace("{addon}", id);
+        let filled = filled.replace(['{', '}'], "");
+        let method: Method = method.parse().unwrap();
+        let refused = world.says(&token, method, &filled, json!({})).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{route}: {}", refused.text);
+        tried += 1;
+    }
+    assert!(tried > 150, "{tried}");
+    // It ends with the add-on.
+    world.acts((&path, &token), "deprovision").await;
+    world.provider.asked(&format!("DELETE /heroku/resources/{id}")).await;
+    let is_refused = async {
+        while world.says(&token, Method::GET, &path, json!({})).await.status != StatusCode::UNAUTHORIZED {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(timeout(LIMIT, is_refused).await.is_ok());
 }

@@ -12,6 +12,7 @@ use axum::{Json, Router, body::Bytes, extract::State, response::IntoResponse};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::TimeDelta;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
+use paas_store::app::AppRow;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -40,6 +41,8 @@ pub(super) struct World {
     pub(super) server: Server,
     pub(super) provider: Provider,
     pub(super) address: SocketAddr,
+    /// `hello`
+    pub(super) app: AppRow,
     _stop: DropGuard,
 }
 
@@ -101,8 +104,9 @@ impl World {
         let addons = Arc::new(AddonsController::new(Arc::clone(&server.platform)));
         let platform = Arc::clone(&server.platform);
         platform.tracker.spawn(async move { addons.run().await.unwrap() });
-        server.app("hello").await;
+        let app = server.app("hello").await;
         Self {
+            app,
             server,
             provider,
             address,
@@ -131,7 +135,11 @@ impl World {
 
     /// Its client secret.
     pub(super) async fn registers(&self) -> String {
-        let new = json!({ "manifest": self.manifest(), "plans": ["basic", "large"] });
+        self.registers_as(self.manifest()).await
+    }
+
+    pub(super) async fn registers_as(&self, manifest: Value) -> String {
+        let new = json!({ "manifest": manifest, "plans": ["basic", "large"] });
         let made = self.server.post("/addon-providers", new).await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
         made.json()["client_secret"].as_str().unwrap().to_owned()

@@ -4,6 +4,7 @@ mod access;
 mod addon;
 mod addon_backup;
 mod addon_exposure;
+mod addon_log;
 mod addon_partner;
 mod addon_provider;
 mod addon_upgrade;

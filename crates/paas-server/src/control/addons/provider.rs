@@ -11,7 +11,7 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
-use paas_core::ResourceStep;
+use paas_core::{DrainUrl, ResourceStep};
 use paas_store::{
     self as store,
     addon::{AddonRow, Values},
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use super::{AddonsController, tell};
 use crate::{
     addon::{PASSWORD, Provider},
+    log_drain::closed,
     outbound::{Connector, Policy, Target, ask},
     platform::Platform,
 };
@@ -50,6 +51,7 @@ struct Answer {
 struct Said {
     message: Option<String>,
     config: Option<BTreeMap<String, String>>,
+    log_drain_url: Option<String>,
 }
 
 impl AddonsController {
@@ -73,14 +75,14 @@ impl AddonsController {
             addon: addon.id,
             provider: provider.id,
         };
-        let code = store::addon_resource::begin(&mut conn, sealer, resource, &addon.plan, (expires_at, now)).await?;
+        let grants = store::addon_resource::begin(&mut conn, sealer, resource, &addon.plan, (expires_at, now)).await?;
         let options = store::addon_resource::options(&mut conn, sealer, addon.id).await?;
         drop(conn);
-        let body = json!({
+        let mut body = json!({
             "callback_url": format!("{}addons/{}", platform.settings.api_url(), addon.id),
             "name": addon.name.as_str(),
             "oauth_grant": {
-                "code": code.as_str(),
+                "code": grants.code.as_str(),
                 "expires_at": expires_at.to_rfc3339(),
                 "type": "authorization_code",
             },
@@ -89,10 +91,19 @@ impl AddonsController {
             "region": Provider::region(),
             "uuid": addon.id.to_string(),
         });
+        if provider.writes_logs {
+            body["log_input_url"] = json!(log_input_url(&platform.settings.api_url(), grants.log_input.as_str()));
+        }
+        if provider.reads_logs {
+            body["log_drain_token"] = json!(grants.drain_token);
+        }
         let answer = send(platform, provider, (Method::POST, None), Some(body)).await?;
         let status = answer.status;
         ensure!(status.is_success(), "{}", answer.in_words(provider));
         self.note(row, &answer).await?;
+        if let Some(url) = &answer.said.log_drain_url {
+            self.set_drain(row, provider, url).await?;
+        }
         if status == StatusCode::ACCEPTED {
             let mut conn = platform.store.connection().await?;
             store::addon_resource::accept(&mut conn, addon.id, platform.clock.now()).await?;
@@ -189,6 +200,27 @@ impl AddonsController {
         Ok(store::addon_resource::set_message(&mut conn, row.addon.id, message).await?)
     }
 
+    /// The log of the app goes there, too, from now on.
+    async fn set_drain(&self, row: &AddonRow, provider: &Provider, url: &str) -> Result<()> {
+        let (platform, name) = (&self.platform, &provider.human_name);
+        ensure!(
+            provider.reads_logs,
+            "{name} gave a log_drain_url, but its manifest does not have \"syslog_drain\" in `requires`"
+        );
+        // The address may hold a secret: no message repeats it.
+        let url = url.trim().parse::<DrainUrl>();
+        let url = url.map_err(|error| anyhow::anyhow!("the log_drain_url of {name} cannot be used: {error}"))?;
+        if let Some(reason) = closed(&platform.settings, &url) {
+            bail!("the log_drain_url of {name} cannot be used: {reason}");
+        }
+        let end = platform.logs.end(row.addon.app).await?;
+        let mut conn = platform.store.connection().await?;
+        let (sealer, now) = (&platform.store.sealer, platform.clock.now());
+        store::log_drain::set_of_addon(&mut conn, sealer, row.addon.id, &url, end, now).await?;
+        platform.wake_log_drains.notify_one();
+        Ok(())
+    }
+
     async fn set_config(&self, row: &AddonRow, provider: &Provider, given: &BTreeMap<String, String>) -> Result<()> {
         let platform = &self.platform;
         let config = provider.config(given, &row.suffixes).map_err(anyhow::Error::msg)?;
@@ -264,6 +296,12 @@ impl Answer {
             None => format!("{} answered {}", provider.human_name, self.status),
         }
     }
+}
+
+/// The user and the password stand in it, as in Logplex's.
+fn log_input_url(api_url: &str, token: &str) -> String {
+    let (scheme, rest) = api_url.split_once("://").unwrap_or(("https", api_url));
+    format!("{scheme}://token:{token}@{rest}logs")
 }
 
 fn cut(message: &str) -> &str {
