@@ -398,9 +398,13 @@ impl Engine for FakeEngine {
     }
 
     async fn version(&self) -> Result<EngineVersion> {
-        if self.state().is_down {
-            return Err(unavailable());
-        }
+        let data_dir = {
+            let state = self.state();
+            if state.is_down {
+                return Err(unavailable());
+            }
+            state.data_dir.clone()
+        };
         Ok(EngineVersion {
             name: "fake",
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -408,7 +412,7 @@ impl Engine for FakeEngine {
             kernel: String::new(),
             storage_driver: "memory".to_owned(),
             cgroup_version: String::new(),
-            data_dir: "/".to_owned(),
+            data_dir: data_dir.unwrap_or_else(|| "/".to_owned()),
             cpus: 2,
             memory_bytes: 4 * 1024 * 1024 * 1024,
             has_live_restore: true,

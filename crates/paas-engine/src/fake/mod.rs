@@ -83,6 +83,11 @@ impl FakeEngine {
         self.state().refused.insert(what.to_owned());
     }
 
+    /// Says that it keeps its files there, and not in `/`.
+    pub fn set_data_dir(&self, path: &str) {
+        self.state().data_dir = Some(path.to_owned());
+    }
+
     /// Ends a running container as if by itself.
     pub fn crash(&self, id: &ContainerId, code: i32) {
         let now = self.now();

@@ -21,6 +21,7 @@ pub(super) type Rule = Arc<dyn Fn(&ContainerSpec) -> bool + Send + Sync>;
 #[derive(Default)]
 pub(super) struct State {
     pub(super) is_down: bool,
+    pub(super) data_dir: Option<String>,
     pub(super) rules: Vec<(Rule, Behaviour)>,
     pub(super) containers: Vec<FakeContainer>,
     pub(super) images: Vec<Image>,

@@ -6,8 +6,6 @@
 //! some days. What fails before leaves the old server as it was. Whoever dies in between begins this step again: each begins with
 //! nothing of an earlier try left.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use chrono::TimeDelta;
 use paas_core::{Addon, AddonStep, AddonUpgrade, Id, ImageRef, UpgradeState};
@@ -37,7 +35,7 @@ const PURPOSE: &str = "upgrade";
 /// What an add-on had before is kept for so long.
 const KEPT: TimeDelta = TimeDelta::days(7);
 /// Longer than any try takes, and any move.
-const LIMIT: Duration = Duration::from_hours(12);
+const LIMIT: TimeDelta = TimeDelta::hours(12);
 
 impl AddonsController {
     /// A dry run: where it succeeds, and more than that was wanted, the add-on is to move.
@@ -127,11 +125,14 @@ impl AddonsController {
         step: &AddonStep,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        let clock = &self.platform.clock;
+        let end = clock.now() + LIMIT;
+        let is_late = || async { Ok((clock.now() > end).then_some(())) };
         tokio::select! {
             biased;
             done = work => done,
             reason = until_seen(|| self.stopped(row, step)) => Err(reason),
-            () = sleep(LIMIT) => bail!("it took longer than {} hours", LIMIT.as_secs() / 3600),
+            () = until_seen(is_late) => bail!("it took longer than {} hours", LIMIT.num_hours()),
         }
     }
 

@@ -12,7 +12,10 @@ use paas_store::{
     new_id,
 };
 
-use super::{super::ArchivesController, server::Server};
+use super::{
+    super::{ArchivesController, disk::pretended},
+    server::Server,
+};
 use crate::addon::Credentials;
 
 const STATE: &str = "server_version_num";
@@ -353,4 +356,45 @@ async fn a_moment_that_somebody_was_promised_stays_until_it_is_on_a_volume() {
     let is_gone = async || server.row(source.addon.id).await.is_none();
     assert!(server.becomes(is_gone).await);
     assert!(archived.files().is_empty());
+}
+
+#[tokio::test]
+async fn a_rollback_that_uses_up_the_disk_ends_and_gives_it_back() {
+    let archived = Archived::new().await;
+    archived.begin().await;
+    let server = &archived.server;
+    let is_scratch = |spec: &ContainerSpec| {
+        matches!(&spec.role, Role::Task { purpose } if purpose == "rollback") && spec.command[0] == "sleep"
+    };
+    server.engine.teach(is_scratch, Behaviour::runs());
+    server.engine.teach_command(REPLAY, Behaviour::deaf());
+    // A disk of the test's own.
+    let disk = server.platform.settings.data_dir.join("engine");
+    server.engine.set_data_dir(disk.to_str().unwrap());
+    pretended::set_free(&disk, 1 << 40);
+    let after = archived.roll_back(archived.now() - MINUTE).await;
+    let is_filling = async || {
+        let listed = server.engine.list().await.unwrap();
+        listed
+            .iter()
+            .any(|container| container.name.starts_with("paas-rollback-"))
+    };
+    server.platform.wake_addons.notify_one();
+    assert!(server.becomes(is_filling).await);
+    pretended::set_free(&disk, 1 << 20);
+    // The second try does not begin.
+    let rests = async || server.row(after).await.is_some_and(|row| row.failures >= 2);
+    assert!(server.becomes(rests).await);
+    let trouble = server.row(after).await.unwrap().trouble.unwrap();
+    assert!(trouble.contains("see what takes room with paas disk"), "{trouble}");
+    assert!(!is_filling().await, "nobody writes any more");
+    let volumes = server.engine.volumes().await.unwrap();
+    let name = format!("paas-addon-{after}");
+    assert!(!volumes.iter().any(|volume| volume.name == name), "{volumes:?}");
+
+    pretended::set_free(&disk, 1 << 40);
+    server.engine.teach_command(REPLAY, Behaviour::copies());
+    server.platform.clock.advance(MINUTE * 20);
+    server.platform.wake_addons.notify_one();
+    assert!(server.is_provisioned(after).await, "there is room again");
 }

@@ -427,3 +427,37 @@ async fn a_destroyed_addon_leaves_a_last_backup_for_a_week() {
     assert!(server.look_after(&row).await.is_empty());
     assert_eq!(server.files(), 0);
 }
+
+#[tokio::test]
+async fn a_dump_that_is_hung_up_on_amid_it_is_no_backup() {
+    let server = Server::new().await;
+    server.run().await;
+    let row = server.database().await;
+    server
+        .engine
+        .teach_command(PG_DUMP, Behaviour::runs().saying("the first half"));
+    capture_backup(&server.platform, &row, BackupKind::Manual, None)
+        .await
+        .unwrap();
+    let folder = server.platform.settings.backups();
+    let is_amid = async || std::fs::read_dir(&folder).is_ok_and(|files| files.count() == 1);
+    assert!(server.becomes(is_amid).await);
+    let own = server.containers_of(row.addon.id).await.remove(0);
+    server.engine.crash(&own.id, 137);
+    let backups = server.settled(&row).await;
+    let BackupState::Failed { reason } = &backups[0].state else {
+        panic!("{backups:?}");
+    };
+    assert!(reason.contains("its program ended with 137"), "{reason}");
+    assert_eq!(server.files(), 0);
+
+    // The next one is whole.
+    server.engine.teach_command(PG_DUMP, Behaviour::exits(0).saying(DUMP));
+    let serves = async || {
+        let containers = server.containers_of(row.addon.id).await;
+        containers.iter().any(paas_engine::Container::is_running)
+    };
+    assert!(server.becomes(serves).await);
+    assert_eq!(server.captured(&row).await.state, BackupState::Succeeded);
+    assert_eq!(server.files(), 1);
+}

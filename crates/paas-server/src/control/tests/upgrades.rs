@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use paas_core::{AddonUpgrade, BackupKind, UpgradeState};
+use paas_core::{AddonState, AddonUpgrade, BackupKind, UpgradeState};
 use paas_engine::{Behaviour, ContainerId, ContainerSpec, Engine, Role};
 use paas_store::{
     StoreError,
@@ -331,4 +331,67 @@ async fn what_an_upgrade_has_left_goes_with_the_add_on() {
     let is_gone = async || server.row(before.addon.id).await.is_none();
     assert!(server.becomes(is_gone).await);
     assert_eq!(server.left().await, (Vec::new(), false));
+}
+
+#[tokio::test]
+async fn a_dry_run_is_given_up_after_12_hours_and_its_server_has_not_noticed() {
+    let server = Server::new().await;
+    server.run().await;
+    let before = server.upgradable("public.people 12").await;
+    let own = server.containers_of(before.addon.id).await;
+    server.stall("-trial");
+    server.begin_upgrade(&before, false).await;
+    server.stops_at(&before, "trying it out").await;
+    server
+        .platform
+        .clock
+        .advance(TimeDelta::hours(12) - TimeDelta::minutes(1));
+    server.stops_at(&before, "trying it out").await;
+    server.platform.clock.advance(TimeDelta::minutes(2));
+    let ended = server.ended(&before).await;
+    assert_eq!(ended.state, UpgradeState::Failed);
+    for words in ["it took longer than 12 hours", "pg:upgrade:dryrun"] {
+        assert!(ended.words.contains(words), "{}", ended.words);
+    }
+    assert_eq!(server.row(before.addon.id).await.unwrap(), before);
+    assert_eq!(server.containers_of(before.addon.id).await, own);
+    let old = format!("paas-addon-{}", before.addon.id);
+    assert_eq!(server.left().await, (vec![old], false));
+}
+
+#[tokio::test]
+async fn a_fork_that_the_disk_has_no_room_for_says_so_before_it_reads_anything() {
+    let server = Server::new().await;
+    server.run().await;
+    let source = server.upgradable("").await;
+    let huge = Behaviour::exits(0).saying("999999999999 /data");
+    server.engine.teach_command("du -skx", huge);
+    let begun = Behaviour::exits(9).complaining("it was begun all the same");
+    server.engine.teach_command("pg_dump", begun);
+    let app = server.app("other").await;
+    server.engine.go_down();
+    let made = server.addon(&app, "heroku-postgresql").await;
+    let fork = Fork {
+        addon: made.addon.id,
+        source: source.addon.id,
+        source_name: source.addon.name.to_string(),
+    };
+    let mut connection = server.platform.store.connection().await.unwrap();
+    addon_fork::begin(&mut connection, &fork).await.unwrap();
+    server.engine.come_back();
+    // The second try comes at once, and says the same.
+    let rests = async || server.row(made.addon.id).await.is_some_and(|row| row.failures >= 2);
+    assert!(server.becomes(rests).await);
+    let row = server.row(made.addon.id).await.unwrap();
+    let trouble = row.trouble.unwrap();
+    for words in [
+        "the disk at / has",
+        "MB are needed",
+        "see what takes room with paas disk",
+    ] {
+        assert!(trouble.contains(words), "{trouble}");
+    }
+    assert_eq!(row.addon.state, AddonState::Provisioning, "no app has its address");
+    let unfilled = addon_fork::unfilled(&mut connection, made.addon.id).await.unwrap();
+    assert!(unfilled.is_some());
 }
