@@ -216,7 +216,8 @@ impl Task {
                 };
                 position = Some(chunk.position);
                 let was_inside = is_inside.insert(chunk.stream, chunk.is_partial).unwrap_or(false);
-                if !(was_inside && chunk.bytes.is_empty()) && !self.is_left_out(&chunk) {
+                let is_no_line = was_inside && chunk.bytes.is_empty();
+                if !is_no_line && !self.is_left_out(&chunk) {
                     lines.push(self.line(&chunk));
                 }
             }
