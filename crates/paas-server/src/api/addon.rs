@@ -327,33 +327,6 @@ fn chosen_plan(api: &Api, row: &AddonRow, plan: &str) -> Result<String, ApiError
     Ok(offer.plan_name)
 }
 
-/// Answers at once: the server learns the new password, then the apps get it with a release.
-pub(super) async fn rotate_credentials(
-    State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
-    caller: Caller,
-) -> Result<Json<paas_api::Addon>, ApiError> {
-    let row = seen(&api, &caller, &name).await?;
-    require(&api, &caller, &row, Permissions::OPERATE).await?;
-    rotate_own(&api, &caller, &row).await?;
-    shown(&api, &row).await.map(Json)
-}
-
-/// Gives an add-on's own user another password.
-pub(super) async fn rotate_own(api: &Api, caller: &Caller, row: &AddonRow) -> Result<(), ApiError> {
-    let mut transaction = api.store().begin().await?;
-    let (id, sealer) = (row.addon.id, &api.store().sealer);
-    let credentials = Credentials::from_values(addon::secret(&mut transaction, sealer, id).await?).rotated();
-    let service = addon_service::find(api, &row.addon.service)?;
-    let (secret, stamp) = ((credentials.values(), service.learns()), api.stamp(&caller.account));
-    addon::begin_rotation(&mut transaction, sealer, id, secret, stamp).await?;
-    transaction.commit().await?;
-    let what = format!("Rotate credentials of {}", row.addon.name);
-    api.announce(row.addon.app, &what, &caller.account);
-    api.platform.wake_addons.notify_one();
-    Ok(())
-}
-
 /// It is detached everywhere at once. What is left of it goes by itself.
 pub(super) async fn delete(
     State(api): State<Arc<Api>>,

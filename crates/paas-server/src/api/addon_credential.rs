@@ -213,7 +213,7 @@ pub(super) async fn require(api: &Api, row: &AddonRow, namespace: &str) -> Resul
 
 async fn rotate_one(api: &Api, caller: &Caller, row: &AddonRow, credential: &str) -> Result<(), ApiError> {
     if credential == DEFAULT {
-        return addon::rotate_own(api, caller, row).await;
+        return rotate_own(api, caller, row).await;
     }
     let mut connection = api.connection().await?;
     let found = addon_credential::find(&mut connection, row.addon.id, credential).await?;
@@ -223,6 +223,33 @@ async fn rotate_one(api: &Api, caller: &Caller, row: &AddonRow, credential: &str
     addon_credential::rotate(&mut connection, sealer, &found, &secret, stamp).await?;
     drop(connection);
     announce(api, caller, row, &format!("Rotate credential {credential} of"));
+    Ok(())
+}
+
+/// Answers at once: the server learns the new password, then the apps get it with a release.
+pub(super) async fn rotate_main(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    caller: Caller,
+) -> Result<Json<paas_api::Addon>, ApiError> {
+    let row = addon::seen(&api, &caller, &name).await?;
+    addon::require(&api, &caller, &row, Permissions::OPERATE).await?;
+    rotate_own(&api, &caller, &row).await?;
+    addon::shown(&api, &row).await.map(Json)
+}
+
+/// Gives an add-on's own user another password.
+async fn rotate_own(api: &Api, caller: &Caller, row: &AddonRow) -> Result<(), ApiError> {
+    let mut transaction = api.store().begin().await?;
+    let (id, sealer) = (row.addon.id, &api.store().sealer);
+    let credentials = Credentials::from_values(addons::secret(&mut transaction, sealer, id).await?).rotated();
+    let service = addon_service::find(api, &row.addon.service)?;
+    let (secret, stamp) = ((credentials.values(), service.learns()), api.stamp(&caller.account));
+    addons::begin_rotation(&mut transaction, sealer, id, secret, stamp).await?;
+    transaction.commit().await?;
+    let what = format!("Rotate credentials of {}", row.addon.name);
+    api.announce(row.addon.app, &what, &caller.account);
+    api.platform.wake_addons.notify_one();
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 
-use super::{addon, addon_backup, addon_client, addon_credential, addon_setting, addon_upgrade, state::Api};
+use super::{addon_backup, addon_client, addon_credential, addon_setting, addon_upgrade, state::Api};
 
 pub(super) fn routes() -> Router<Arc<Api>> {
     addon_backups()
@@ -124,7 +124,7 @@ fn data_stores() -> Router<Arc<Api>> {
         .route("/redis/v0/databases/{addon}/upgrade", post(addon_upgrade::run))
         .route(
             "/redis/v0/databases/{addon}/credentials_rotation",
-            post(addon::rotate_credentials),
+            post(addon_credential::rotate_main),
         )
         .route(
             "/redis/v0/databases/{addon}/stats/reset",

@@ -294,7 +294,7 @@ fn addons() -> Router<Arc<Api>> {
         .route("/addons/{addon}/actions/copy", post(addon_client::copy))
         .route(
             "/addons/{addon}/actions/rotate-credentials",
-            post(addon::rotate_credentials),
+            post(addon_credential::rotate_main),
         )
         .route(
             "/addons/{addon}/addon-attachments",
