@@ -24,19 +24,23 @@ pub enum LogInputError {
     Line(usize),
 }
 
-/// The lines of a request; `now` stands where a line has no time that can be true.
+/// The lines of a request; `now` stands where a line has no time that can be true. A message of several lines becomes as many, so that
+/// none of them looks like another one's.
 pub fn log_input(body: &[u8], now: DateTime<Utc>) -> Result<Vec<InputLine>, LogInputError> {
     let mut lines = Vec::new();
     let mut rest = body.trim_ascii_start();
-    while !rest.is_empty() {
-        let number = lines.len() + 1;
+    for number in 1.. {
+        if rest.is_empty() {
+            break;
+        }
         let (frame, after) = frame(rest, number)?;
         let frame = String::from_utf8_lossy(frame);
         let (at, message) = line(&frame).ok_or(LogInputError::Line(number))?;
-        lines.push(InputLine {
-            at: at.filter(|at| *at <= now && *at >= now - OLDEST).unwrap_or(now),
-            message: message.trim_end().to_owned(),
-        });
+        let at = at.filter(|at| *at <= now && *at >= now - OLDEST).unwrap_or(now);
+        lines.extend(message.trim_end().split('\n').map(|message| InputLine {
+            at,
+            message: message.trim_end_matches('\r').to_owned(),
+        }));
         rest = after.trim_ascii_start();
     }
     Ok(lines)
@@ -125,14 +129,14 @@ mod tests {
 
     #[test]
     fn frames_are_taken_apart() {
-        let lines = ["foo", "bär", "two\nlines"].map(|text| {
+        let lines = ["foo", "bär", "two\r\nlines\n"].map(|text| {
             framed(&format!(
                 "<190>1 2013-03-27T20:02:24+00:00 01234567-89ab-cdef-0123-456789abcdef app procid - - {text}"
             ))
         });
         let read = read(&format!("{}{}\n{}\n", lines[0], lines[1], lines[2])).unwrap();
         let messages: Vec<_> = read.iter().map(|line| line.message.as_str()).collect();
-        assert_eq!(messages, ["foo", "bär", "two\nlines"]);
+        assert_eq!(messages, ["foo", "bär", "two", "lines"]);
         assert_eq!(read[0].at, "2013-03-27T20:02:24Z".parse::<DateTime<Utc>>().unwrap());
     }
 

@@ -40,17 +40,13 @@ pub(super) async fn write(
     let row = writer(&api, &headers).await?;
     let lines = log_input(&body, api.now());
     let lines = lines.map_err(|error| ApiError::new(ErrorId::BadRequest, format!("Nothing is stored: {error}.")))?;
-    // One of them is one line, so that no message looks like another one's.
-    let lines: Vec<_> = lines
-        .iter()
-        .flat_map(|line| line.message.split('\n').map(|message| (line.at, message)))
-        .map(|(at, message)| LogLine {
-            at,
-            source: LogSource::App,
-            process: row.addon.name.as_str().to_owned(),
-            message: message.trim_end_matches('\r').to_owned(),
-        })
-        .collect();
+    let lines = lines.into_iter().map(|line| LogLine {
+        at: line.at,
+        source: LogSource::App,
+        process: row.addon.name.as_str().to_owned(),
+        message: line.message,
+    });
+    let lines: Vec<_> = lines.collect();
     if !lines.is_empty() {
         api.platform.logs.append(row.addon.app, &lines);
     }
