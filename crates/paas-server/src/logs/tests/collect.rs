@@ -1,6 +1,11 @@
 //! Following containers: no line lost, none twice.
 
-use std::{fs, time::Duration};
+use std::{
+    collections::HashSet,
+    fs,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use paas_core::{DynoSize, ImageRef};
 use paas_engine::{Behaviour, ContainerId, ContainerSpec, Engine, FakeEngine, OutputStream, Role};
@@ -9,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(20);
+const OTHER: Id<App> = Id::from_uuid(Uuid::from_u128(2));
 
 /// A server that follows logs, until it is stopped or its files are torn.
 struct Server {
@@ -31,7 +37,11 @@ impl Server {
     }
 
     async fn wait_for_lines(&self, count: u64) {
-        let mut lines = Box::pin(self.logs.follow(APP, count - 1, Filter::default()));
+        self.wait_for_lines_of(APP, count).await;
+    }
+
+    async fn wait_for_lines_of(&self, app: Id<App>, count: u64) {
+        let mut lines = Box::pin(self.logs.follow(app, count - 1, Filter::default()));
         tokio::time::timeout(DEADLINE, futures_util::StreamExt::next(&mut lines))
             .await
             .unwrap_or_else(|_| panic!("line {count} was never stored"));
@@ -218,6 +228,51 @@ async fn a_container_that_was_removed_is_forgotten() {
     server.drained(&container).await;
     server.collector.forget(&container);
     assert_eq!(server.logs.position(APP, &container).unwrap(), None);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn what_a_server_says_is_in_the_logs_of_those_that_use_it_for_as_long_as_they_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let now = Arc::new(AtomicI64::new(1));
+    let clock = Arc::clone(&now);
+    let engine = FakeEngine::new(move || at(clock.load(Ordering::Relaxed)));
+    engine.add_image("app");
+    engine.teach(|_| true, Behaviour::runs());
+    let (database, dyno) = (start(&engine, "web.1").await, start(&engine, "web.2").await);
+    let server = Server::start(&engine, open(directory.path()));
+    let shared = |name: &str, since: i64| Shared {
+        process: "postgres.1".to_owned(),
+        prefix: format!("[{name}] "),
+        without: vec!["platform: ".to_owned()],
+        since: at(since),
+    };
+    say(&engine, &database, 1..=1);
+    now.store(10, Ordering::Relaxed);
+    engine.say(&database, OutputStream::Stderr, "platform: secret");
+    say(&engine, &database, 2..=2);
+    server.collector.follow(APP, &dyno, "web.2");
+    server.collector.share(APP, &database, shared("DATABASE", 0));
+    server.collector.share(OTHER, &database, shared("MAIN", 5));
+    server.wait_for_lines(2).await;
+    server.wait_for_lines_of(OTHER, 1).await;
+    assert_eq!(messages(&server.logs).await, ["[DATABASE] 1", "[DATABASE] 2"]);
+    let seen = server.logs.tail(OTHER, 9, &Filter::default()).await.unwrap();
+    // It uses the server since a moment between the two.
+    assert_eq!(seen.lines[0].line.message, "[MAIN] 2");
+
+    server
+        .collector
+        .share_no_others(&HashSet::from([(database.clone(), APP)]));
+    assert!(!server.collector.is_followed(OTHER, &database));
+    assert_eq!(server.logs.position(OTHER, &database).unwrap(), None);
+    // Dynos are nobody else's business.
+    assert!(server.collector.is_followed(APP, &dyno));
+    say(&engine, &database, 3..=3);
+    server.wait_for_lines(3).await;
+    engine.crash(&database, 1);
+    server.drained(&database).await;
+    assert_eq!(server.logs.tail(OTHER, 9, &Filter::default()).await.unwrap().end, 1);
     server.end().await;
 }
 
