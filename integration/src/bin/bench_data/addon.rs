@@ -88,7 +88,10 @@ impl Addon {
 
     fn docker(&self, command: &[&str]) -> Command {
         let mut docker = Command::new("docker");
-        docker.args(["exec", "-i", &self.container]).args(command);
+        // How the platform's own connections are is nothing for others.
+        docker
+            .args(["exec", "-i", "-e", "PGOPTIONS=", &self.container])
+            .args(command);
         docker
     }
 }
