@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::load_connection::Connection;
+use crate::{Stalls, load_connection::Connection};
 
 /// What a story asks for per second; a little more than the 200 that it promises, so that rounding does not matter.
 const RATE: u32 = 220;
@@ -51,6 +51,7 @@ pub struct Load {
 /// What came of a load.
 #[derive(Clone)]
 pub struct Traffic {
+    pub started: Instant,
     pub requests: u64,
     pub elapsed: Duration,
     /// In the order in which they were noticed.
@@ -128,6 +129,7 @@ impl Load {
     /// What has come of it until now.
     pub fn traffic(&self) -> Traffic {
         let mut traffic = Traffic {
+            started: self.started,
             requests: 0,
             elapsed: self.started.elapsed(),
             failures: Vec::new(),
@@ -190,19 +192,26 @@ impl Traffic {
         self.requests as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// What so many of a hundred requests took at most.
-    pub fn percentile(&self, percent: usize) -> Duration {
-        self.percentile_between(percent, Duration::ZERO..Duration::MAX)
+    /// From the first request to the end of the last one.
+    pub fn span(&self) -> Range<Instant> {
+        self.started..self.started + self.elapsed
     }
 
-    /// The same, of those that were sent within a span of the load.
-    pub fn percentile_between(&self, percent: usize, span: Range<Duration>) -> Duration {
-        let sent_then = self.latencies.iter().filter(|(sent, _)| span.contains(sent));
-        let index = (sent_then.clone().count() * percent).div_ceil(100);
-        sent_then
-            .map(|(_, took)| *took)
-            .nth(index.saturating_sub(1))
-            .unwrap_or_default()
+    /// Of the requests that were sent within a span, those under which the machine itself did not stand still.
+    #[must_use]
+    pub fn undisturbed(&self, stalls: &Stalls, sent_in: &Range<Instant>) -> Self {
+        let mut traffic = self.clone();
+        traffic.latencies.retain(|(sent, took)| {
+            let sent = self.started + *sent;
+            sent_in.contains(&sent) && !stalls.touch(&(sent..sent + *took))
+        });
+        traffic
+    }
+
+    /// What so many of a hundred requests took at most.
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let index = (self.latencies.len() * percent).div_ceil(100).saturating_sub(1);
+        self.latencies.get(index).map_or(Duration::ZERO, |(_, took)| *took)
     }
 
     /// Panics unless every request was answered, at the rate that was promised.

@@ -1,8 +1,10 @@
 //! What a database of the platform costs beside the bare programs, in turns, in one run on one machine.
 //!
-//! - pgbench in the Postgres add-on, beside the same server with the same settings on the host, without a container.
+//! - pgbench in the Postgres add-on, beside the same server with the same settings on the host, without a container. For the time in
+//!   which the machine itself stood still (`Stalls`) neither can do anything: transactions are counted per second of what is left.
 //! - A backup of a gigabyte and its way back, beside `pg_dump` into a file and `pg_restore` out of it, in the same server.
-//! - What a backup costs an app that serves 220 requests per second.
+//! - What a backup costs an app that serves 220 requests per second, beside the seconds before it. Requests under which the machine
+//!   itself stood still (`Stalls`) are not counted, on neither side.
 
 mod addon;
 mod bare;
@@ -16,7 +18,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use paas_integration::{App, Load, Platform, Target, Traffic};
+use paas_integration::{App, Load, Platform, Stalls, Target};
 
 use self::{addon::Addon, bare::Bare, sample::median};
 
@@ -36,16 +38,17 @@ fn main() -> Result<()> {
     let rounds = env::args().nth(1).map_or(Ok(ROUNDS), |word| word.parse());
     let rounds = rounds.context("the number of rounds")?;
     let mut out = io::stdout();
+    let stalls = Stalls::watch();
     let platform = Platform::start();
     let app = platform.app("neighbour");
     app.push().expect_success();
     let addon = Addon::create(&platform, &app, "heroku-postgresql:standard-0");
-    pgbench(&mut out, &addon, rounds)?;
-    dumps(&mut out, &platform, &app, &addon, rounds)
+    pgbench(&mut out, &addon, &stalls, rounds)?;
+    dumps(&mut out, &platform, &app, &addon, &stalls, rounds)
 }
 
 /// Transactions per second, inside and outside.
-fn pgbench(out: &mut impl Write, addon: &Addon, rounds: usize) -> Result<()> {
+fn pgbench(out: &mut impl Write, addon: &Addon, stalls: &Stalls, rounds: usize) -> Result<()> {
     let bare = Bare::start(&addon.settings())?;
     addon.run(&["createdb", "-h", "/run/addon", "-U", "postgres", "bench"]);
     addon.pgbench(&["-i", "-q", "-s", SCALE]);
@@ -57,8 +60,8 @@ fn pgbench(out: &mut impl Write, addon: &Addon, rounds: usize) -> Result<()> {
     ] {
         let (mut ours, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            floor.push(sample::transactions(&bare.pgbench(arguments)?)?);
-            ours.push(sample::transactions(&addon.pgbench(arguments))?);
+            floor.push(going(stalls, || sample::transactions(&bare.pgbench(arguments)?))?);
+            ours.push(going(stalls, || sample::transactions(&addon.pgbench(arguments)))?);
         }
         let (ours, floor) = (median(&ours), median(&floor));
         let percent = (1.0 - ours / floor) * 100.0;
@@ -71,13 +74,27 @@ fn pgbench(out: &mut impl Write, addon: &Addon, rounds: usize) -> Result<()> {
     Ok(())
 }
 
+/// What there would be per second, had the machine not stood still meanwhile.
+fn going(stalls: &Stalls, work: impl FnOnce() -> Result<f64>) -> Result<f64> {
+    let begun = Instant::now();
+    let per_second = work()?;
+    Ok(per_second / (1.0 - stalls.share(&(begun..Instant::now()))))
+}
+
 /// Backups and restores, and what an app has of them.
-fn dumps(out: &mut impl Write, platform: &Platform, app: &App<'_>, addon: &Addon, rounds: usize) -> Result<()> {
+fn dumps(
+    out: &mut impl Write,
+    platform: &Platform,
+    app: &App<'_>,
+    addon: &Addon,
+    stalls: &Stalls,
+    rounds: usize,
+) -> Result<()> {
     app.paas(&["pg:psql", "-c", FILL]).expect_success();
     let file = platform.work().join("plain.dump");
     let (mut captures, mut plain_dumps) = (Vec::new(), Vec::new());
     let (mut restores, mut plain_restores) = (Vec::new(), Vec::new());
-    let (mut quiet, mut beside) = (Vec::new(), Vec::new());
+    let mut felt = Felt::default();
     for _ in 0..rounds {
         plain_dumps.push(seconds(|| addon.dump(&file)));
         captures.push(seconds(|| capture(app)));
@@ -87,8 +104,7 @@ fn dumps(out: &mut impl Write, platform: &Platform, app: &App<'_>, addon: &Addon
             app.paas(&["pg:backups:restore", &name, "DATABASE", "--confirm", app.name()])
                 .expect_success();
         }));
-        quiet.push(load(platform, app, || thread::sleep(QUIET)));
-        beside.push(load(platform, app, || capture(app)));
+        felt.backup(platform, app, stalls);
     }
     let bytes = fs::metadata(&file)?.len();
     writeln!(out, "a dump of {} MB", bytes / 1_000_000)?;
@@ -108,22 +124,54 @@ fn dumps(out: &mut impl Write, platform: &Platform, app: &App<'_>, addon: &Addon
             "{name:34} ours {ours:6.1} s   plain {floor:6.1} s   {percent:+.1} %, aim {AIM_DUMP_PERCENT} %"
         )?;
     }
-    let slowest = |traffics: &[Traffic]| {
-        let all: Vec<_> = traffics
-            .iter()
-            .map(|traffic| traffic.percentile(99).as_secs_f64() * 1000.0)
-            .collect();
-        median(&all)
-    };
-    let failed: usize = beside.iter().map(|traffic| traffic.failures.len()).sum();
-    let (quiet, beside) = (slowest(&quiet), slowest(&beside));
-    let percent = (beside / quiet - 1.0) * 100.0;
-    writeln!(
-        out,
-        "an app's slowest in a hundred      {quiet:.1} ms   during a backup {beside:.1} ms   {percent:+.0} %, \
-         aim {AIM_NEIGHBOUR_PERCENT} %, {failed} failed"
-    )?;
-    Ok(())
+    felt.show(out)
+}
+
+/// What an app has of a backup, round by round: its slowest in a hundred in milliseconds, and for which part of the time the
+/// processors stood still.
+#[derive(Default)]
+struct Felt {
+    before: Vec<f64>,
+    beside: Vec<f64>,
+    percent: Vec<f64>,
+    still_before: Vec<f64>,
+    still_beside: Vec<f64>,
+    failed: usize,
+}
+
+impl Felt {
+    fn backup(&mut self, platform: &Platform, app: &App<'_>, stalls: &Stalls) {
+        let load = Load::start(platform.http(), &[Target::new(app.host())]);
+        thread::sleep(QUIET);
+        let begun = Instant::now();
+        capture(app);
+        let ended = Instant::now();
+        let traffic = load.stop();
+        let (before, beside) = (traffic.started..begun, begun..ended);
+        let slowest = |span| traffic.undisturbed(stalls, span).percentile(99).as_secs_f64() * 1000.0;
+        let (before_ms, beside_ms) = (slowest(&before), slowest(&beside));
+        self.percent.push((beside_ms / before_ms - 1.0) * 100.0);
+        self.before.push(before_ms);
+        self.beside.push(beside_ms);
+        self.still_before.push(stalls.share(&before) * 100.0);
+        self.still_beside.push(stalls.share(&beside) * 100.0);
+        self.failed += traffic.failures.len();
+    }
+
+    fn show(&self, out: &mut impl Write) -> Result<()> {
+        writeln!(
+            out,
+            "an app's slowest in a hundred      {:.2} ms   during a backup {:.2} ms   {:+.0} %, aim {AIM_NEIGHBOUR_PERCENT} %, \
+             {} failed (processors stood still: {:.1} % before, {:.1} % beside)",
+            median(&self.before),
+            median(&self.beside),
+            median(&self.percent),
+            self.failed,
+            median(&self.still_before),
+            median(&self.still_beside),
+        )?;
+        Ok(())
+    }
 }
 
 fn capture(app: &App<'_>) {
@@ -139,12 +187,6 @@ fn newest(app: &App<'_>) -> Result<String> {
         .filter(|one| one["kind"] == "manual");
     let name = manual.filter_map(|one| one["name"].as_str()).max();
     Ok(name.context("a backup was captured")?.to_owned())
-}
-
-fn load(platform: &Platform, app: &App<'_>, work: impl FnOnce()) -> Traffic {
-    let load = Load::start(platform.http(), &[Target::new(app.host())]);
-    work();
-    load.stop()
 }
 
 fn seconds(work: impl FnOnce()) -> f64 {
