@@ -39,6 +39,7 @@ fn what_was_in_a_database_comes_back() {
     is_found_out(&platform, &app);
     survives_the_death_of_the_server(&platform, &app);
     outlives_its_database(&app);
+    a_copy_that_breaks_off_changes_nothing(&platform, &app);
 }
 
 /// Captured, lost, put back, counted.
@@ -180,13 +181,7 @@ fn survives_the_death_of_the_server(platform: &Platform, app: &App<'_>) {
 /// A program in an add-on lets its server and everything else there go first.
 #[track_caller]
 fn comes_last(platform: &Platform, program: &str) {
-    let containers = platform.engine().containers();
-    let addons = containers.iter().filter(|container| container.role == "addon");
-    let tops = addons.map(|addon| {
-        let top = platform.engine().docker(&["top", &addon.id, "-eo", "pid,ni,comm"]);
-        top.expect_success().text()
-    });
-    let tops: String = tops.collect();
+    let tops = programs_in_addons(platform);
     let nice = tops
         .lines()
         .find_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
@@ -194,6 +189,17 @@ fn comes_last(platform: &Platform, program: &str) {
             _ => None,
         });
     assert_eq!(nice.as_deref(), Some("19"), "{tops}");
+}
+
+/// A line for each, with its number, its niceness and its name.
+fn programs_in_addons(platform: &Platform) -> String {
+    let containers = platform.engine().containers();
+    let addons = containers.iter().filter(|container| container.role == "addon");
+    let tops = addons.map(|addon| {
+        let top = platform.engine().docker(&["top", &addon.id, "-eo", "pid,ni,comm"]);
+        top.expect_success().text()
+    });
+    tops.collect()
 }
 
 fn is_at_rest(platform: &Platform, app: &App<'_>, when: &str) {
@@ -208,7 +214,8 @@ fn is_at_rest(platform: &Platform, app: &App<'_>, when: &str) {
             .len(),
         0
     );
-    let kept = platform.sql("select id from addon_backups where state = 'succeeded' and kind <> 'restore' order by id");
+    let kept = platform
+        .sql("select id from addon_backups where state = 'succeeded' and kind not in ('restore', 'copy') order by id");
     let mut files: Vec<_> = fs::read_dir(platform.data_dir().join("backups"))
         .expect("backups are there")
         .map(|entry| {
@@ -239,6 +246,37 @@ fn outlives_its_database(app: &App<'_>) {
     app.paas(&["pg:backups:restore", &name, "DATABASE", "--confirm", app.name()])
         .expect_success();
     assert_eq!(people(app), "1000");
+}
+
+/// Neither of its programs goes on without the server, and the next copy is whole.
+fn a_copy_that_breaks_off_changes_nothing(platform: &Platform, app: &App<'_>) {
+    let copy = ["pg:copy", "DATABASE", "COPY", "--confirm", app.name()];
+    let count = |table: &str| {
+        let said = app.paas(&["pg:psql", "COPY", "-c", &format!("select count(*) from {table}")]);
+        said.stdout.lines().nth(2).unwrap_or_default().trim().to_owned()
+    };
+    app.paas(&["addons:create", "heroku-postgresql", "--as", "COPY"])
+        .expect_success();
+    are_there(app);
+    app.paas(&["pg:psql", "COPY", "-c", "create table kept as select 1 as id"])
+        .expect_success();
+    platform.kill();
+    platform.serve(&["--failpoint", "copy.amid"]);
+    let begun = app.start_paas(&copy);
+    let status = platform.ends(SOON);
+    assert_eq!(status.signal(), ABORTED, "{status}");
+    let _ = begun.finish(SOON);
+    platform.serve(&[]);
+    is_at_rest(platform, app, "copy.amid");
+    let programs = programs_in_addons(platform);
+    assert!(
+        !programs.contains("pg_dump") && !programs.contains("pg_restore"),
+        "{programs}"
+    );
+    assert_eq!(count("kept"), "1");
+    app.paas(&copy).expect_success();
+    assert_eq!(count("people"), "1000");
+    app.paas(&["pg:backups"]).expect_success().expect("=== Copies");
 }
 
 fn are_there(app: &App<'_>) {

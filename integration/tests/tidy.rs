@@ -240,7 +240,7 @@ fn every_fail_point_of_the_server_has_its_story() {
     let points = |path: &str| -> BTreeSet<String> {
         let text = fs::read_to_string(root().join(path)).unwrap();
         let quoted = text.split('"').skip(1).step_by(2);
-        let is_point = |word: &&str| matches!(word.rsplit_once('.'), Some((_, "before" | "after")));
+        let is_point = |word: &&str| matches!(word.rsplit_once('.'), Some((_, "before" | "amid" | "after")));
         quoted.filter(is_point).map(str::to_owned).collect()
     };
     let of_the_server = points("crates/paas-server/src/failpoint.rs");

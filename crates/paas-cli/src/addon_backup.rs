@@ -14,6 +14,7 @@ use clap::Args;
 use paas_api::{NewRestore, PublicUrl, Transfer, UNPROVEN};
 
 pub(crate) use schedule::{ScheduleArgs, SchedulesArgs, schedule, schedules, unschedule};
+use show::Sort;
 pub(crate) use show::{ListArgs, info, list};
 
 use crate::{
@@ -248,13 +249,13 @@ pub(crate) fn restore(args: &RestoreArgs, context: &Context) -> Result<()> {
     follow(context, &database.app.name, &begun, "Restoring")
 }
 
-/// Looks until it has ended.
-fn follow(context: &Context, app: &str, begun: &Transfer, what: &str) -> Result<()> {
+/// Looks until it has ended; says how much has passed.
+pub(crate) fn follow(context: &Context, app: &str, begun: &Transfer, what: &str) -> Result<()> {
     let path = format!("{}/{}", path_of(app), begun.uuid);
     let look = || loop {
         let now: Transfer = context.client.get(&path)?;
         match now.succeeded {
-            Some(true) => return Ok(()),
+            Some(true) => return Ok(now.processed_bytes),
             Some(false) => {
                 let why = now.logs.last().map_or("it did not say why", |log| log.message.as_str());
                 return Err(Error::Absent(format!("{} failed: {why}", now.name)));
@@ -262,7 +263,8 @@ fn follow(context: &Context, app: &str, begun: &Transfer, what: &str) -> Result<
             None => thread::sleep(LOOK_AGAIN),
         }
     };
-    context.output.action(what, look, |()| String::new())
+    let passed = |bytes: &u64| format!(", {}", show::bytes(*bytes));
+    context.output.action(what, look, passed).map(drop)
 }
 
 /// The one of this name, or the newest that can be counted on.
@@ -276,7 +278,7 @@ fn one(context: &Context, app: &str, name: Option<&str>) -> Result<Transfer> {
 /// The newest of these whose bytes are there, and that no proof has found to be no good.
 fn newest_good(context: &Context, app: &str, is_meant: impl Fn(&Transfer) -> bool) -> Result<Transfer> {
     let is_good = |transfer: &Transfer| {
-        !show::is_restore(transfer)
+        Sort::of(transfer) == Sort::Backup
             && transfer.succeeded == Some(true)
             && transfer.proof.as_ref().is_none_or(|proof| proof.succeeded)
     };

@@ -19,8 +19,9 @@ pub struct AddonBackup {
     pub id: Id<AddonBackup>,
     pub addon: Id<Addon>,
     pub addon_name: String,
-    /// The add-on that was copied into this one, while there is one.
-    pub source_name: Option<String>,
+    /// The add-on that was copied into this one, and its name while there is one.
+    pub copied_from: Option<Id<Addon>>,
+    pub copied_from_name: Option<String>,
     /// What can read it.
     pub service: String,
     pub app: Id<App>,

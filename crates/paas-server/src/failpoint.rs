@@ -8,9 +8,9 @@ use paas_build::Checkpoint;
 
 static ARMED: OnceLock<String> = OnceLock::new();
 
-/// Every fail point: of a deploy, in the order in which a deploy passes them, then of a backup, of its way back and of its way into the
-/// bucket, then of an archive, of a fork and of an upgrade.
-pub(crate) const NAMES: [&str; 39] = [
+/// Every fail point: of a deploy, in the order in which a deploy passes them, then of a backup, of its way back, of a copy
+/// and of a backup's way into the bucket, then of an archive, of a fork and of an upgrade.
+pub(crate) const NAMES: [&str; 40] = [
     "receive.before",
     "receive.after",
     "build.before",
@@ -33,6 +33,7 @@ pub(crate) const NAMES: [&str; 39] = [
     "capture.after",
     "restore.before",
     "restore.after",
+    "copy.amid",
     "upload.before",
     "upload.after",
     "segment.before",

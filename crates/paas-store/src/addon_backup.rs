@@ -30,12 +30,19 @@ const LONGEST: TimeDelta = TimeDelta::hours(13);
 #[derive(Debug, Clone, Copy)]
 pub struct NewBackup {
     pub kind: BackupKind,
-    /// The backup that is put back, or the add-on that is copied.
-    pub source: Option<Uuid>,
+    /// What is put into the add-on.
+    pub source: Option<Source>,
     /// `None`: the platform itself.
     pub by: Option<Id<Account>>,
     /// Who is at it.
     pub server: Uuid,
+}
+
+/// Where what is put into an add-on comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Backup(Id<AddonBackup>),
+    Addon(Id<Addon>),
 }
 
 /// How a backup ended.
@@ -54,7 +61,8 @@ macro_rules! select_backups {
                 id,
                 addon,
                 addon_name,
-                (select name from addons where addons.id = addon_backups.source) as source_name,
+                copied_from,
+                (select name from addons where addons.id = copied_from) as copied_from_name,
                 service,
                 app,
                 app_name,
@@ -95,6 +103,11 @@ pub async fn begin(
         by,
         server,
     } = new;
+    let (backup, copied_from) = match source {
+        Some(Source::Backup(backup)) => (Some(*backup.as_uuid()), None),
+        Some(Source::Addon(addon)) => (None, Some(*addon.as_uuid())),
+        None => (None, None),
+    };
     let mut transaction = conn.begin().await?;
     let id = new_id::<AddonBackup>(at);
     let app = addon.addon.app;
@@ -137,6 +150,7 @@ pub async fn begin(
             number,
             kind,
             source,
+            copied_from,
             state,
             server,
             created_by,
@@ -155,10 +169,11 @@ pub async fn begin(
             (select coalesce(max(number), 0) + 1 from addon_backups where app = $5),
             $9,
             $10,
-            'running',
             $11,
+            'running',
             $12,
-            $13",
+            $13,
+            $14",
         id.as_uuid(),
         addon.addon.id.as_uuid(),
         addon.addon.name.as_str(),
@@ -168,7 +183,8 @@ pub async fn begin(
         owned.owner,
         owned.team,
         kind.as_str(),
-        source,
+        backup,
+        copied_from,
         server,
         by.map(|id| *id.as_uuid()),
         at,

@@ -29,22 +29,18 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
         return context.output.json(&transfers);
     }
     let output = &context.output;
-    let (restores, backups): (Vec<_>, Vec<_>) = transfers.iter().partition(|transfer| is_restore(transfer));
+    let of = |sort| {
+        let of_it = transfers.iter().filter(move |transfer| Sort::of(transfer) == sort);
+        of_it.collect::<Vec<_>>()
+    };
+    let (backups, restores, copies) = (of(Sort::Backup), of(Sort::Restore), of(Sort::Copy));
     output.header("Backups")?;
     if backups.is_empty() {
         output.line("No backups. Capture one with paas pg:backups:capture")?;
     } else {
         let rows = backups.iter().map(|transfer| {
-            let size = bytes(transfer.processed_bytes);
-            let database = transfer.from_name.clone();
-            [
-                transfer.name.clone(),
-                time::minute(transfer.created_at),
-                status(transfer),
-                size,
-                database,
-                proof(transfer),
-            ]
+            let [name, at, status, size] = facts(transfer);
+            [name, at, status, size, transfer.from_name.clone(), proof(transfer)]
         });
         let mut table = Table::new(["ID", "Created at", "Status", "Size", "Database", "Proof"], rows);
         if backups.iter().any(|transfer| transfer.bucket.is_some()) {
@@ -55,33 +51,55 @@ pub(crate) fn list(args: &ListArgs, context: &Context) -> Result<()> {
     output.line("")?;
     output.header("Restores")?;
     if restores.is_empty() {
-        return output.line("No restores found. Use paas pg:backups:restore to restore a backup");
+        output.line("No restores found. Use paas pg:backups:restore to restore a backup")?;
+    } else {
+        let rows = restores.into_iter().map(|transfer| {
+            let [name, at, status, size] = facts(transfer);
+            [name, at, status, size, transfer.to_name.clone()]
+        });
+        output.table(&Table::new(["ID", "Started at", "Status", "Size", "Database"], rows))?;
     }
-    let rows = restores.into_iter().map(|transfer| {
-        let size = bytes(transfer.processed_bytes);
+    output.line("")?;
+    output.header("Copies")?;
+    if copies.is_empty() {
+        return output.line("No copies found. Use paas pg:copy to copy a database to another");
+    }
+    let rows = copies.into_iter().map(|transfer| {
+        let [name, at, status, size] = facts(transfer);
         [
-            transfer.name.clone(),
-            time::minute(transfer.created_at),
-            status(transfer),
+            name,
+            at,
+            status,
             size,
+            transfer.from_name.clone(),
             transfer.to_name.clone(),
         ]
     });
-    output.table(&Table::new(["ID", "Started at", "Status", "Size", "Database"], rows))
+    output.table(&Table::new(["ID", "Started at", "Status", "Size", "From", "To"], rows))
+}
+
+/// What a line of each table begins with.
+fn facts(transfer: &Transfer) -> [String; 4] {
+    [
+        transfer.name.clone(),
+        time::minute(transfer.created_at),
+        status(transfer),
+        bytes(transfer.processed_bytes),
+    ]
 }
 
 /// `pg:backups:info`
 pub(crate) fn info(args: &OneArgs, context: &Context) -> Result<()> {
     let app = args.app.name(context)?;
     let transfer = one(context, &app, args.backup.as_deref())?;
-    let (kind, database) = if is_restore(&transfer) {
-        ("Restore", &transfer.to_name)
-    } else {
-        ("Backup", &transfer.from_name)
+    let (kind, database) = match Sort::of(&transfer) {
+        Sort::Backup => ("Backup", transfer.from_name.clone()),
+        Sort::Restore => ("Restore", transfer.to_name.clone()),
+        Sort::Copy => ("Copy", format!("{} to {}", transfer.from_name, transfer.to_name)),
     };
     context.output.header(&format!("{kind} {}", transfer.name))?;
     let mut facts = vec![
-        ("Database", database.clone()),
+        ("Database", database),
         ("Started at", time::minute(transfer.created_at)),
     ];
     facts.extend(transfer.finished_at.map(|at| ("Finished at", time::minute(at))));
@@ -103,8 +121,23 @@ pub(crate) fn info(args: &OneArgs, context: &Context) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn is_restore(transfer: &Transfer) -> bool {
-    transfer.to_type == "pg_restore"
+/// What a transfer is to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    Backup,
+    Restore,
+    Copy,
+}
+
+impl Sort {
+    /// As Heroku's client tells them apart: a backup comes out of a server, a restore goes into one, a copy both.
+    pub(super) fn of(transfer: &Transfer) -> Self {
+        match (transfer.from_type.as_str(), transfer.to_type.as_str()) {
+            ("pg_dump", "pg_restore") => Self::Copy,
+            (_, "pg_restore") => Self::Restore,
+            _ => Self::Backup,
+        }
+    }
 }
 
 fn status(transfer: &Transfer) -> String {
@@ -139,7 +172,7 @@ fn bucket(transfer: &Transfer) -> String {
 }
 
 /// `1.5MB`, with two digits behind the point at most.
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")];
     let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| bytes >= *unit) else {
         return format!("{bytes}B");

@@ -1,14 +1,20 @@
 //! `pg:copy`: what is in a database takes the place of what is in another one.
 
 use clap::Args;
-use paas_api::{AddonCopy, AddonCredential, Rendezvous, rendezvous::Frame};
+use paas_api::{AddonCopy, AddonCredential, Transfer};
 
 use crate::{
     addon::find,
+    addon_backup::follow,
     app_context::{AppArgs, Context},
     error::{Error, Result},
-    rendezvous::{Link, watch},
 };
+
+const MONITORED: &str = "
+Use Ctrl-C at any time to stop monitoring progress; the copy will continue running.
+Use paas pg:backups to check progress.
+Stop a running copy with paas pg:backups:cancel.
+";
 
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
@@ -48,38 +54,19 @@ pub(crate) fn copy(args: &CopyArgs, context: &Context) -> Result<()> {
     let new = AddonCopy {
         source: source.id.to_string(),
     };
-    let run = || {
-        let made: Rendezvous = context.client.post(&path, &new)?;
-        let (mut bytes, mut trouble) = (0, Vec::new());
-        let code = watch(
-            Link::open(&context.client.base, &made.attach_path)?,
-            |frame| match frame {
-                Frame::Output(words) => {
-                    let count = String::from_utf8_lossy(words)
-                        .lines()
-                        .last()
-                        .and_then(|line| line.parse().ok());
-                    bytes = count.unwrap_or(bytes);
-                }
-                Frame::ErrorOutput(words) => trouble.extend_from_slice(words),
-                _ => {}
-            },
-        )?;
-        if code == 0 {
-            return Ok(bytes);
-        }
-        let trouble = String::from_utf8_lossy(&trouble).trim().to_owned();
+    let begin = || context.client.post::<Transfer>(&path, &new);
+    let what = format!("Starting copy of {} to {}", source.name, target.name);
+    let begun = context.output.action(&what, begin, |_| String::new())?;
+    context.output.note(MONITORED)?;
+    let copied = follow(context, &target.app.name, &begun, "Copying");
+    if matches!(copied, Err(Error::Absent(_))) {
         // Others are filled in place.
-        Err(Error::Usage(match target.addon_service.name.as_str() {
-            "heroku-postgresql" => format!("{trouble}. {} is as it was", target.name),
-            _ => format!("{trouble}. Look at what is in {} now, and copy again", target.name),
-        }))
-    };
-    let what = format!("Copying {} to {}", source.name, target.name);
-    context.output.action(&what, run, |bytes: &u64| match bytes {
-        0 => String::new(),
-        bytes => format!(", {} MB", bytes / 1_000_000),
-    })?;
+        context.output.note(&match target.addon_service.name.as_str() {
+            "heroku-postgresql" => format!("{} is as it was.", target.name),
+            _ => format!("Look at what is in {} now, and copy again.", target.name),
+        })?;
+    }
+    copied?;
     let path = format!("/postgres/v0/databases/{}/credentials", source.id);
     let credentials: Vec<AddonCredential> = context.client.get(&path)?;
     if credentials.len() > 1 {

@@ -456,7 +456,7 @@ pub(super) fn answer(backup: &AddonBackup) -> Transfer {
     let ((from_name, from_type), (to_name, to_type)) = match backup.kind {
         BackupKind::Restore => (store, (name, "pg_restore")),
         BackupKind::Copy => {
-            let source = backup.source_name.clone();
+            let source = backup.copied_from_name.clone();
             let source = source.unwrap_or_else(|| "an add-on that is gone".to_owned());
             ((source, "pg_dump"), (name, "pg_restore"))
         }

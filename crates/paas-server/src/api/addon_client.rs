@@ -8,17 +8,15 @@ use axum::{
     extract::{Path, State},
 };
 use http::{HeaderMap, StatusCode};
-use paas_api::{AddonClient, AddonCopy, NewTransfer, Transfer};
+use paas_api::AddonClient;
 use paas_core::Permissions;
 use paas_engine::{ContainerId, ExecSpec};
-use paas_store::{self as store, addon::AddonRow};
+use paas_store::addon::AddonRow;
 
 use super::{
-    addon, addon_backup, addon_credential, addon_service, auth::Caller, body::Body, error::ApiError, one_off,
-    rendezvous, state::Api,
+    addon, addon_credential, addon_service, auth::Caller, body::Body, error::ApiError, one_off, rendezvous, state::Api,
 };
 use crate::{
-    addon::host as host_of,
     control::{self, BesideDyno, client_command},
     rendezvous::Invited,
 };
@@ -83,90 +81,6 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-/// Copies what is in another add-on into this one, while whoever comes waits for it. It takes the right to see the one, and to
-/// change the other.
-pub(super) async fn copy(
-    State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    caller: Caller,
-    Body(AddonCopy { source }): Body<AddonCopy>,
-) -> Result<(StatusCode, Json<paas_api::Rendezvous>), ApiError> {
-    let (from, to) = pair(&api, &caller, (&source, &name)).await?;
-    let (dump, restore) = (script(&api, &from, "dump")?, script(&api, &to, "restore")?);
-    let session = one_off::open(&api, &headers, &caller, to.addon.app).await?;
-    let from_container = container(&api, &from).await?;
-    let to_container = container(&api, &to).await?;
-    let invitation = rendezvous::invite(&api, Invited::Program { has_terminal: false })?;
-    let answer = rendezvous::answer(to.addon.name.to_string(), &invitation);
-    let what = format!("Copy {} to {}", from.addon.name, to.addon.name);
-    api.announce(to.addon.app, &what, &caller.account);
-    let copy = control::Copy {
-        from: (from_container, dump.to_owned()),
-        to: (to_container, restore.to_owned()),
-        invitation,
-        session,
-    };
-    control::copy_addon(&api.platform, copy);
-    Ok((StatusCode::CREATED, Json(answer)))
-}
-
-/// The same without anybody waiting, as Heroku's client has it done: how far it is, a transfer says.
-pub(super) async fn transfer(
-    State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
-    caller: Caller,
-    Body(new): Body<NewTransfer>,
-) -> Result<(StatusCode, Json<Transfer>), ApiError> {
-    addon::seen(&api, &caller, &name).await?;
-    let from = addressed(&api, new.from_url.expose()).await?;
-    let to = addressed(&api, new.to_url.expose()).await?;
-    let (from, to) = pair(&api, &caller, (&from, &to)).await?;
-    script(&api, &from, "dump")?;
-    script(&api, &to, "restore")?;
-    let made = control::copy_addon_over(&api.platform, (&from, &to), caller.account.id).await?;
-    let what = format!("Copy {} to {}", from.addon.name, to.addon.name);
-    api.announce(to.addon.app, &what, &caller.account);
-    Ok((StatusCode::CREATED, Json(addon_backup::answer(&made))))
-}
-
-/// Which add-on of the platform this is the address of; whether anybody may do anything with it is another question.
-async fn addressed(api: &Api, url: &str) -> Result<String, ApiError> {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or(authority);
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = host.split_once(':').map_or(host, |(host, _)| host);
-    let mut connection = api.connection().await?;
-    let rows = store::addon::all(&mut connection).await?;
-    let row = rows.iter().find(|row| host_of(row.addon.id) == host);
-    row.map(|row| row.addon.id.to_string()).ok_or_else(|| {
-        ApiError::invalid(
-            "Only databases of this platform can be copied, by their names. Others come in with `paas pg:push`, and go out with \
-             `paas pg:pull`.",
-        )
-    })
-}
-
-/// Two add-ons of which the caller may see all of the one, and change the other, which can hold what is in the one.
-async fn pair(api: &Api, caller: &Caller, (from, to): (&str, &str)) -> Result<(AddonRow, AddonRow), ApiError> {
-    let to = addon::seen(api, caller, to).await?;
-    addon::require(api, caller, &to, Permissions::OPERATE).await?;
-    let from = addon::seen(api, caller, from).await?;
-    addon::require(api, caller, &from, Permissions::DEPLOY | Permissions::OPERATE).await?;
-    if to.addon.id == from.addon.id {
-        return Err(ApiError::invalid("Cannot copy database onto itself."));
-    }
-    let kind = |row: &AddonRow| addon_service::find(api, &row.addon.service).map(|service| service.kind.name.clone());
-    if kind(&to)? != kind(&from)? {
-        return Err(ApiError::invalid(format!(
-            "{} cannot hold what is in {}: they are of different kinds.",
-            to.addon.name, from.addon.name
-        )));
-    }
-    addon_service::require_reader(&to, (from.addon.name.as_str(), &from.version))?;
-    Ok((from, to))
-}
-
 async fn container(api: &Api, row: &AddonRow) -> Result<ContainerId, ApiError> {
     let container = control::container_of_addon(&api.platform, row.addon.id).await;
     container.map_err(ApiError::unavailable)?.ok_or_else(|| {
@@ -178,7 +92,7 @@ async fn container(api: &Api, row: &AddonRow) -> Result<ContainerId, ApiError> {
 }
 
 /// A program that people may talk to.
-fn script<'a>(api: &'a Api, row: &AddonRow, program: &str) -> Result<&'a str, ApiError> {
+pub(super) fn script<'a>(api: &'a Api, row: &AddonRow, program: &str) -> Result<&'a str, ApiError> {
     let service = addon_service::find(api, &row.addon.service)?;
     let (script, what) = match program {
         "client" => (&service.kind.client, "no client of its own here"),

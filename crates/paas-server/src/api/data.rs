@@ -7,7 +7,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 
-use super::{addon_backup, addon_client, addon_credential, addon_setting, addon_upgrade, state::Api};
+use super::{addon_backup, addon_copy, addon_credential, addon_setting, addon_upgrade, state::Api};
 
 pub(super) fn routes() -> Router<Arc<Api>> {
     addon_backups()
@@ -38,7 +38,10 @@ fn addon_backups() -> Router<Arc<Api>> {
         .route("/client/v11/databases/{addon}", get(addon_backup::database_info))
         .route("/client/v11/databases/{addon}/backups", post(addon_backup::capture))
         .route("/client/v11/databases/{addon}/restores", post(addon_backup::restore))
-        .route("/client/v11/databases/{addon}/transfers", post(addon_client::transfer))
+        .route(
+            "/client/v11/databases/{addon}/transfers",
+            post(addon_copy::create_by_addresses),
+        )
         .route(
             "/client/v11/databases/{addon}/transfer-schedules",
             get(addon_backup::schedules).post(addon_backup::schedule),

@@ -32,6 +32,7 @@ mod addon;
 mod addon_attachment;
 mod addon_backup;
 mod addon_client;
+mod addon_copy;
 mod addon_credential;
 mod addon_exposure;
 mod addon_fork;
@@ -291,7 +292,7 @@ fn addons() -> Router<Arc<Api>> {
                 .delete(addon_exposure::delete),
         )
         .route("/addons/{addon}/actions/client", post(addon_client::create))
-        .route("/addons/{addon}/actions/copy", post(addon_client::copy))
+        .route("/addons/{addon}/actions/copy", post(addon_copy::create))
         .route(
             "/addons/{addon}/actions/rotate-credentials",
             post(addon_credential::rotate_main),

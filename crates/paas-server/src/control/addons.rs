@@ -7,7 +7,6 @@
 
 mod archive;
 mod backup;
-mod copy;
 mod credential;
 mod fill;
 mod fork;
@@ -45,10 +44,9 @@ pub(crate) use self::{
     archive::{Archives, ArchivesController, archiving, catch_up, earliest, moments},
     backup::{
         BackupsController, BucketController, Transfers, abandon as abandon_backups, bring_back as bring_backup_back,
-        can_back_up, capture as capture_backup, copy_over as copy_addon_over, prove as prove_backup,
-        restore as restore_backup, throw_away as throw_backup_away, vault as vault_of,
+        can_back_up, capture as capture_backup, copy as copy_addon, prove as prove_backup, restore as restore_backup,
+        throw_away as throw_backup_away, vault as vault_of,
     },
-    copy::{Copy, copy},
     run::client_command,
     tell::released,
 };

@@ -76,7 +76,7 @@ pub(crate) fn exec(platform: &Arc<Platform>, beside: BesideDyno, exec: ExecSpec)
 }
 
 /// The first who comes in time, and while the session lasts.
-pub(super) async fn visitor(platform: &Platform, invitation: &mut Invitation, session: &Session) -> Option<Visitor> {
+async fn visitor(platform: &Platform, invitation: &mut Invitation, session: &Session) -> Option<Visitor> {
     tokio::select! {
         visitor = timeout(platform.rendezvous.limits.attach, invitation.visitors.recv()) => visitor.ok().flatten(),
         () = session.ended().cancelled() => None,

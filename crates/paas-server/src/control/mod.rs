@@ -37,11 +37,10 @@ mod work;
 mod tests;
 
 pub(crate) use addons::{
-    AddonsController, Archives, ArchivesController, BackupsController, BucketController, Copy, Transfers,
-    abandon_backups, archiving, bring_backup_back, can_back_up, capture_backup, catch_up as catch_up_archive,
-    client_command, container_of as container_of_addon, copy as copy_addon, copy_addon_over,
-    earliest as earliest_moment, moments, prove_backup, released as released_by_addon, restore_backup,
-    run_in as run_in_addon, throw_backup_away, vault_of,
+    AddonsController, Archives, ArchivesController, BackupsController, BucketController, Transfers, abandon_backups,
+    archiving, bring_backup_back, can_back_up, capture_backup, catch_up as catch_up_archive, client_command,
+    container_of as container_of_addon, copy_addon, earliest as earliest_moment, moments, prove_backup,
+    released as released_by_addon, restore_backup, run_in as run_in_addon, throw_backup_away, vault_of,
 };
 pub(crate) use apps::AppsController;
 pub(crate) use beside::{BesideDyno, SHELL, container_of_one_off, exec, forward, join, relay};

@@ -26,6 +26,29 @@ impl World {
 }
 
 #[tokio::test]
+async fn what_is_put_into_an_addon_comes_from_a_backup_or_from_another_addon() {
+    let world = World::new().await;
+    let app = world.app("hello").await;
+    let (one, two) = (world.database(app, "one").await, world.database(app, "two").await);
+    let backup = world.backup(&one, BackupKind::Manual).await.unwrap();
+    let new = |kind, source| NewBackup {
+        kind,
+        source: Some(source),
+        by: None,
+        server: SERVER,
+    };
+    let mut conn = world.conn().await;
+    let copy = new(BackupKind::Copy, Source::Addon(one.addon.id));
+    let copy = begin(&mut conn, &two, copy, seconds(1)).await.unwrap();
+    assert_eq!(copy.copied_from, Some(one.addon.id));
+    assert_eq!(copy.copied_from_name.as_deref(), Some("one"));
+    end(&mut conn, copy.id, Ending::Canceled, 0, seconds(2)).await.unwrap();
+    let restore = new(BackupKind::Restore, Source::Backup(backup.id));
+    let restore = begin(&mut conn, &two, restore, seconds(3)).await.unwrap();
+    assert_eq!((restore.copied_from, restore.copied_from_name), (None, None));
+}
+
+#[tokio::test]
 async fn backups_of_an_app_are_counted_and_one_is_taken_at_a_time() {
     let world = World::new().await;
     let app = world.app("hello").await;

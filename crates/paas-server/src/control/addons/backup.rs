@@ -6,6 +6,7 @@
 //! restores beside the original, and swaps the two when all is there.
 
 mod bucket;
+mod copy;
 mod fetch;
 mod proof;
 mod upkeep;
@@ -25,11 +26,10 @@ use paas_store::{
     self as store, StoreError,
     account::Account,
     addon::AddonRow,
-    addon_backup::{Ending, NewBackup, is_stale},
+    addon_backup::{Ending, NewBackup, Source, is_stale},
 };
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 pub(crate) use bucket::BucketController;
 pub(crate) use fetch::bring_back;
@@ -146,7 +146,14 @@ pub(crate) async fn restore(
     source: AddonBackup,
     by: Id<Account>,
 ) -> Result<AddonBackup, StoreError> {
-    let backup = begin(platform, row, BackupKind::Restore, Some(*source.id.as_uuid()), Some(by)).await?;
+    let backup = begin(
+        platform,
+        row,
+        BackupKind::Restore,
+        Some(Source::Backup(source.id)),
+        Some(by),
+    )
+    .await?;
     let (task, row, begun) = (Arc::clone(platform), row.clone(), backup.clone());
     platform.tracker.spawn(async move {
         work::replace(&task, &row, (&begun, &source), by).await;
@@ -155,18 +162,18 @@ pub(crate) async fn restore(
 }
 
 /// Begins to copy what is in one add-on into another one of its kind.
-pub(crate) async fn copy_over(
+pub(crate) async fn copy(
     platform: &Arc<Platform>,
     (from, to): (&AddonRow, &AddonRow),
     by: Id<Account>,
 ) -> Result<AddonBackup, StoreError> {
-    let source = *from.addon.id.as_uuid();
-    let backup = begin(platform, to, BackupKind::Copy, Some(source), Some(by)).await?;
-    let (task, from, to, begun) = (Arc::clone(platform), from.clone(), to.clone(), backup.clone());
+    let source = Some(Source::Addon(from.addon.id));
+    let transfer = begin(platform, to, BackupKind::Copy, source, Some(by)).await?;
+    let (task, from, to, begun) = (Arc::clone(platform), from.clone(), to.clone(), transfer.clone());
     platform.tracker.spawn(async move {
-        work::copy_over(&task, (&from, &to), &begun).await;
+        copy::copy(&task, (&from, &to), &begun).await;
     });
-    Ok(backup)
+    Ok(transfer)
 }
 
 /// Begins a proof of a backup, now; `false` while there is one already.
@@ -230,8 +237,10 @@ pub(crate) async fn abandon(platform: &Platform) -> Result<()> {
     for backup in &running {
         // What it is fed has ended, but what a program has read it would still put in place.
         let ended = async {
-            if let Some(container) = container_of(platform, backup.addon).await? {
-                stream::hang_up(&platform.engine, &container, *backup.id.as_uuid()).await?;
+            for addon in [Some(backup.addon), backup.copied_from].into_iter().flatten() {
+                if let Some(container) = container_of(platform, addon).await? {
+                    stream::hang_up(&platform.engine, &container, *backup.id.as_uuid()).await?;
+                }
             }
             anyhow::Ok(())
         };
@@ -281,7 +290,7 @@ async fn begin(
     platform: &Platform,
     row: &AddonRow,
     kind: BackupKind,
-    source: Option<Uuid>,
+    source: Option<Source>,
     by: Option<Id<Account>>,
 ) -> Result<AddonBackup, StoreError> {
     let new = NewBackup {

@@ -1,13 +1,6 @@
 //! One backup, and its way back.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
@@ -37,7 +30,7 @@ const QUEUED_PIECES: usize = 8;
 /// Between two tries to say how it ended.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
 /// Between two words about how far it is.
-const TELL_AGAIN: Duration = Duration::from_secs(2);
+pub(super) const TELL_AGAIN: Duration = Duration::from_secs(2);
 /// So many bytes of the disk are not for backups: the database of the platform needs some, too.
 const RESERVE: u64 = 256 * MEBIBYTE;
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -78,46 +71,8 @@ pub(super) async fn replace(
     let _ = end(platform, row, backup, replaced.await).await;
 }
 
-/// Lets a dump of one add-on flow into another one.
-pub(super) async fn copy_over(platform: &Arc<Platform>, (from, to): (&AddonRow, &AddonRow), backup: &AddonBackup) {
-    let copied = run(platform, backup, &platform.stop, async |cancel| {
-        let dump = script(platform, from, |kind| kind.backup.as_ref())?;
-        let restore = script(platform, to, |kind| kind.restore.as_ref())?;
-        let containers = async |row: &AddonRow| {
-            let container = container_of(platform, row.addon.id).await?;
-            container.with_context(|| format!("the server of {} does not run", row.addon.name))
-        };
-        let (from, to) = (containers(from).await?, containers(to).await?);
-        let pipe = |container, script| stream::Pipe {
-            engine: &platform.engine,
-            container,
-            script,
-            transfer: *backup.id.as_uuid(),
-            cancel: &cancel,
-        };
-        let passed = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&passed);
-        let flow = stream::through(pipe(&from, dump), pipe(&to, restore), move |bytes| {
-            count.store(bytes, Ordering::Relaxed);
-        });
-        let tell = async {
-            loop {
-                sleep(TELL_AGAIN).await;
-                tell_progress(platform, backup, passed.load(Ordering::Relaxed)).await;
-            }
-        };
-        tokio::select! {
-            ended = flow => ended?,
-            () = tell => {}
-        }
-        Ok(passed.load(Ordering::Relaxed))
-    });
-    // The row says how it ended.
-    let _ = end(platform, to, backup, copied.await).await;
-}
-
 /// Waits for its turn and does it, unless somebody stops it.
-async fn run(
+pub(super) async fn run(
     platform: &Platform,
     backup: &AddonBackup,
     parent: &CancellationToken,
@@ -158,7 +113,7 @@ async fn run(
     }
 }
 
-enum Ended {
+pub(super) enum Ended {
     Whole(u64),
     Canceled,
     Broken(anyhow::Error),
@@ -235,7 +190,7 @@ async fn put_back(
     Ok(())
 }
 
-async fn tell_progress(platform: &Platform, backup: &AddonBackup, bytes: u64) {
+pub(super) async fn tell_progress(platform: &Platform, backup: &AddonBackup, bytes: u64) {
     let told = async {
         let mut conn = platform.store.connection().await?;
         store::addon_backup::progress(&mut conn, backup.id, bytes).await
@@ -246,7 +201,7 @@ async fn tell_progress(platform: &Platform, backup: &AddonBackup, bytes: u64) {
 }
 
 /// Says how it ended, in the row, in the log of its apps and to the caller.
-async fn end(platform: &Platform, row: &AddonRow, backup: &AddonBackup, ended: Ended) -> Result<u64> {
+pub(super) async fn end(platform: &Platform, row: &AddonRow, backup: &AddonBackup, ended: Ended) -> Result<u64> {
     let what = match backup.kind {
         BackupKind::Restore => "Restore",
         BackupKind::Copy => "Copy",
