@@ -96,9 +96,8 @@ impl Collector {
     pub(crate) fn share_no_others(&self, wanted: &HashSet<(ContainerId, Id<App>)>) {
         let mut followed = self.lock();
         let left = followed.extract_if(|key, followed| followed.is_shared && !wanted.contains(key));
-        for ((container, app), followed) in left {
+        for (_, followed) in left {
             followed.left.cancel();
-            self.let_go(app, &container);
         }
     }
 
@@ -124,10 +123,18 @@ impl Collector {
             how,
             retry_after: FIRST_RETRY,
         };
+        let (logs, container, stop) = (Arc::clone(&self.logs), container.clone(), self.stop.clone());
         self.tracker.spawn(async move {
-            // Not drained when stopped: whoever waits for that must not take the rest of the output for stored.
-            if left.run_until_cancelled(task.run()).await.is_some() {
-                drained.cancel();
+            tokio::select! {
+                // First: who has left hears no more, also of what has come meanwhile.
+                biased;
+                // Not drained when stopped: whoever waits for that must not take the rest of the output for stored.
+                () = left.cancelled() => {}
+                () = task.run() => drained.cancel(),
+            }
+            if left.is_cancelled() && !stop.is_cancelled() {
+                // Nothing is written any more that would bring it back.
+                let_go(&logs, app, &container);
             }
         });
     }
@@ -153,18 +160,18 @@ impl Collector {
         let removed: Vec<_> = followed.extract_if(|(one, _), _| one == container).collect();
         drop(followed);
         for ((_, app), _) in removed {
-            self.let_go(app, container);
-        }
-    }
-
-    fn let_go(&self, app: Id<App>, container: &ContainerId) {
-        if let Err(error) = self.logs.forget(app, container) {
-            tracing::warn!(app.id = %app, error = %causes(&error), "a removed container is still in the log's marks");
+            let_go(&self.logs, app, container);
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(ContainerId, Id<App>), Followed>> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn let_go(logs: &LogStore, app: Id<App>, container: &ContainerId) {
+    if let Err(error) = logs.forget(app, container) {
+        tracing::warn!(app.id = %app, error = %causes(&error), "a removed container is still in the log's marks");
     }
 }
 
