@@ -1,6 +1,6 @@
 //! What a dyno cannot do: reach its host, the metadata service or another app, or be more than it is.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener};
 
 use paas_integration::{Container, Engine, Platform};
 
@@ -91,6 +91,10 @@ fn a_dyno_is_nobody_special() {
         "map[] false"
     );
     assert_eq!(inspect(&engine, &dyno, "{{.HostConfig.RestartPolicy.Name}}"), "no");
+    // What builds and databases take is not counted against dynos.
+    let process = inspect(&engine, &dyno, "{{.State.Pid}}");
+    let groups = fs::read_to_string(format!("/proc/{process}/cgroup")).expect("it runs");
+    assert!(groups.contains(":/paas/") || groups.contains("paas.slice/"), "{groups}");
 }
 
 /// The address that this machine has towards the world.

@@ -34,7 +34,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bollard::Docker;
+use bollard::{Docker, models::SystemInfoCgroupDriverEnum};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
@@ -66,9 +66,17 @@ pub struct DockerEngine {
     /// How many files a container may open.
     open_files: i64,
     /// Asked once: dockerd starts other programs to tell about itself.
-    data_dir: Arc<OnceCell<String>>,
+    place: Arc<OnceCell<Place>>,
     /// One network is made at a time: while Docker makes one it already counts its addresses as taken, and does not list it yet.
     network: Arc<Mutex<()>>,
+}
+
+/// What an engine does not change while it runs.
+#[derive(Debug)]
+struct Place {
+    data_dir: String,
+    /// The control group of dynos, where the engine makes groups.
+    dynos: Option<&'static str>,
 }
 
 /// A busy disk makes a create or start last seconds; beyond this dockerd hangs.
@@ -106,10 +114,28 @@ impl DockerEngine {
             verdicts: Verdicts::default(),
             adoptions: Arc::default(),
             open_files: open_files(socket).await,
-            data_dir: Arc::default(),
+            place: Arc::default(),
             network: Arc::default(),
             address,
         })
+    }
+}
+
+impl DockerEngine {
+    async fn place(&self) -> Result<&Place> {
+        const DOING: &str = "asking where things are";
+        let asked = self.place.get_or_try_init(async || {
+            let info = self.docker.info().await.explain(self, DOING)?;
+            Ok(Place {
+                data_dir: info.docker_root_dir.unwrap_or_default(),
+                dynos: match info.cgroup_driver {
+                    Some(SystemInfoCgroupDriverEnum::CGROUPFS) => Some("/paas"),
+                    Some(SystemInfoCgroupDriverEnum::SYSTEMD) => Some("paas.slice"),
+                    _ => None,
+                },
+            })
+        });
+        asked.await
     }
 }
 
@@ -322,10 +348,7 @@ impl Engine for DockerEngine {
     }
 
     async fn data_dir(&self) -> Result<String> {
-        let asked = self
-            .data_dir
-            .get_or_try_init(async || self.version().await.map(|version| version.data_dir));
-        asked.await.cloned()
+        self.place().await.map(|place| place.data_dir.clone())
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     DockerEngine,
     error::{self, Explain as _},
 };
-use crate::{Container, ContainerId, ContainerSpec, ContainerState, EngineError, Result, Tmpfs, User};
+use crate::{Container, ContainerId, ContainerSpec, ContainerState, EngineError, Result, Role, Tmpfs, User};
 
 const CREATING: &str = "creating a container";
 const STARTING: &str = "starting a container";
@@ -62,11 +62,8 @@ impl DockerEngine {
             self.ensure_volume(&mount.volume, spec.role.app()).await?;
         }
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
-        match self
-            .docker
-            .create_container(Some(options), self.body(spec, streams))
-            .await
-        {
+        let body = self.body(spec, streams, self.group(spec).await?);
+        match self.docker.create_container(Some(options), body).await {
             Ok(created) => Ok(ContainerId::new(created.id)),
             Err(error) if error::status(&error) == Some(409) => Err(EngineError::InUse {
                 what: format!("the container name {}", spec.name),
@@ -112,7 +109,17 @@ impl DockerEngine {
             .ok_or_else(|| vanished(id.as_str()))
     }
 
-    fn body(&self, spec: &ContainerSpec, streams: Streams) -> ContainerCreateBody {
+    /// The control group of a container, where it is not the engine's own for all.
+    ///
+    /// Weights are shares of a group. Beside a database and a build in one group, a dyno waits whenever that group has had its part of
+    /// the processors, however little of it was the dyno's. In a group of their own dynos share with each other.
+    async fn group(&self, spec: &ContainerSpec) -> Result<Option<String>> {
+        let is_dyno = matches!(spec.role, Role::Dyno { .. });
+        let group = if is_dyno { self.place().await?.dynos } else { None };
+        Ok(group.map(str::to_owned))
+    }
+
+    fn body(&self, spec: &ContainerSpec, streams: Streams, group: Option<String>) -> ContainerCreateBody {
         let User { uid, gid } = spec.user;
         let is_attached = streams == Streams::Attached;
         let (entrypoint, command) = match spec.command.split_first() {
@@ -138,7 +145,10 @@ impl DockerEngine {
             image: Some(spec.image.to_string()),
             working_dir: Some(spec.working_dir.clone()),
             labels: Some(self.labels.of(spec.role.to_labels(), spec.role.app())),
-            host_config: Some(self.host_config(spec, streams)),
+            host_config: Some(HostConfig {
+                cgroup_parent: group,
+                ..self.host_config(spec, streams)
+            }),
             networking_config: networking_config(spec),
             ..ContainerCreateBody::default()
         }
