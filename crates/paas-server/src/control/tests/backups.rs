@@ -435,12 +435,17 @@ async fn a_dump_that_is_hung_up_on_amid_it_is_no_backup() {
     let row = server.database().await;
     server
         .engine
-        .teach_command(PG_DUMP, Behaviour::runs().saying("the first half"));
+        .teach_command(PG_DUMP, Behaviour::runs().saying(&"the first half".repeat(100_000)));
     capture_backup(&server.platform, &row, BackupKind::Manual, None)
         .await
         .unwrap();
     let folder = server.platform.settings.backups();
-    let is_amid = async || std::fs::read_dir(&folder).is_ok_and(|files| files.count() == 1);
+    // Its file is there before its program runs: what counts is that some of it has come.
+    let is_amid = async || {
+        let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let mut sizes = files.filter_map(|file| file.metadata().ok());
+        sizes.any(|file| file.len() > 100_000)
+    };
     assert!(server.becomes(is_amid).await);
     let own = server.containers_of(row.addon.id).await.remove(0);
     server.engine.crash(&own.id, 137);
