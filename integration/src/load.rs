@@ -192,26 +192,20 @@ impl Traffic {
         self.requests as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// From the first request to the end of the last one.
-    pub fn span(&self) -> Range<Instant> {
-        self.started..self.started + self.elapsed
+    /// What so many of a hundred requests took at most.
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let took: Vec<_> = self.latencies.iter().map(|(_, took)| *took).collect();
+        at_most(&took, percent)
     }
 
-    /// Of the requests that were sent within a span, those under which the machine itself did not stand still.
-    #[must_use]
-    pub fn undisturbed(&self, stalls: &Stalls, sent_in: &Range<Instant>) -> Self {
-        let mut traffic = self.clone();
-        traffic.latencies.retain(|(sent, took)| {
+    /// The same, of the requests that were sent within a span and under which the machine itself did not stand still.
+    pub fn undisturbed_percentile(&self, percent: usize, stalls: &Stalls, sent_in: &Range<Instant>) -> Duration {
+        let undisturbed = self.latencies.iter().filter(|(sent, took)| {
             let sent = self.started + *sent;
             sent_in.contains(&sent) && !stalls.touch(&(sent..sent + *took))
         });
-        traffic
-    }
-
-    /// What so many of a hundred requests took at most.
-    pub fn percentile(&self, percent: usize) -> Duration {
-        let index = (self.latencies.len() * percent).div_ceil(100).saturating_sub(1);
-        self.latencies.get(index).map_or(Duration::ZERO, |(_, took)| *took)
+        let took: Vec<_> = undisturbed.map(|(_, took)| *took).collect();
+        at_most(&took, percent)
     }
 
     /// Panics unless every request was answered, at the rate that was promised.
@@ -236,6 +230,12 @@ impl Traffic {
             .zip(last)
             .map_or(Duration::ZERO, |(first, last)| last.saturating_sub(first))
     }
+}
+
+/// The quickest come first.
+fn at_most(sorted: &[Duration], percent: usize) -> Duration {
+    let index = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(index).copied().unwrap_or_default()
 }
 
 /// As a person wants to read it.

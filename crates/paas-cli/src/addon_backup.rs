@@ -80,16 +80,6 @@ pub(crate) struct RestoreArgs {
 }
 
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
-const MONITORED: &str = "
-Use Ctrl-C at any time to stop monitoring progress; the backup will continue running.
-Use paas pg:backups:info to check progress.
-Stop a running backup with paas pg:backups:cancel.
-";
-const MONITORED_RESTORE: &str = "
-Use Ctrl-C at any time to stop monitoring progress; the restore will continue running.
-Use paas pg:backups to check progress.
-Stop a running restore with paas pg:backups:cancel.
-";
 
 /// `pg:backups:capture`
 pub(crate) fn capture(args: &CaptureArgs, context: &Context) -> Result<()> {
@@ -103,7 +93,6 @@ pub(crate) fn capture(args: &CaptureArgs, context: &Context) -> Result<()> {
             .output
             .note(&format!("{} goes on: see paas pg:backups", begun.name));
     }
-    context.output.note(MONITORED)?;
     let what = format!("Backing up {} to {}", database.name, begun.name);
     follow(context, &database.app.name, &begun, &what)
 }
@@ -245,12 +234,20 @@ pub(crate) fn restore(args: &RestoreArgs, context: &Context) -> Result<()> {
     let begin = || context.client.post::<Transfer>(&path, &new);
     let what = format!("Starting restore of {described} to {}", database.name);
     let begun = context.output.action(&what, begin, |_| String::new())?;
-    context.output.note(MONITORED_RESTORE)?;
     follow(context, &database.app.name, &begun, "Restoring")
 }
 
-/// Looks until it has ended; says how much has passed.
+/// Looks until it has ended, and says how much has passed.
 pub(crate) fn follow(context: &Context, app: &str, begun: &Transfer, what: &str) -> Result<()> {
+    let noun = Sort::of(begun).noun();
+    context.output.note(&format!(
+        "
+Use Ctrl-C at any time to stop monitoring progress; the {noun} will continue running.
+Use paas pg:backups:info {} to check progress.
+Stop a running {noun} with paas pg:backups:cancel.
+",
+        begun.name
+    ))?;
     let path = format!("{}/{}", path_of(app), begun.uuid);
     let look = || loop {
         let now: Transfer = context.client.get(&path)?;

@@ -131,7 +131,7 @@ fn containers(platform: &Platform) -> Range<Instant> {
 impl Row {
     fn add(&mut self, traffic: &Traffic, stalls: &Stalls, work: &Range<Instant>, at_work: &Range<Instant>) {
         let before = traffic.started..work.start;
-        let slowest = |span| traffic.undisturbed(stalls, span).percentile(99).as_secs_f64() * 1000.0;
+        let slowest = |span| traffic.undisturbed_percentile(99, stalls, span).as_secs_f64() * 1000.0;
         self.rounds.push(Round {
             before: slowest(&before),
             at_work: slowest(at_work),

@@ -138,6 +138,14 @@ impl Sort {
             _ => Self::Backup,
         }
     }
+
+    pub(super) const fn noun(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+            Self::Copy => "copy",
+        }
+    }
 }
 
 fn status(transfer: &Transfer) -> String {

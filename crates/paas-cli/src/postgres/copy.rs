@@ -10,12 +10,6 @@ use crate::{
     error::{Error, Result},
 };
 
-const MONITORED: &str = "
-Use Ctrl-C at any time to stop monitoring progress; the copy will continue running.
-Use paas pg:backups to check progress.
-Stop a running copy with paas pg:backups:cancel.
-";
-
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
     /// Where the data is, also of another app: `hello::DATABASE`
@@ -57,7 +51,6 @@ pub(crate) fn copy(args: &CopyArgs, context: &Context) -> Result<()> {
     let begin = || context.client.post::<Transfer>(&path, &new);
     let what = format!("Starting copy of {} to {}", source.name, target.name);
     let begun = context.output.action(&what, begin, |_| String::new())?;
-    context.output.note(MONITORED)?;
     let copied = follow(context, &target.app.name, &begun, "Copying");
     if matches!(copied, Err(Error::Absent(_))) {
         // Others are filled in place.

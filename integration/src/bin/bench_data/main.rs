@@ -148,7 +148,7 @@ impl Felt {
         let ended = Instant::now();
         let traffic = load.stop();
         let (before, beside) = (traffic.started..begun, begun..ended);
-        let slowest = |span| traffic.undisturbed(stalls, span).percentile(99).as_secs_f64() * 1000.0;
+        let slowest = |span| traffic.undisturbed_percentile(99, stalls, span).as_secs_f64() * 1000.0;
         let (before_ms, beside_ms) = (slowest(&before), slowest(&beside));
         self.percent.push((beside_ms / before_ms - 1.0) * 100.0);
         self.before.push(before_ms);
