@@ -4,9 +4,13 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     os::unix::fs::symlink,
+    time::Duration,
 };
 
-use paas_integration::{Answer, App, Platform, request};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use paas_integration::{Answer, App, Platform, eventually, request};
+
+const SOON: Duration = Duration::from_mins(1);
 
 /// A request with headers of its own; the path goes as it is written.
 #[track_caller]
@@ -194,10 +198,14 @@ fn is_a_single_page(single: &App<'_>) {
 fn refuses_what_it_would_not_do(single: &App<'_>) {
     refused(
         single,
-        r#"{ "proxies": { "/api/": { "origin": "https://api.example.com" } } }"#,
-        " !     static.json: proxies:",
+        r#"{ "root": "dist", "proxies": { "/api/": { "origin": "https://me:secret@api.example.com" } } }"#,
+        " !     static.json: proxies: /api/ is an address such as https://api.example.com/v1/, and not",
     );
-    refused(single, r#"{ "basic_auth": true }"#, " !     static.json: basic_auth:");
+    refused(
+        single,
+        r#"{ "root": "dist", "proxies": { "/api/": { "origin": "https://a.test/\"; return 200 \"" } } }"#,
+        " !     static.json: proxies: /api/ has a value that is not allowed",
+    );
     refused(
         single,
         r#"{ "root": "dist", "canonical_host": "https://www.example.com" }"#,
@@ -223,6 +231,86 @@ fn refuses_what_it_would_not_do(single: &App<'_>) {
         r#"{ "root": "dist", "headers": { "/": { "X-A": "a\"; return 200 \"b" } } }"#,
         " !     static.json: X-A has a value that is not allowed",
     );
+}
+
+/// The other app of the story below: it says what it was asked.
+const BACKEND: &str = r#"
+import http.server
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        moved = self.path.endswith("/moved")
+        self.send_response(302 if moved else 404 if self.path.endswith("/missing") else 200)
+        if moved:
+            self.send_header("Location", f"http://{self.headers['Host']}/v1/there")
+        self.end_headers()
+        self.wfile.write(f"{self.command} {self.path} {self.headers['Host'].split(':')[1]} {body}".encode())
+    do_GET = do_POST = answer
+
+http.server.ThreadingHTTPServer(("0.0.0.0", 6000), Handler).serve_forever()
+"#;
+
+#[test]
+#[ignore = "needs docker"]
+fn a_site_asks_another_app_and_its_visitors_for_a_password() {
+    let platform = Platform::start();
+    let site = platform.app("front");
+    site.clear()
+        .write("public/index.html", "a page\n")
+        .write("public/api/file.txt", "a file\n")
+        .write("backend.py", BACKEND)
+        // A name that only the network of its dynos knows.
+        .write(
+            "Procfile",
+            "web: python3 backend.py & BACKEND=$(hostname) exec .heroku/static/serve\n",
+        )
+        .write(
+            "static.json",
+            r#"{ "proxies": { "/api/": { "origin": "http://${BACKEND}:6000/${VERSION}/" } }, "error_page": "index.html" }"#,
+        );
+    site.paas(&["config:set", "VERSION=v1"]).expect_success();
+    site.deploys()
+        .expect(" !     static.json: proxies: /api/ needs BACKEND. Set it: paas config:set BACKEND=...");
+    assert_eq!(site.page("/"), "a page\n");
+    assert_eq!(site.page("/api/file.txt"), "a file\n", "a file comes first");
+    assert_eq!(site.page("/api/users/1?of=today"), "GET /v1/users/1?of=today 6000 ");
+    assert_eq!(
+        site.get("/api/missing").expect_status(404).body,
+        "GET /v1/missing 6000 "
+    );
+    leads(&site, "/api/moved", 302, "/api/there");
+    let large = "x".repeat(2_000_000);
+    let headers = [("Host", site.host())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let posted = request(platform.http(), "POST", "/api/new", &headers, &large).expect("an answer");
+    assert_eq!(posted.expect_status(200).body, format!("POST /v1/new 6000 {large}"));
+
+    // A var that changes needs no build.
+    site.paas(&["config:set", "VERSION=v2"]).expect_success();
+    eventually("the new version is asked", SOON, || {
+        site.get("/api/users").body == "GET /v2/users 6000 "
+    });
+
+    let with = |password: &str| {
+        let login = BASE64_STANDARD.encode(format!("me:{password}"));
+        ask(&site, "/", &[("Authorization", &format!("Basic {login}"))]).status
+    };
+    let hashed = "$apr1$salt1234$gRgknBuRRKAbxBhHT9pVt/";
+    for (value, password, other) in [
+        ("open:sesame", "open:sesame", "guess"),
+        (hashed, "correct horse", hashed),
+    ] {
+        let (name, value) = ("BASIC_AUTH_USERNAME=me", format!("BASIC_AUTH_PASSWORD={value}"));
+        site.paas(&["config:set", name, &value]).expect_success();
+        eventually("the password is asked for", SOON, || {
+            (with(password), with(other)) == (200, 401)
+        });
+        site.get("/api/users").expect_status(401);
+    }
+    // Without one nobody is let in, and nothing that was there before goes.
+    site.paas(&["config:unset", "BASIC_AUTH_PASSWORD"]);
+    site.logs("static.json: basic_auth: there is no /app/.htpasswd", SOON);
 }
 
 #[test]
