@@ -164,7 +164,7 @@ impl<'platform> App<'platform> {
 
     /// The name under which the router knows it.
     pub fn host(&self) -> String {
-        format!("{}.localhost", self.name)
+        format!("{}.{}", self.name, self.platform.domain())
     }
 
     /// A request through the router; it must be answered, with whatever status.

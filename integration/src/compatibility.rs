@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 const COMMANDS: &str = include_str!("heroku/commands.txt");
 
 /// Commands that work, and do something else than on Heroku.
-const DIFFERS: [(&str, &str); 16] = [
+const DIFFERS: [(&str, &str); 24] = [
     (
         "addons:create",
         "services and plans have Heroku's names, and cost nothing; `-- --fork DATABASE` holds what another one holds; no `--follow`",
@@ -32,6 +32,13 @@ const DIFFERS: [(&str, &str); 16] = [
         "certs:auto:enable",
         "the platform orders from its own certificate authority, Let's Encrypt unless told otherwise",
     ),
+    ("container:login", REGISTRY),
+    ("container:logout", REGISTRY),
+    ("container:pull", REGISTRY),
+    ("container:push", REGISTRY),
+    ("container:release", REGISTRY),
+    ("container:rm", REGISTRY),
+    ("container:run", REGISTRY),
     (
         "features",
         "the list is the platform's own, with `hsts` and `https-redirect` besides Heroku's",
@@ -44,6 +51,10 @@ const DIFFERS: [(&str, &str); 16] = [
         "pg:credentials:rotate",
         "the old password ends at once, for every credential; connections that are open stay",
     ),
+    (
+        "pg:backups:download",
+        "fetches over HTTPS alone: `HEROKU_HOST` has to begin so, too",
+    ),
     ("ps:copy", SSH),
     ("ps:exec", SSH),
     ("ps:forward", SSH),
@@ -52,15 +63,11 @@ const DIFFERS: [(&str, &str); 16] = [
 ];
 
 /// Commands that cannot work, by the beginning of their names.
-const CANNOT: [(&str, &str); 42] = [
+const CANNOT: [(&str, &str); 41] = [
     ("apps:errors", FIXED_HOST),
     ("apps:favorites", FIXED_HOST),
     ("ci:rerun", FIXED_HOST),
     ("ci:run", FIXED_HOST),
-    (
-        "container:",
-        "asks for a registry at `registry.http://…` when `HEROKU_HOST` is a URL",
-    ),
     ("dashboard", FIXED_HOST),
     ("notifications", FIXED_HOST),
     ("pg:diagnose", FIXED_HOST),
@@ -107,6 +114,7 @@ const CANNOT: [(&str, &str); 42] = [
 ];
 
 const OWN_BUILDPACKS: &str = "names such as `heroku/python` mean the platform's own; any other buildpack is fetched from its https address at each build";
+const REGISTRY: &str = "wants `HEROKU_HOST=localhost.<domain>`, which `paas heroku` sets; see containers.md";
 const SSH: &str = "wants the router on port 80, and `HEROKU_EXEC_URL`; `paas` does it over the API";
 const DIRECT: &str =
     "talks to the database at its own address, which only its apps have; `paas` does what matters of it over the API";
@@ -114,7 +122,7 @@ const FIXED_HOST: &str = "asks a host of Heroku's that is written into the clien
 
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one
 /// takes it out of here.
-const NOT_YET: [(&str, &str); 11] = [
+const NOT_YET: [(&str, &str); 10] = [
     ("addons:open", "the add-ons of the platform have no pages"),
     (
         "ci",
@@ -123,10 +131,6 @@ const NOT_YET: [(&str, &str); 11] = [
     (
         "data",
         "is for Heroku's Advanced databases, which have an API of their own",
-    ),
-    (
-        "pg:backups:download",
-        "the client fetches over HTTPS alone, which the address of the stories is not; `paas` gets it over either",
     ),
     ("pg:links", "there are no links"),
     ("pg:unfollow", "there are no followers"),
@@ -258,7 +262,7 @@ mod tests {
             verdict("ps:autoscale:enable", &covered),
             Ok(Verdict::Cannot(_))
         ));
-        assert!(matches!(verdict("container:push", &covered), Ok(Verdict::Cannot(_))));
+        assert!(matches!(verdict("pg:psql", &covered), Ok(Verdict::Cannot(_))));
         assert_eq!(verdict("ci:run", &BTreeSet::from(["ci:run".to_owned()])).ok(), None);
     }
 

@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{App, Background, Node, Output, Platform, Terminal, alike::Both, binary, compatibility, eventually};
+use crate::{App, Background, Hosts, Node, Output, Platform, Terminal, alike::Both, binary, compatibility, eventually};
 
 const PACKAGE: &str = "heroku@11.10.0";
 /// The certificate authority of the platform is made while it starts.
@@ -28,9 +28,12 @@ const SIZE: (u16, u16) = (120, 40);
 /// No request may go to another host than this platform: each command fails the story when it tries.
 pub struct Heroku<'platform> {
     platform: &'platform Platform,
+    /// Scheme, host and port.
+    api: String,
     node: Node,
     home: PathBuf,
     folder: PathBuf,
+    hosts: Option<Hosts>,
     aliases: BTreeMap<String, String>,
     /// The commands that were run.
     commands: Mutex<BTreeSet<String>>,
@@ -60,9 +63,11 @@ impl<'platform> Heroku<'platform> {
         let node = Node::with("heroku", &[PACKAGE]);
         let heroku = Self {
             platform,
+            api: format!("http://{}", platform.api()),
             aliases: aliases(&node),
             node,
             folder: home.clone(),
+            hosts: None,
             home,
             commands: Mutex::default(),
         };
@@ -83,9 +88,25 @@ impl<'platform> Heroku<'platform> {
     /// Becomes whoever has this token.
     #[track_caller]
     pub fn log_in(&self, email: &str, token: &str) {
-        let hosts = [self.platform.api().to_string(), self.git_host()];
+        let api = self.api.split_once("://").map_or("", |(_, host)| host);
+        let hosts = [api.to_owned(), self.git_host()];
         let entries = hosts.map(|host| format!("machine {host}\n  login {email}\n  password {token}\n"));
         fs::write(self.home.join(".netrc"), entries.concat()).expect("the home can be written");
+    }
+
+    /// The same person, who comes by the router, over TLS.
+    #[must_use]
+    pub fn over_tls(mut self) -> Self {
+        self.api = format!("https://localhost:{}", self.platform.https().port());
+        self.log_in(crate::platform::EMAIL, &self.platform.token());
+        self
+    }
+
+    /// The same person on a machine that finds these names.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: &Hosts) -> Self {
+        self.hosts = Some(hosts.clone());
+        self
     }
 
     /// The same person in another folder.
@@ -194,8 +215,17 @@ impl<'platform> Heroku<'platform> {
 
     /// Any program in the environment of this person.
     pub fn command_of(&self, program: &Path) -> Command {
-        let mut command = self.platform.user_command(program);
-        let api = format!("http://{}", self.platform.api());
+        let command = match &self.hosts {
+            Some(hosts) => hosts.command(program),
+            None => Command::new(program),
+        };
+        let mut command = self.platform.as_user(command);
+        let api = &self.api;
+        let host = if api.starts_with("https") {
+            "localhost"
+        } else {
+            "127.0.0.1"
+        };
         command
             .current_dir(&self.folder)
             .env_remove("PAAS_URL")
@@ -205,6 +235,7 @@ impl<'platform> Heroku<'platform> {
                 "NODE_OPTIONS",
                 format!("--require {}", self.home.join("guard.cjs").display()),
             )
+            .env("STORY_DOMAIN", self.platform.domain())
             .env("STORY_STRAYS", self.home.join("strays"))
             // What opens a page asks it (xdg-open(1)).
             .env("BROWSER", self.home.join("browser"))
@@ -212,7 +243,7 @@ impl<'platform> Heroku<'platform> {
             .env("NODE_EXTRA_CA_CERTS", self.authority())
             .env("GIT_SSL_CAINFO", self.authority())
             .env("HEROKU_GIT_HOST", self.git_host())
-            .env("HEROKU_DATA_HOST", "127.0.0.1")
+            .env("HEROKU_DATA_HOST", host)
             .env(
                 "HEROKU_EXEC_URL",
                 format!("https://localhost:{}/", self.platform.https().port()),
@@ -227,7 +258,7 @@ impl<'platform> Heroku<'platform> {
             .env("HEROKU_DISABLE_AUTOUPDATE", "true")
             .env("DISABLE_TELEMETRY", "true");
         for name in ["HOST", "LOGIN_HOST", "PARTICLEBOARD_URL", "STATUS_HOST"] {
-            command.env(format!("HEROKU_{name}"), &api);
+            command.env(format!("HEROKU_{name}"), api);
         }
         command
     }
@@ -259,8 +290,13 @@ impl<'platform> Heroku<'platform> {
     }
 
     /// The certificate authority of the platform, which everything here trusts.
-    fn authority(&self) -> PathBuf {
+    pub fn authority(&self) -> PathBuf {
         self.platform.data_dir().join("local-ca/root.pem")
+    }
+
+    /// For a story that has no network when it needs the client.
+    pub fn install() {
+        Node::with("heroku", &[PACKAGE]);
     }
 
     /// What the installed client lists as its commands.

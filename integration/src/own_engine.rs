@@ -19,7 +19,7 @@ use rustix::{
 };
 use tempfile::TempDir;
 
-use crate::{Output, Process, eventually, processes, server::send};
+use crate::{Hosts, Output, Process, eventually, processes, server::send};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// What dynos start from. It stands in for the image that builds run in as well: a Dockerfile needs no more.
@@ -29,17 +29,30 @@ const BUILD_IMAGE: &str = "paas/stack-12:build";
 /// A running `dockerd` with `live-restore`, as a platform wants it.
 pub struct OwnEngine {
     folder: TempDir,
+    hosts: Option<Hosts>,
     daemon: Mutex<Option<Child>>,
 }
 
 impl OwnEngine {
     /// Starts an engine with the stack's image, and tells a story in its network.
     pub fn with(story: impl FnOnce(&Self) + Send) {
+        Self::enter(&[], story);
+    }
+
+    /// The same, with an engine that finds these names at 127.0.0.1. It is not to be killed: where it mounts something, the next one
+    /// would not see it.
+    pub fn with_names(names: &[&str], story: impl FnOnce(&Self, &Hosts) + Send) {
+        Self::enter(names, |engine| {
+            story(engine, engine.hosts.as_ref().expect("it was started with names"));
+        });
+    }
+
+    fn enter(names: &[&str], story: impl FnOnce(&Self) + Send) {
         // A thread of its own, because there is no way back out of a namespace that is good for all cases.
         let told = thread::scope(|scope| {
             let told = scope.spawn(|| {
                 enter_network();
-                let engine = Self::start();
+                let engine = Self::start(names);
                 engine.take_stack();
                 story(&engine);
             });
@@ -77,7 +90,9 @@ impl OwnEngine {
     pub fn run(&self) {
         let log = OpenOptions::new().create(true).append(true).open(self.path("log"));
         let log = log.expect("the engine's log can be written");
-        let mut dockerd = Command::new("dockerd");
+        let program = Path::new("dockerd");
+        let hosts = self.hosts.as_ref();
+        let mut dockerd = hosts.map_or_else(|| Command::new(program), |hosts| hosts.command(program));
         for (flag, name) in [
             ("--data-root", "data"),
             ("--exec-root", "run"),
@@ -126,10 +141,12 @@ impl OwnEngine {
         self.forget();
     }
 
-    fn start() -> Self {
+    fn start(names: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("paas-engine-").tempdir();
+        let folder = folder.expect("the folder of temporary files can be written");
         let engine = Self {
-            folder: folder.expect("the folder of temporary files can be written"),
+            hosts: (!names.is_empty()).then(|| Hosts::write(folder.path().join("hosts"), names)),
+            folder,
             daemon: Mutex::default(),
         };
         engine.run();

@@ -46,6 +46,8 @@ pub struct Options {
     pub authority: Option<PebbleOptions>,
     /// The engine's socket, instead of that of this machine's own.
     pub docker: Option<PathBuf>,
+    /// Instead of `localhost`.
+    pub domain: Option<String>,
 }
 
 /// A running `paasd serve` with everything below it, and a user who is logged in.
@@ -56,6 +58,7 @@ pub struct Platform {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     docker: Option<PathBuf>,
+    domain: String,
     server: Server,
     authority: Option<(NameServer, Pebble)>,
 }
@@ -96,6 +99,7 @@ impl Platform {
             arguments: options.arguments,
             environment: options.environment,
             docker: options.docker,
+            domain: options.domain.unwrap_or_else(|| "localhost".to_owned()),
             server: Server::default(),
             authority,
         };
@@ -145,6 +149,11 @@ impl Platform {
     #[track_caller]
     pub fn visitor(&self) -> Visitor {
         Visitor::new(self.https(), &self.pebble().root())
+    }
+
+    /// What the names of apps end with.
+    pub fn domain(&self) -> &str {
+        &self.domain
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -200,7 +209,10 @@ impl Platform {
 
     /// A command with the user's home and nothing of the environment of the one who runs the tests.
     pub fn user_command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        self.as_user(Command::new(program))
+    }
+
+    pub(crate) fn as_user(&self, mut command: Command) -> Command {
         command
             .current_dir(self.home())
             .env_clear()
@@ -337,7 +349,7 @@ impl Platform {
             .arg(self.folder.path().join("paasd.toml"))
             .arg("--data-dir")
             .arg(&self.data_dir)
-            .args(["--domain", "localhost"])
+            .args(["--domain", &self.domain])
             .args(["--http", &self.http().to_string()])
             .args(["--https", &self.slot.https().to_string()])
             .args(["--api", &self.api().to_string()])

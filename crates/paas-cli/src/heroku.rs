@@ -3,12 +3,15 @@
 //! It refuses hosts that are not Heroku's, unless they are this machine: so it talks to a [`Forwarder`] of ours. It never gets
 //! the token, only a word that the forwarder takes for the token while it runs. Some of its commands ask hosts that are
 //! written into it, and send along what they have: that is worth nothing there.
+//!
+//! `container:*` alone goes to the platform by itself: it asks for the registry by the API's domain, and has Docker keep the token.
 
 mod forwarder;
 
 use std::{io, process::Command};
 
 use clap::Args;
+use paas_api::Secret;
 
 use self::forwarder::Forwarder;
 use crate::{
@@ -60,6 +63,9 @@ pub(crate) fn run(args: &HerokuArgs, context: &Context) -> Result<()> {
     let mut heroku = Command::new("heroku");
     heroku.args(&args.arguments);
     surround(&mut heroku, &forwarder, context);
+    if let Some(verb) = args.arguments.first().filter(|verb| is_container(verb)) {
+        lead_to_registry(&mut heroku, verb, token, context)?;
+    }
     // Ctrl-C is for it, and we go when it goes.
     let _signals = Signals::listen()?;
     let status = heroku.status().map_err(|error| match error.kind() {
@@ -67,6 +73,29 @@ pub(crate) fn run(args: &HerokuArgs, context: &Context) -> Result<()> {
         _ => Error::Io(error),
     })?;
     exit::pass_on(status)
+}
+
+fn is_container(verb: &str) -> bool {
+    verb == "container" || verb.starts_with("container:")
+}
+
+/// Instead of the forwarder, which has no registry beside it.
+fn lead_to_registry(heroku: &mut Command, verb: &str, token: &Secret, context: &Context) -> Result<()> {
+    let base = &context.client.base;
+    let domain = base.client_domain().ok_or_else(|| {
+        Error::Absent(format!(
+            "Heroku's client finds a registry only beside an API at https://api.DOMAIN, and this one is at {base}: use paas {verb}"
+        ))
+    })?;
+    heroku
+        .env("HEROKU_HOST", domain)
+        .env("HEROKU_API_KEY", token.expose())
+        // It shows the token by itself only to hosts of Heroku's.
+        .env(
+            "HEROKU_HEADERS",
+            serde_json::json!({ "authorization": format!("Bearer {}", token.expose()) }).to_string(),
+        );
+    Ok(())
 }
 
 fn surround(heroku: &mut Command, forwarder: &Forwarder, context: &Context) {

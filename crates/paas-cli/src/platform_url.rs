@@ -6,6 +6,8 @@ use ureq::http::Uri;
 
 use crate::error::Error;
 
+const CLIENT_DOMAIN: &str = "localhost";
+
 /// The address of the API: scheme, host and port, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlatformUrl {
@@ -50,6 +52,20 @@ impl PlatformUrl {
             .strip_prefix("api.")
             .map(|rest| format!("registry.{rest}"));
         registry.unwrap_or_else(|| self.authority.clone())
+    }
+
+    /// What Heroku's client takes for a domain, and makes `api.` and `registry.` of, both at the usual port. It takes none but
+    /// Heroku's that has no `localhost` in it, so the platform has one.
+    pub(crate) fn client_domain(&self) -> Option<String> {
+        let domain = self.authority.strip_prefix("api.")?;
+        if self.scheme != "https" || domain.contains(':') {
+            return None;
+        }
+        Some(if domain.contains(CLIENT_DOMAIN) {
+            domain.to_owned()
+        } else {
+            format!("{CLIENT_DOMAIN}.{domain}")
+        })
     }
 
     /// Whether a remote's URL leads to this platform.
@@ -126,6 +142,21 @@ mod tests {
             "http://a b",
         ] {
             assert!(bad.parse::<PlatformUrl>().is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn herokus_client_finds_what_is_at_the_usual_port() {
+        let domain = |text| url(text).client_domain();
+        let is = |text: &str| Some(text.to_owned());
+        assert_eq!(domain("https://api.example.com"), is("localhost.example.com"));
+        assert_eq!(domain("https://api.localhost"), is("localhost"));
+        for other in [
+            "https://api.example.com:8443",
+            "http://api.example.com",
+            "http://127.0.0.1:5050",
+        ] {
+            assert_eq!(domain(other), None, "{other}");
         }
     }
 

@@ -13,6 +13,7 @@ mod image_copies;
 mod output;
 mod own_socket;
 mod platform;
+mod platform_hosts;
 mod rendezvous;
 mod sessions;
 

@@ -4,7 +4,8 @@
 const fs = require('node:fs')
 const net = require('node:net')
 
-const ours = /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|::1)$/
+const names = /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|::1)$/
+const ours = {test: host => names.test(host) || String(host).endsWith(`.${process.env.STORY_DOMAIN}`)}
 // It comes to port 80 for SSH, and many platforms on one machine cannot all have that: it finds the one it is here for.
 const port80 = Number(process.env.STORY_PORT_80)
 const connect = net.Socket.prototype.connect

@@ -51,6 +51,7 @@ fn databases_are_backed_up() {
         .expect("/backups/");
     let listed = heroku.run_for(&app, &["pg:backups"]);
     listed.expect_success().expect("b001");
+    downloads(&heroku, &platform, &app);
     puts_back(&heroku, &app);
     heroku
         .run_for(&app, &["pg:backups:delete", "b001", "--confirm", "hello"])
@@ -67,6 +68,25 @@ fn databases_are_backed_up() {
         "pg:backups:unschedule",
         "pg:backups:url",
     ]);
+}
+
+/// It fetches over HTTPS alone.
+fn downloads(heroku: &Heroku<'_>, platform: &Platform, app: &App<'_>) {
+    let over_tls = Heroku::user(platform).over_tls();
+    let file = over_tls.home().join("latest.dump");
+    let path = file.to_str().expect("the path is text");
+    over_tls
+        .run_for(app, &["pg:backups:download", "b001", "--output", path])
+        .expect_success()
+        .expect("done, #1");
+    let dump = std::fs::read(&file).expect("there is a dump");
+    assert!(dump.starts_with(b"PGDMP"), "{:?}", dump.get(..16));
+    let ours = heroku.home().join("ours.dump");
+    let path = ours.to_str().expect("the path is text");
+    app.paas(&["pg:backups:download", "b001", "--output", path])
+        .expect_success();
+    assert!(dump == std::fs::read(&ours).expect("there is a dump"));
+    over_tls.covers(&["pg:backups:download"]);
 }
 
 /// By name, and the newest without one.

@@ -1,8 +1,8 @@
 //! `paas heroku -- …`: Heroku's client against a platform that is somewhere else.
 
-use std::{fs, path::Path};
+use std::fs;
 
-use paas_integration::{Heroku, Output, Platform, binary};
+use paas_integration::{Heroku, Hosts, Output, Platform, binary};
 
 #[test]
 #[ignore = "needs docker, npm's heroku"]
@@ -14,10 +14,10 @@ fn the_client_reaches_a_platform_by_its_name_and_never_sees_the_token() {
     // As after `paas login` there. Names below localhost are not known to every resolver.
     let netrc = format!("machine api.localhost login you@example.com password {token}\n");
     fs::write(heroku.home().join(".netrc"), netrc).unwrap();
-    let hosts = heroku.home().join("hosts");
-    fs::write(&hosts, "127.0.0.1 localhost api.localhost git.localhost\n").unwrap();
+    let hosts = Hosts::write(heroku.home().join("hosts"), &["api.localhost", "git.localhost"]);
+    let heroku = heroku.with_hosts(&hosts);
     let run = |arguments: &[&str]| {
-        let mut command = heroku.command_of(Path::new("unshare"));
+        let mut command = heroku.command_of(&binary("paas"));
         for name in [
             "HEROKU_HOST",
             "HEROKU_GIT_HOST",
@@ -27,9 +27,6 @@ fn the_client_reaches_a_platform_by_its_name_and_never_sees_the_token() {
             command.env_remove(name);
         }
         command
-            .args(["--mount", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\""])
-            .arg(&hosts)
-            .arg(binary("paas"))
             .args(["heroku", "--"])
             .args(arguments)
             .env("PAAS_URL", format!("https://{api}"))

@@ -10,6 +10,7 @@ mod backups;
 mod clients;
 mod code;
 mod compatibility;
+mod container;
 mod deploy;
 mod exec;
 mod forwarder;

@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use super::sleep::Call;
-use crate::platform::Platform;
+use crate::{platform::Platform, platform_hosts::platform_hosts};
 
 /// How often to try again while a router starts.
 const CONNECT_RETRY: Duration = Duration::from_millis(20);
@@ -280,19 +280,17 @@ impl RouterFeed {
     fn table(&self, contents: &Contents) -> Option<Table> {
         let (routes, certificates) = (contents.routes.as_ref()?, contents.certificates.as_ref()?);
         let settings = &self.platform.settings;
-        let host = |label| PlatformHost {
-            hostname: settings.domain.child(label).to_string(),
+        let mut hosts = platform_hosts(&settings.domain);
+        // Where clients come to dynos they also come to the API, as Heroku's does for `ps:exec`.
+        let rendezvous = settings.rendezvous_host();
+        if !hosts.contains(&rendezvous) {
+            hosts.push(rendezvous);
+        }
+        let host = |hostname: Hostname| PlatformHost {
+            hostname: hostname.to_string(),
             address: settings.api,
         };
-        let mut platform_hosts = vec![host("api"), host("git"), host("registry")];
-        // Where clients come to dynos they also come to the API, as Heroku's does for `ps:exec`.
-        let rendezvous = settings.rendezvous_host().to_string();
-        if platform_hosts.iter().all(|host| host.hostname != rendezvous) {
-            platform_hosts.push(PlatformHost {
-                hostname: rendezvous,
-                address: settings.api,
-            });
-        }
+        let platform_hosts = hosts.into_iter().map(host).collect();
         Some(Table {
             apps: routes.iter().map(AppEntry::from).collect(),
             platform_hosts,

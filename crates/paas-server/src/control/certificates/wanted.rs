@@ -3,6 +3,8 @@
 use paas_core::{App, AppName, DomainName, Hostname, Id, is_public_name};
 use paas_store::domain::Domain;
 
+use crate::platform_hosts::{client_domain, platform_hosts};
+
 /// A certificate that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -30,9 +32,6 @@ pub(super) struct Means<'a> {
     pub(super) has_dns_01: bool,
 }
 
-/// Hosts of the platform itself.
-const PLATFORM_HOSTS: [&str; 3] = ["api", "git", "registry"];
-
 /// The certificates of all names, by name.
 pub(super) fn wanted(means: Means<'_>, apps: &[(Id<App>, AppName)], domains: &[Domain]) -> Vec<Wanted> {
     let mut wanted = platform_names(means, apps);
@@ -48,10 +47,9 @@ pub(super) fn wanted(means: Means<'_>, apps: &[(Id<App>, AppName)], domains: &[D
     wanted
 }
 
-/// One wildcard where one can be had; else a certificate for each name.
+/// Wildcards where they can be had; else a certificate for each name.
 fn platform_names(means: Means<'_>, apps: &[(Id<App>, AppName)]) -> Vec<Wanted> {
     let domain = DomainName::Exact(means.domain.clone());
-    let wildcard = DomainName::Wildcard(means.domain.clone());
     let authority = means.authority(&domain);
     let has_wildcard = match authority {
         WantedAuthority::Public => means.has_dns_01,
@@ -59,17 +57,25 @@ fn platform_names(means: Means<'_>, apps: &[(Id<App>, AppName)]) -> Vec<Wanted> 
         WantedAuthority::Local => means.domain.as_str().contains('.'),
     };
     if has_wildcard {
-        return vec![Wanted {
-            hostname: wildcard.clone(),
-            names: vec![wildcard, domain],
-            app: None,
-            authority,
-        }];
+        // A wildcard stands for one label: that of apps does not reach the names below another domain.
+        let names = |domain: Hostname| {
+            let wildcard = DomainName::Wildcard(domain.clone());
+            Wanted {
+                names: vec![wildcard.clone(), DomainName::Exact(domain)],
+                hostname: wildcard,
+                app: None,
+                authority,
+            }
+        };
+        let domains = std::iter::once(means.domain.clone()).chain(client_domain(means.domain));
+        return domains.map(names).collect();
     }
-    let of_platform = PLATFORM_HOSTS.iter().map(|label| (None, *label));
-    let of_apps = apps.iter().map(|(id, name)| (Some(*id), name.as_str()));
-    let certificate = |(app, label): (_, &str)| {
-        let hostname = DomainName::Exact(means.domain.child(label));
+    let of_platform = platform_hosts(means.domain).into_iter().map(|host| (None, host));
+    let of_apps = apps
+        .iter()
+        .map(|(id, name)| (Some(*id), means.domain.child(name.as_str())));
+    let certificate = |(app, host): (_, Hostname)| {
+        let hostname = DomainName::Exact(host);
         Wanted {
             names: vec![hostname.clone()],
             hostname,
@@ -139,13 +145,18 @@ mod tests {
                 "api.example.com platform Public",
                 "git.example.com platform Public",
                 "registry.example.com platform Public",
+                "api.localhost.example.com platform Public",
+                "registry.localhost.example.com platform Public",
                 "hello.example.com app Public",
                 "world.example.com app Public",
             ]
         );
         assert_eq!(
             shown("example.com", true, true, &[]),
-            ["*.example.com+example.com platform Public"]
+            [
+                "*.example.com+example.com platform Public",
+                "*.localhost.example.com+localhost.example.com platform Public"
+            ]
         );
     }
 
@@ -162,15 +173,21 @@ mod tests {
         );
         assert_eq!(
             shown("box.test", true, true, &[]),
-            ["*.box.test+box.test platform Local"]
+            [
+                "*.box.test+box.test platform Local",
+                "*.localhost.box.test+localhost.box.test platform Local"
+            ]
         );
         assert_eq!(
             shown("example.com", false, true, &[]),
-            ["*.example.com+example.com platform Local"]
+            [
+                "*.example.com+example.com platform Local",
+                "*.localhost.example.com+localhost.example.com platform Local"
+            ]
         );
         let custom = [domain("www.example.com"), domain("shop.test")];
         assert_eq!(
-            shown("box.test", true, false, &custom)[1..],
+            shown("box.test", true, false, &custom)[2..],
             ["www.example.com app Public", "shop.test app Local"]
         );
     }
@@ -188,6 +205,6 @@ mod tests {
             acm: false,
             ..domain("shop.example.com")
         };
-        assert_eq!(shown("box.test", true, false, &[uploaded, unmanaged]).len(), 1);
+        assert_eq!(shown("box.test", true, false, &[uploaded, unmanaged]).len(), 2);
     }
 }
