@@ -7,7 +7,7 @@ use paas_integration::{App, Output, Platform, eventually};
 /// The first platform of a machine makes the image.
 const LIMIT: Duration = Duration::from_mins(8);
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
-/// Where it listens, what it tells whom, and what it does with its log: all else is what makes it quick or slow.
+/// Where it listens and what it tells whom; all else is what makes it quick or slow. Its command for the log has paths of its own.
 const OF_THE_PLACE: &str = "select name || '=' || current_setting(name) from pg_settings where source = 'command line' and \
                             name not in ('listen_addresses', 'unix_socket_directories', 'archive_command', 'ssl', 'config_file', \
                             'hba_file', 'ident_file', 'data_directory')";
@@ -48,6 +48,18 @@ impl Addon {
             OF_THE_PLACE,
         ]);
         said.stdout.lines().map(str::to_owned).collect()
+    }
+
+    /// What it does with each segment of its log.
+    pub(crate) fn archive_script(&self) -> String {
+        self.run(&["cat", "/run/addon/archive"]).stdout
+    }
+
+    /// Waits until the platform has taken the log of all that was done before.
+    pub(crate) fn settle(&self) {
+        eventually("the spool is empty", LIMIT, || {
+            self.run(&["ls", "/data/spool"]).stdout.trim().is_empty()
+        });
     }
 
     pub(crate) fn pgbench(&self, arguments: &[&str]) -> String {

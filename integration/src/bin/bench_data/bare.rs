@@ -1,6 +1,7 @@
 //! The same server on the host: no container, no platform.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -21,8 +22,8 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    /// With these settings, each as `name=value`. What is archived is thrown away.
-    pub(crate) fn start(settings: &[String]) -> Result<Self> {
+    /// With these settings, each as `name=value`, and a script that keeps its log; without one the log is thrown away.
+    pub(crate) fn start(settings: &[String], archive_script: Option<&str>) -> Result<Self> {
         // Where the volumes of Docker are by default: the same disk.
         let folder = tempfile::Builder::new().prefix("bench-data.").tempdir_in("/var/lib")?;
         let path = folder.path().display().to_string();
@@ -41,14 +42,30 @@ impl Bare {
             .stdout(Stdio::null())
             .status()?;
         ensure!(made.success(), "initdb failed");
+        let mut archive_command = "/bin/true".to_owned();
+        if let Some(script) = archive_script {
+            let (file, spool) = (folder.path().join("archive"), folder.path().join("spool"));
+            fs::write(&file, script.replace("/data/spool", &spool.display().to_string()))?;
+            fs::create_dir(&spool)?;
+            ensure!(
+                Command::new("chown")
+                    .args([USER])
+                    .args([&file, &spool])
+                    .status()?
+                    .success()
+            );
+            archive_command = format!("/bin/sh {} \"%p\" \"%f\"", file.display());
+        }
         let mut command = as_user("postgres");
+        // What the script asks for: more room than it fills.
+        command.env("LINEAGE", "bare").env("ADDON_SPOOL_MIB", "100000");
         command.args(["-D", &cluster, "-c", "listen_addresses=", "-c"]);
         command.arg(format!("unix_socket_directories={path}"));
         for setting in settings {
             command.arg("-c").arg(setting);
         }
         let server = command
-            .args(["-c", "archive_command=/bin/true"])
+            .args(["-c", &format!("archive_command={archive_command}")])
             .stderr(Stdio::null())
             .spawn()?;
         let bare = Self { folder, server };

@@ -1,7 +1,8 @@
 //! What a database of the platform costs beside the bare programs, in turns, in one run on one machine.
 //!
-//! - pgbench in the Postgres add-on, beside the same server with the same settings on the host, without a container. For the time in
-//!   which the machine itself stood still (`Stalls`) neither can do anything: transactions are counted per second of what is left.
+//! - pgbench in the Postgres add-on, beside the same server with the same settings on the host, without a container: it packs its
+//!   log and keeps it, too. What that costs is shown by a third one, which throws its log away. For the time in which the machine itself
+//!   stood still (`Stalls`) nobody can do anything: transactions are counted per second of what is left.
 //! - A backup of a gigabyte and its way back, beside `pg_dump` into a file and `pg_restore` out of it, in the same server.
 //! - What a backup costs an app that serves 220 requests per second, beside the seconds before it. Requests under which the machine
 //!   itself stood still (`Stalls`) are not counted, on neither side.
@@ -49,25 +50,32 @@ fn main() -> Result<()> {
 
 /// Transactions per second, inside and outside.
 fn pgbench(out: &mut impl Write, addon: &Addon, stalls: &Stalls, rounds: usize) -> Result<()> {
-    let bare = Bare::start(&addon.settings())?;
+    let settings = addon.settings();
+    let bare = Bare::start(&settings, Some(&addon.archive_script()))?;
+    let forgetful = Bare::start(&settings, None)?;
     addon.run(&["createdb", "-h", "/run/addon", "-U", "postgres", "bench"]);
     addon.pgbench(&["-i", "-q", "-s", SCALE]);
-    bare.run("createdb", &["bench"])?;
-    bare.pgbench(&["-i", "-q", "-s", SCALE])?;
+    for bare in [&bare, &forgetful] {
+        bare.run("createdb", &["bench"])?;
+        bare.pgbench(&["-i", "-q", "-s", SCALE])?;
+    }
     for (name, arguments) in [
         ("pgbench, TPC-B like", &["-c", "8", "-j", "2", "-T", "15"][..]),
         ("pgbench, reads only", &["-S", "-c", "8", "-j", "2", "-T", "10"]),
     ] {
-        let (mut ours, mut floor) = (Vec::new(), Vec::new());
+        let (mut ours, mut floor, mut without) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
+            addon.settle();
             floor.push(going(stalls, || sample::transactions(&bare.pgbench(arguments)?))?);
             ours.push(going(stalls, || sample::transactions(&addon.pgbench(arguments)))?);
+            without.push(going(stalls, || sample::transactions(&forgetful.pgbench(arguments)?))?);
         }
-        let (ours, floor) = (median(&ours), median(&floor));
+        let (ours, floor, without) = (median(&ours), median(&floor), median(&without));
         let percent = (1.0 - ours / floor) * 100.0;
         writeln!(
             out,
-            "{name:34} add-on {ours:9.0} tps   bare {floor:9.0} tps   {percent:+.1} % slower, aim {AIM_PGBENCH_PERCENT} %"
+            "{name:34} add-on {ours:9.0} tps   bare {floor:9.0} tps   {percent:+.1} % slower, aim {AIM_PGBENCH_PERCENT} % \
+             (bare without its log {without:.0} tps)"
         )?;
     }
     addon.run(&["dropdb", "-h", "/run/addon", "-U", "postgres", "bench"]);

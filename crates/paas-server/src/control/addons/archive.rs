@@ -31,8 +31,9 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(5);
 /// Between two looks into a spool: a server hands on what is in its memory each minute.
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(1);
-/// After a look that brought so many bytes, the next one comes at once.
-const MANY_BYTES: u64 = 16 * MEBIBYTE;
+/// Each look starts programs beside the server, so a busy one is left alone until about so much is there: a quarter of the smallest
+/// spool.
+const ENOUGH_BYTES: u64 = 32 * MEBIBYTE;
 /// What has not worked for so long is told.
 const PATIENCE: TimeDelta = TimeDelta::minutes(15);
 /// The same of copies, of which there is one a day.
@@ -75,6 +76,7 @@ pub(crate) struct ArchivesController {
 /// What this process knows of an add-on. A restart looks at once.
 #[derive(Debug, Clone, Copy, Default)]
 struct Turn {
+    looked_at: Option<DateTime<Utc>>,
     look_at: DateTime<Utc>,
     copy_at: DateTime<Utc>,
     failures: u32,
@@ -169,10 +171,12 @@ impl ArchivesController {
         // Before its spool is emptied: after that, all that it has handed on by now is in the archive.
         let told = server::ask(platform, row).await;
         let emptied = spool::empty(platform, row).await;
-        let is_busy = emptied.as_ref().is_ok_and(|bytes| *bytes > MANY_BYTES);
         let is_empty = emptied.as_ref().is_ok_and(|bytes| *bytes < spool::MOST_BYTES);
-        let look_at = if is_busy { now } else { now + LOOK_AGAIN };
-        self.change(id, |turn| turn.look_at = look_at);
+        self.change(id, |turn| {
+            let since = turn.looked_at.replace(now).map(|before| now - before);
+            let bytes = emptied.as_ref().copied().unwrap_or_default();
+            turn.look_at = now + rest(bytes, since.unwrap_or(LOOK_AGAIN));
+        });
         let lineages = archive_of(platform, id).lineages().await?;
         let found = Found {
             has_lost: is_empty && matches!(&told, Ok(Some(told)) if told.shows_gap(&lineages)),
@@ -345,6 +349,13 @@ impl ArchivesController {
     }
 }
 
+/// Until the next look, after one that brought so many bytes of so long a time.
+fn rest(bytes: u64, since: TimeDelta) -> TimeDelta {
+    let milliseconds = since.num_milliseconds().unsigned_abs().max(1);
+    let until_enough = ENOUGH_BYTES.saturating_mul(milliseconds) / bytes.max(1);
+    TimeDelta::milliseconds(i64::try_from(until_enough).unwrap_or(i64::MAX)).min(LOOK_AGAIN)
+}
+
 /// The archive of an add-on.
 pub(crate) fn archive_of(platform: &Platform, addon: Id<Addon>) -> Archive<'_> {
     Archive {
@@ -422,4 +433,19 @@ fn has_room(platform: &Platform, bytes: u64) -> Result<()> {
 
 fn minute(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_spool_is_looked_into_before_it_is_full() {
+        let seconds = TimeDelta::seconds;
+        assert_eq!(rest(0, seconds(60)), seconds(60));
+        assert_eq!(rest(729, seconds(1)), seconds(60));
+        assert_eq!(rest(ENOUGH_BYTES, seconds(20)), seconds(20));
+        assert_eq!(rest(4 * ENOUGH_BYTES, seconds(20)), seconds(5));
+        assert_eq!(rest(u64::MAX, seconds(60)), seconds(0));
+    }
 }
