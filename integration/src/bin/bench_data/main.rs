@@ -21,7 +21,11 @@ use std::{
 use anyhow::{Context, Result};
 use paas_integration::{App, Load, Platform, Stalls, Target};
 
-use self::{addon::Addon, bare::Bare, sample::median};
+use self::{
+    addon::Addon,
+    bare::Bare,
+    sample::{Sample, median},
+};
 
 const ROUNDS: usize = 3;
 /// pgbench's unit: a hundred thousand accounts each, 300 MB in all.
@@ -38,14 +42,21 @@ const QUIET: Duration = Duration::from_secs(15);
 fn main() -> Result<()> {
     let rounds = env::args().nth(1).map_or(Ok(ROUNDS), |word| word.parse());
     let rounds = rounds.context("the number of rounds")?;
+    let part = env::args().nth(2);
+    let is_wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let mut out = io::stdout();
     let stalls = Stalls::watch();
     let platform = Platform::start();
     let app = platform.app("neighbour");
     app.push().expect_success();
     let addon = Addon::create(&platform, &app, "heroku-postgresql:standard-0");
-    pgbench(&mut out, &addon, &stalls, rounds)?;
-    dumps(&mut out, &platform, &app, &addon, &stalls, rounds)
+    if is_wanted("pgbench") {
+        pgbench(&mut out, &addon, &stalls, rounds)?;
+    }
+    if is_wanted("dumps") {
+        dumps(&mut out, &platform, &app, &addon, &stalls, rounds)?;
+    }
+    Ok(())
 }
 
 /// Transactions per second, inside and outside.
@@ -59,34 +70,44 @@ fn pgbench(out: &mut impl Write, addon: &Addon, stalls: &Stalls, rounds: usize) 
         bare.run("createdb", &["bench"])?;
         bare.pgbench(&["-i", "-q", "-s", SCALE])?;
     }
+    addon.settle();
     for (name, arguments) in [
-        ("pgbench, TPC-B like", &["-c", "8", "-j", "2", "-T", "15"][..]),
+        ("pgbench, TPC-B like", &["-c", "8", "-j", "2", "-T", "12"][..]),
         ("pgbench, reads only", &["-S", "-c", "8", "-j", "2", "-T", "10"]),
     ] {
         let (mut ours, mut floor, mut without) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
-            addon.settle();
-            floor.push(going(stalls, || sample::transactions(&bare.pgbench(arguments)?))?);
-            ours.push(going(stalls, || sample::transactions(&addon.pgbench(arguments)))?);
-            without.push(going(stalls, || sample::transactions(&forgetful.pgbench(arguments)?))?);
+            floor.push(Sample::take(stalls, || bare.pgbench(arguments))?);
+            ours.push(Sample::take(stalls, || Ok(addon.pgbench(arguments)))?);
+            without.push(Sample::take(stalls, || forgetful.pgbench(arguments))?);
         }
-        let (ours, floor, without) = (median(&ours), median(&floor), median(&without));
-        let percent = (1.0 - ours / floor) * 100.0;
+        let per_second = |samples: &[Sample]| of_all(samples, |sample| sample.per_second);
+        let processor = |samples: &[Sample]| of_all(samples, |sample| sample.processor_microseconds);
+        let slower = (1.0 - per_second(&ours) / per_second(&floor)) * 100.0;
+        let dearer = (processor(&ours) / processor(&floor) - 1.0) * 100.0;
         writeln!(
             out,
-            "{name:34} add-on {ours:9.0} tps   bare {floor:9.0} tps   {percent:+.1} % slower, aim {AIM_PGBENCH_PERCENT} % \
-             (bare without its log {without:.0} tps)"
+            "{name:20} add-on {:6.0} tps   bare {:6.0} tps   {slower:+.1} % slower, aim {AIM_PGBENCH_PERCENT} %   \
+             (bare without its log {:.0} tps)",
+            per_second(&ours),
+            per_second(&floor),
+            per_second(&without),
+        )?;
+        writeln!(
+            out,
+            "{:20} add-on {:6.0} µs    bare {:6.0} µs    {dearer:+.1} %   (bare without its log {:.0} µs)",
+            "  processors",
+            processor(&ours),
+            processor(&floor),
+            processor(&without),
         )?;
     }
     addon.run(&["dropdb", "-h", "/run/addon", "-U", "postgres", "bench"]);
     Ok(())
 }
 
-/// What there would be per second, had the machine not stood still meanwhile.
-fn going(stalls: &Stalls, work: impl FnOnce() -> Result<f64>) -> Result<f64> {
-    let begun = Instant::now();
-    let per_second = work()?;
-    Ok(per_second / (1.0 - stalls.share(&(begun..Instant::now()))))
+fn of_all(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> f64 {
+    median(&samples.iter().map(figure).collect::<Vec<_>>())
 }
 
 /// Backups and restores, and what an app has of them.

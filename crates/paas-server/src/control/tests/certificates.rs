@@ -103,7 +103,13 @@ async fn names_that_nobody_can_validate_are_certified_by_ourselves() {
     server.add_domain(&app, "shop.test").await;
     let leaf = server.is_trusted(&router, "shop.test").await;
     assert!(leaf != server.is_trusted(&router, "hello.example.test").await);
-    server.names_become(&["*.example.test local", "shop.test local"]).await;
+    server
+        .names_become(&[
+            "*.example.test local",
+            "*.localhost.example.test local",
+            "shop.test local",
+        ])
+        .await;
     let mut conn = server.platform.store.connection().await.unwrap();
     let row = &acm::list_of_app(&mut conn, app.app.id).await.unwrap()[0];
     assert_eq!(row.acm.state, AcmState::Local);
@@ -131,16 +137,29 @@ async fn names_come_and_go_with_their_domains() {
     server.add_domain(&app, "one.test").await;
     server.add_domain(&app, "two.test").await;
     server
-        .names_become(&["*.example.test local", "one.test local", "two.test local"])
+        .names_become(&[
+            "*.example.test local",
+            "*.localhost.example.test local",
+            "one.test local",
+            "two.test local",
+        ])
         .await;
     let mut conn = server.platform.store.connection().await.unwrap();
     let domain = domain::find(&mut conn, app.app.id, "one.test").await.unwrap().unwrap();
     domain::delete(&mut conn, domain.id, server.stamp()).await.unwrap();
-    server.names_become(&["*.example.test local", "two.test local"]).await;
+    server
+        .names_become(&[
+            "*.example.test local",
+            "*.localhost.example.test local",
+            "two.test local",
+        ])
+        .await;
     app::set_acm(&mut conn, app.app.id, false, server.stamp())
         .await
         .unwrap();
-    server.names_become(&["*.example.test local"]).await;
+    server
+        .names_become(&["*.example.test local", "*.localhost.example.test local"])
+        .await;
 }
 
 #[tokio::test]
