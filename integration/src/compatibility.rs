@@ -63,7 +63,11 @@ const DIFFERS: [(&str, &str); 24] = [
 ];
 
 /// Commands that cannot work, by the beginning of their names.
-const CANNOT: [(&str, &str); 41] = [
+const CANNOT: [(&str, &str); 42] = [
+    (
+        "addons:open",
+        "wants a page at an address of its own, which only its apps have; `paas` opens it over the API",
+    ),
     ("apps:errors", FIXED_HOST),
     ("apps:favorites", FIXED_HOST),
     ("ci:rerun", FIXED_HOST),
@@ -122,8 +126,7 @@ const FIXED_HOST: &str = "asks a host of Heroku's that is written into the clien
 
 /// Commands that want something that the platform does not have yet, by the beginning of their names. A story that covers one
 /// takes it out of here.
-const NOT_YET: [(&str, &str); 10] = [
-    ("addons:open", "the add-ons of the platform have no pages"),
+const NOT_YET: [(&str, &str); 9] = [
     (
         "ci",
         "test runs belong to an app here, and not to a pipeline: `paas ci:run`",

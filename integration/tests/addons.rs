@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use paas_integration::{App, Container, Platform, eventually, within};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use paas_integration::{App, Container, Platform, eventually, request, within};
 
 /// The first platform of a machine makes the images.
 const IMAGE_LIMIT: Duration = Duration::from_mins(8);
@@ -25,6 +26,7 @@ fn an_app_gets_its_servers_by_a_command_each_and_keeps_what_is_in_them() {
     assert_eq!(app.page("/visit"), "2 2 2 2 2");
 
     survives(&platform, &app);
+    opens(&app);
     rotates(&app);
     exposes(&platform, &app);
     shares(&platform, &app);
@@ -99,6 +101,51 @@ fn survives(platform: &Platform, app: &App<'_>) {
     });
     shows(app, "2 2 0 2 2");
     assert_eq!(app.page("/visit"), "3 3 1 3 3");
+}
+
+/// `RabbitMQ` has pages, for its own users and at no address of its own; a cache has none.
+fn opens(app: &App<'_>) {
+    let addons = app.paas(&["addons", "--json"]).expect_success().json();
+    let name_of = |service: &str| {
+        let addons = addons.as_array().into_iter().flatten();
+        let mut of_service = addons.filter(|addon| addon["addon_service"]["name"] == service);
+        of_service
+            .find_map(|addon| addon["name"].as_str())
+            .expect("it was created")
+    };
+    let open = app.start_paas(&["addons:open", name_of("cloudamqp")]);
+    open.hears("Use CTRL+C to close it", SOON);
+    let text = open.text();
+    let address = text.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+    let address = address.and_then(|address| address.parse().ok());
+    let address = address.unwrap_or_else(|| panic!("no address in {text}"));
+    let url = app
+        .paas(&["config:get", "CLOUDAMQP_URL"])
+        .expect_success()
+        .stdout
+        .clone();
+    let login = url
+        .trim()
+        .trim_start_matches("amqp://")
+        .split('@')
+        .next()
+        .expect("a user");
+    let ask = |path: &str, login: &str| {
+        let login = format!("Basic {}", BASE64_STANDARD.encode(login));
+        let headers = [("Host", "127.0.0.1"), ("Authorization", &login)];
+        request(address, "GET", path, &headers, "").expect("the page answers")
+    };
+    assert!(ask("/", login).expect_status(200).body.contains("RabbitMQ Management"));
+    let user = login.split(':').next();
+    assert_eq!(
+        ask("/api/whoami", login).expect_status(200).json()["name"].as_str(),
+        user
+    );
+    ask("/api/whoami", "guest:guest").expect_status(401);
+
+    app.paas(&["addons:open", name_of("memcachier")])
+        .expect_code(1)
+        .expect("has no page of its own");
 }
 
 /// Whoever held the old password does not come in any more, and the app does not notice.

@@ -168,13 +168,7 @@ pub(crate) fn forward(args: &ForwardArgs, context: &Context) -> Result<()> {
             .output
             .line(format!("Listening on {local} and forwarding to {}:{remote}", way.dyno))?;
         let way = Arc::clone(&way);
-        thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                let way = Arc::clone(&way);
-                // A connection that breaks is the business of who made it.
-                thread::spawn(move || carry(way.connect("localhost", remote)?, &connection));
-            }
-        });
+        thread::spawn(move || carry_each(&listener, move || way.connect("localhost", remote)));
     }
     context.output.line("Use CTRL+C to stop port forwarding")?;
     wait()
@@ -307,7 +301,17 @@ impl TargetArgs {
     }
 }
 
-fn listen(port: u16) -> Result<TcpListener> {
+/// Carries every connection over a link of its own.
+pub(crate) fn carry_each(listener: &TcpListener, connect: impl Fn() -> Result<Link> + Clone + Send + 'static) {
+    for connection in listener.incoming().flatten() {
+        let connect = connect.clone();
+        // A connection that breaks is the business of who made it.
+        thread::spawn(move || carry(connect()?, &connection));
+    }
+}
+
+/// On this machine alone; 0 is any port.
+pub(crate) fn listen(port: u16) -> Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|source| Error::File {
         path: format!("127.0.0.1:{port}"),
         source,

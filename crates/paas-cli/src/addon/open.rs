@@ -1,4 +1,5 @@
-//! The page that a provider has for an add-on: a browser is sent there with a form that says who comes.
+//! The page of an add-on. One of the platform's own is reached over the API, by a port of this machine; where a provider has it, a
+//! browser is sent there with a form that says who comes.
 
 use std::{
     fmt::Write as _,
@@ -6,39 +7,62 @@ use std::{
     process::{Command, Stdio},
 };
 
-use paas_api::{Addon, AddonSso};
+use paas_api::{Addon, AddonSso, NewForward, Rendezvous};
 
 use super::{OneArgs, find};
 use crate::{
     app_context::Context,
     error::{Error, Result},
+    exec,
+    rendezvous::Link,
 };
 
 /// `addons:open`
 pub(crate) fn open(args: &OneArgs, context: &Context) -> Result<()> {
     let addon = find(context, &args.app, &args.addon)?;
     let Some(url) = &addon.web_url else {
-        return context.output.line(format!(
-            "{} has no page of its own: see paas addons:info {}",
-            addon.name, addon.name
-        ));
+        return show_here(&addon, context);
     };
     let sso: AddonSso = context.client.get(&format!("/addons/{}/sso", addon.id))?;
     let path = keep(&addon, &page(&sso))?;
-    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let mut command = Command::new(opener);
-    command
-        .arg(&path)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    if command.status().is_ok_and(|status| status.success()) {
+    if browse(&path) {
         return context.output.line(format!("Opening {url}..."));
     }
     context
         .output
         .note("No browser could be started; within some minutes, open this file in one")?;
     context.output.line(path)
+}
+
+/// Until Ctrl-C, which ends this command as any other.
+fn show_here(addon: &Addon, context: &Context) -> Result<()> {
+    let path = format!("/addons/{}/actions/open", addon.id);
+    let made: Rendezvous = context.client.post(&path, &NewForward {})?;
+    let listener = exec::listen(0)?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    context.output.line(format!("{} has its page at {url}", addon.name))?;
+    context.output.note(&format!(
+        "It asks for the user and the password in its config vars: paas config -a {}",
+        addon.app.name
+    ))?;
+    context.output.line("Use CTRL+C to close it")?;
+    // Whoever has no browser here has the address.
+    browse(&url);
+    let base = context.client.base.clone();
+    exec::carry_each(&listener, move || Link::open(&base, &made.attach_path));
+    Ok(())
+}
+
+/// Whether a browser took it.
+fn browse(page: &str) -> bool {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let mut command = Command::new(opener);
+    command
+        .arg(page)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// For nobody else's eyes; the browser reads it after we have ended.

@@ -38,7 +38,7 @@ pub(super) enum AddonVerb {
     /// Destroy add-ons with all that is in them
     #[command(name = "addons:destroy", visible_alias = "addons:remove")]
     AddonsDestroy(addon::DestroyArgs),
-    /// Say where the page of an add-on is
+    /// Open the page of an add-on in a browser
     #[command(name = "addons:open")]
     AddonsOpen(addon::OneArgs),
     /// Say where an add-on is explained

@@ -101,7 +101,7 @@ fn alone_the_command_shows_its_topics() {
       addons:expose       Let addresses outside connect to an add-on, or list those
       addons:unexpose     Let nobody outside come to an add-on any more
       addons:destroy      Destroy add-ons with all that is in them
-      addons:open         Say where the page of an add-on is
+      addons:open         Open the page of an add-on in a browser
       addons:docs         Say where an add-on is explained
       addons:plans        List the plans of a service
       addons:services     List the services that there are

@@ -20,6 +20,8 @@ pub(crate) struct Kind {
     pub(crate) versions: BTreeMap<String, Image>,
     pub(crate) user: u32,
     pub(crate) port: u16,
+    /// Where it has pages for browsers, on 127.0.0.1 at least; they ask who comes.
+    pub(crate) page_port: Option<u16>,
     /// Where its volume is.
     pub(crate) data: String,
     /// Runs the server; `/run/addon/credentials` has been read into the shell's variables.
@@ -161,6 +163,7 @@ pub(super) struct File {
     #[serde(default = "dyno")]
     user: u32,
     port: u16,
+    page_port: Option<u16>,
     data: String,
     start: String,
     ready: String,
@@ -253,6 +256,7 @@ impl File {
             versions,
             user: self.user,
             port: self.port,
+            page_port: self.page_port,
             data: self.data.clone(),
             start: self.start.clone(),
             ready: self.ready.clone(),

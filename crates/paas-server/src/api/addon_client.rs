@@ -81,7 +81,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-async fn container(api: &Api, row: &AddonRow) -> Result<ContainerId, ApiError> {
+pub(super) async fn container(api: &Api, row: &AddonRow) -> Result<ContainerId, ApiError> {
     let container = control::container_of_addon(&api.platform, row.addon.id).await;
     container.map_err(ApiError::unavailable)?.ok_or_else(|| {
         ApiError::invalid(format!(

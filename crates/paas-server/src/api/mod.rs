@@ -38,6 +38,7 @@ mod addon_exposure;
 mod addon_fork;
 mod addon_log;
 mod addon_name;
+mod addon_page;
 mod addon_partner;
 mod addon_provider;
 mod addon_rollback;
@@ -292,6 +293,7 @@ fn addons() -> Router<Arc<Api>> {
                 .delete(addon_exposure::delete),
         )
         .route("/addons/{addon}/actions/client", post(addon_client::create))
+        .route("/addons/{addon}/actions/open", post(addon_page::open))
         .route("/addons/{addon}/actions/copy", post(addon_copy::create))
         .route(
             "/addons/{addon}/actions/rotate-credentials",

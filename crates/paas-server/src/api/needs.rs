@@ -146,6 +146,7 @@ pub(super) const NEEDS: &[(&str, Need)] = &[
     ("DELETE /addons/{addon}/exposure", Account(WRITE)),
     ("POST /addons/{addon}/actions/client", Account(WRITE_PROTECTED)),
     ("POST /addons/{addon}/actions/copy", Account(WRITE_PROTECTED)),
+    ("POST /addons/{addon}/actions/open", Account(WRITE_PROTECTED)),
     (
         "POST /addons/{addon}/actions/rotate-credentials",
         Account(WRITE_PROTECTED),

@@ -48,7 +48,7 @@ pub(super) async fn meet(
         .find(&secret)
         .ok_or_else(|| ApiError::not_found("dyno"))?;
     let target = match (host.wants_target(), query) {
-        (false, _) => None,
+        (false, _) => host.own_target(),
         (true, ForwardQuery { host, port: Some(port) }) => Some(Target {
             host: host.unwrap_or_else(|| "localhost".to_owned()),
             port,
@@ -132,7 +132,7 @@ pub(super) async fn forward(
 ) -> Result<(StatusCode, Json<paas_api::Rendezvous>), ApiError> {
     let session = one_off::open(&api, &headers, &caller, row.app.id).await?;
     let (name, container) = running(&api, &row, &name).await?;
-    let invitation = invite(&api, Invited::Connections)?;
+    let invitation = invite(&api, Invited::Connections { port: None })?;
     let answer = answer(name.clone(), &invitation);
     api.announce(
         row.app.id,

@@ -25,7 +25,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    SECRET_CHARACTERS,
+    Host, SECRET_CHARACTERS,
     dialect::Dialect,
     pump::{Arrival, serve},
 };
@@ -109,12 +109,7 @@ impl Listener {
             return;
         };
         drop(stranger);
-        let Some(host) = self
-            .platform
-            .rendezvous
-            .find(&secret)
-            .filter(|host| !host.wants_target())
-        else {
+        let Some(host) = self.platform.rendezvous.find(&secret).filter(Host::is_program) else {
             // Whether a secret was never given out, or is used up, is nobody's business.
             let _ = stream.shutdown().await;
             return;

@@ -82,8 +82,8 @@ pub(crate) struct Target {
 pub(crate) enum Invited {
     /// One program, once.
     Program { has_terminal: bool },
-    /// Connections, again and again.
-    Connections,
+    /// Connections, again and again: to this port of the container itself, or to where each visitor says.
+    Connections { port: Option<u16> },
 }
 
 /// The other side of an invitation.
@@ -134,7 +134,7 @@ impl Rendezvous {
     pub(crate) fn find(&self, secret: &str) -> Option<Host> {
         let mut waiting = self.lock();
         let host = waiting.get(secret)?.clone();
-        if host.invited != Invited::Connections {
+        if host.is_program() {
             waiting.remove(secret);
         }
         Some(host)
@@ -151,8 +151,23 @@ impl Rendezvous {
 }
 
 impl Host {
+    pub(crate) const fn is_program(&self) -> bool {
+        matches!(self.invited, Invited::Program { .. })
+    }
+
     pub(crate) const fn wants_target(&self) -> bool {
-        matches!(self.invited, Invited::Connections)
+        matches!(self.invited, Invited::Connections { port: None })
+    }
+
+    /// Where connections go without a word of who comes.
+    pub(crate) fn own_target(&self) -> Option<Target> {
+        let Invited::Connections { port: Some(port) } = self.invited else {
+            return None;
+        };
+        Some(Target {
+            host: "127.0.0.1".to_owned(),
+            port,
+        })
     }
 }
 

@@ -151,6 +151,7 @@ pub(in crate::api) const ANSWERS: &[(&str, Answer)] = &[
     ("POST /addons/{addon}/actions/provision", One("add-on")),
     ("POST /addons/{addon}/actions/deprovision", One("add-on")),
     ("POST /addons/{addon}/actions/client", One("rendezvous")),
+    ("POST /addons/{addon}/actions/open", One("rendezvous")),
     ("POST /addons/{addon}/actions/copy", One("transfer")),
     ("POST /addons/{addon}/actions/rotate-credentials", One("add-on")),
     ("GET /addons/{addon}/addon-attachments", Many("add-on-attachment")),
