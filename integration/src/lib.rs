@@ -27,6 +27,7 @@ mod output;
 mod own_engine;
 mod pebble;
 mod platform;
+mod priority;
 mod process;
 mod python;
 mod rsyslog;

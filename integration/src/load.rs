@@ -18,7 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Stalls, load_connection::Connection};
+use crate::{
+    Stalls,
+    load_connection::Connection,
+    priority::{self, Priority},
+};
 
 /// What a story asks for per second; a little more than the 200 that it promises, so that rounding does not matter.
 const RATE: u32 = 220;
@@ -28,6 +32,8 @@ const PROMISED_RATE: f64 = 200.0;
 const WORKERS: u64 = 48;
 /// Every so many requests of a worker goes on a connection of its own, the others on a kept one.
 const NEW_CONNECTION_EVERY: u64 = 4;
+/// Of visitors who are not of this machine.
+const ELSEWHERE: Priority = 10;
 /// How many failures are written out when there are many.
 const SHOWN_FAILURES: usize = 12;
 
@@ -102,6 +108,16 @@ impl Target {
 impl Load {
     /// Starts to send requests to a router, to each of the targets in turn.
     pub fn start(router: SocketAddr, targets: &[Target]) -> Self {
+        Self::begin(router, targets, None)
+    }
+
+    /// The same as from machines of their own: whatever runs here keeps nobody from asking in time, and from seeing an answer when it
+    /// comes.
+    pub fn from_elsewhere(router: SocketAddr, targets: &[Target]) -> Self {
+        Self::begin(router, targets, Some(ELSEWHERE))
+    }
+
+    fn begin(router: SocketAddr, targets: &[Target], priority: Option<Priority>) -> Self {
         let started = Instant::now();
         let stop = Arc::new(AtomicBool::new(false));
         let next = Arc::new(AtomicU64::new(0));
@@ -115,7 +131,12 @@ impl Load {
                 next: Arc::clone(&next),
                 tally: Arc::clone(tally),
             };
-            thread::spawn(move || worker.run())
+            thread::spawn(move || {
+                if let Some(priority) = priority {
+                    priority::become_first(priority);
+                }
+                worker.run();
+            })
         });
         let workers = workers.collect();
         Self {

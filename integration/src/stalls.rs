@@ -6,9 +6,7 @@
 //! millisecond at a time and writes down when it woke late.
 
 use std::{
-    fs,
     ops::Range,
-    process::Command,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,6 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::priority::{self, Priority};
+
+/// Before whatever else is real-time here.
+const PRIORITY: Priority = 50;
 /// How long a watcher sleeps.
 const TURN: Duration = Duration::from_millis(1);
 /// Who wakes later than by this was kept from its processor: a real-time thread wakes within 0.1 ms.
@@ -42,7 +44,8 @@ impl Stalls {
         let watchers = found.iter().enumerate().map(|(processor, found)| {
             let (stop, found) = (Arc::clone(&stop), Arc::clone(found));
             thread::spawn(move || {
-                stay_first_on(processor);
+                priority::stay_on(processor);
+                priority::become_first(PRIORITY);
                 while !stop.load(Ordering::Relaxed) {
                     let begun = Instant::now();
                     thread::sleep(TURN);
@@ -91,24 +94,5 @@ impl Drop for Stalls {
                 "a watcher of a processor panicked"
             );
         }
-    }
-}
-
-/// Holds this thread on one processor, before everything else there.
-fn stay_first_on(processor: usize) {
-    let thread = fs::read_link("/proc/thread-self").expect("the kernel knows this thread");
-    let thread = thread.file_name().expect("it has a number");
-    for command in [
-        Command::new("taskset")
-            .args(["--cpu-list", "--pid", &processor.to_string()])
-            .arg(thread),
-        Command::new("chrt").args(["--fifo", "--pid", "50"]).arg(thread),
-    ] {
-        let done = command.output().expect("util-linux is installed");
-        assert!(
-            done.status.success(),
-            "{command:?}: {}",
-            String::from_utf8_lossy(&done.stderr)
-        );
     }
 }

@@ -63,7 +63,7 @@ fn main() -> Result<()> {
     for round in 1..=rounds {
         writeln!(out, "round {round} of {rounds}")?;
         let measure = |row: &mut Row, work: &mut dyn FnMut() -> Range<Instant>| {
-            let load = Load::start(platform.http(), &[Target::new(neighbour.host())]);
+            let load = Load::from_elsewhere(platform.http(), &[Target::new(neighbour.host())]);
             thread::sleep(QUIET);
             let begun = Instant::now();
             let at_work = work();

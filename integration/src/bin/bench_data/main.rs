@@ -170,7 +170,7 @@ struct Felt {
 
 impl Felt {
     fn backup(&mut self, platform: &Platform, app: &App<'_>, stalls: &Stalls) {
-        let load = Load::start(platform.http(), &[Target::new(app.host())]);
+        let load = Load::from_elsewhere(platform.http(), &[Target::new(app.host())]);
         thread::sleep(QUIET);
         let begun = Instant::now();
         capture(app);
