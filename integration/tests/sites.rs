@@ -199,7 +199,7 @@ fn refuses_what_it_would_not_do(single: &App<'_>) {
     refused(
         single,
         r#"{ "root": "dist", "proxies": { "/api/": { "origin": "https://me:secret@api.example.com" } } }"#,
-        " !     static.json: proxies: /api/ is an address such as https://api.example.com/v1/, and not",
+        " !     static.json: proxies: /api/ is an address such as https://api.example.com/v1/, without a user",
     );
     refused(
         single,
@@ -274,7 +274,10 @@ fn a_site_asks_another_app_and_its_visitors_for_a_password() {
         .expect(" !     static.json: proxies: /api/ needs BACKEND. Set it: paas config:set BACKEND=...");
     assert_eq!(site.page("/"), "a page\n");
     assert_eq!(site.page("/api/file.txt"), "a file\n", "a file comes first");
-    assert_eq!(site.page("/api/users/1?of=today"), "GET /v1/users/1?of=today 6000 ");
+    // The site may be up before its backend listens.
+    eventually("the backend is asked", SOON, || {
+        site.get("/api/users/1?of=today").body == "GET /v1/users/1?of=today 6000 "
+    });
     assert_eq!(
         site.get("/api/missing").expect_status(404).body,
         "GET /v1/missing 6000 "
@@ -308,7 +311,7 @@ fn a_site_asks_another_app_and_its_visitors_for_a_password() {
         });
         site.get("/api/users").expect_status(401);
     }
-    // Without one nobody is let in, and nothing that was there before goes.
+    // Without one no dyno starts: the site is never open to everybody.
     site.paas(&["config:unset", "BASIC_AUTH_PASSWORD"]);
     site.logs("static.json: basic_auth: there is no /app/.htpasswd", SOON);
 }

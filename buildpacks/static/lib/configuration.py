@@ -215,7 +215,8 @@ def origin(target, what, config):
     parts = urlsplit(url)
     is_host = re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", parts.netloc)
     if parts.scheme not in ("http", "https") or not is_host or parts.query or parts.fragment:
-        stop(f"{what} is an address such as https://api.example.com/v1/, and not {url!r}")
+        # Not what it is: a config var may hold a secret, and logs are kept.
+        stop(f"{what} is an address such as https://api.example.com/v1/, without a user, a password and a query")
     path = parts.path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}", plain(path, what) if path else ""
 

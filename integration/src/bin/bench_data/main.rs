@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use paas_integration::{App, Load, Platform, Stalls, Target};
 
 use self::{
@@ -43,6 +43,8 @@ fn main() -> Result<()> {
     let rounds = env::args().nth(1).map_or(Ok(ROUNDS), |word| word.parse());
     let rounds = rounds.context("the number of rounds")?;
     let part = env::args().nth(2);
+    let is_known = part.as_deref().is_none_or(|part| ["pgbench", "dumps"].contains(&part));
+    ensure!(is_known, "the parts are pgbench and dumps");
     let is_wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let mut out = io::stdout();
     let stalls = Stalls::watch();
